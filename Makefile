@@ -1,0 +1,47 @@
+# make demo   sets everything up and runs MedDetect on a generated chest CT; results and pictures in demo/
+# make test   sets everything up and passes every test
+# Both need only Python 3.10–3.13 and make; where the user is root on Debian or Ubuntu, missing system
+# libraries are installed, otherwise one line names them.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+JOBS   ?= 2
+
+.PHONY: demo test lint types schema figures benchmarks clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python scripts/demo.py
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+# The published JSON Schema of model.json; a test says when it is out of date.
+schema: $(VENV)/.dev
+	$(BIN)/python -m medinfer.manifest > MedCore/medinfer/model.schema.json
+
+# Every figure of the README and the cards, printed again (about half an hour; needs the real data).
+figures: $(VENV)/.dev
+	$(BIN)/python scripts/figures.py
+
+$(VENV)/bin/python:
+	sh scripts/system_libraries.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[openvino,slicer]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'torch==2.13.0'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[openvino,slicer,torch,convert,train,dev]'
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) demo build dist

@@ -1,0 +1,127 @@
+"""What every suite shares: where the real data lie, a small real package, a small scan with known blobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medinfer.volume import Grid, Volume
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder with real CT and real weights (`MEDINFER_TEST_DATA`); never committed, so maybe absent."""
+    folder = Path(os.environ.get("MEDINFER_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real data are not here: set MEDINFER_TEST_DATA (looked in {folder})")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_library(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees or changes the models that the user of this machine has installed."""
+    folder = tmp_path_factory.mktemp("library")
+    monkeypatch.setenv("MEDINFER_LIBRARY", str(folder))
+    return folder
+
+
+def blob_manifest(sha256: str) -> dict[str, Any]:
+    """A package that finds bright blobs: probability = sigmoid((mean of 3³ voxels − 0.5) · 40)."""
+    return {
+        "schema_version": 1, "id": "blobs", "version": "1.0.0", "title": "Bright blobs", "task": "detect",
+        "card": {
+            "summary": "Finds bright blobs.", "intended_use": "Tests.", "limits": "Not for clinical use.",
+            "training_data": "None: its three weights were set by hand.", "licence": "Apache-2.0", "authors": "MedInfer",
+        },
+        "prepare": {
+            "orientation": "LPS", "spacing": [2, 2, 2],
+            "intensity": [
+                {"op": "clip", "low": -1000, "high": 1000}, {"op": "scale", "subtract": -1000, "divide": 1000}
+            ],
+        },
+        "network": {
+            "files": [{"path": "network.onnx", "format": "onnx", "sha256": sha256}],
+            "inputs": [{"role": "image", "name": "image"}], "output": "probability", "channels": 1,
+        },
+        "tiling": {"join": "crop", "patch": [16, 20, 24], "margin": [2, 2, 2]},
+        "decoder": {"kind": "labels", "threshold": 0.5, "min_voxels": 4},
+        "labels": [{"value": 1, "name": "Nodule"}],
+    }
+
+
+def blob_network() -> bytes:
+    """The network of `blob_manifest` as ONNX, with dynamic axes."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    def value(name: str) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1, "k", "j", "i"])
+
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "weight", "bias"], ["logit"], pads=[1] * 6),
+            helper.make_node("Sigmoid", ["logit"], ["probability"]),
+        ],
+        "blobs", [value("image")], [value("probability")],
+        [
+            numpy_helper.from_array(np.full((1, 1, 3, 3, 3), 40 / 27, np.float32), "weight"),
+            numpy_helper.from_array(np.array([-20], np.float32), "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+@pytest.fixture
+def blob_package(tmp_path: Path) -> Callable[..., Path]:
+    """Make the folder of the blob package; `change(manifest)` may spoil it first."""
+
+    def make(change: Callable[[dict[str, Any]], None] = lambda manifest: None, name: str = "blobs") -> Path:
+        folder = tmp_path / "packages" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        network = blob_network()
+        manifest = blob_manifest(hashlib.sha256(network).hexdigest())
+        change(manifest)
+        (folder / "network.onnx").write_bytes(network)
+        (folder / "model.json").write_text(json.dumps(manifest))
+        return folder
+
+    return make
+
+
+def oblique_grid(shape: tuple[int, int, int] = (40, 50, 60), *, left_handed: bool = True) -> Grid:
+    """An oblique, anisotropic and (by default) left-handed grid."""
+    a, b, c = 0.3, -0.2, 0.15
+    about_s = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    about_a = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    about_r = np.array([[1, 0, 0], [0, np.cos(c), -np.sin(c)], [0, np.sin(c), np.cos(c)]])
+    directions = about_s @ about_a @ about_r @ np.diag([-1, -1, -1 if left_handed else 1])
+    matrix = np.eye(4)
+    matrix[:3, :3] = directions @ np.diag([1.3, 1.1, 2.1])
+    matrix[:3, 3] = [31.0, -12.0, 77.0]
+    return Grid(shape, matrix)
+
+
+@pytest.fixture
+def blob_scan() -> tuple[Volume, list[tuple[np.ndarray, float]]]:
+    """A scan of air on an oblique grid with bright balls; and each ball's centre (RAS mm) and diameter (mm)."""
+    grid = oblique_grid()
+    balls = [((12.0, 20.0, 15.0), 14.0), ((27.0, 33.0, 44.0), 20.0)]
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)
+    world = grid.to_ras(index)
+    voxels = np.full(grid.shape, -1000, np.int16)
+    truth = []
+    for center, diameter in balls:
+        ras = grid.to_ras(center)
+        voxels[np.linalg.norm(world - ras, axis=-1) <= diameter / 2] = 0
+        truth.append((ras, diameter))
+    return Volume(voxels, grid, "blobs"), truth
