@@ -1,0 +1,118 @@
+"""What a run finds, in world millimetres: boxes, and later landmarks and segments.
+
+Everything is RAS mm and says so in its field names, so that no coordinate travels without its frame.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from .volume import Floats, Grid
+
+Side = Literal["left", "right", ""]
+Vector = tuple[float, float, float]
+
+
+def _vector(values: Sequence[float] | Floats) -> Vector:
+    x, y, z = (float(v) for v in values)
+    return x, y, z
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box around a finding.
+
+    label: its name ("nodule"); score: 0…1.
+    center_ras: mm. size_mm: edge lengths along the box's own axes. axes: their unit RAS directions,
+    one row an axis (i, j, k of the scan, so the box lies square in the scan's slices).
+    diameter_mm: what a report would call the finding's size.
+    side: the patient's left or right, where that has a meaning.
+    """
+
+    label: str
+    score: float
+    center_ras: Vector
+    size_mm: Vector
+    axes: tuple[Vector, Vector, Vector]
+    diameter_mm: float
+    side: Side = ""
+
+    def corners_ras(self) -> Floats:
+        """The eight corners `[8, 3]` in RAS mm."""
+        signs = np.array(np.meshgrid([-0.5, 0.5], [-0.5, 0.5], [-0.5, 0.5], indexing="ij")).reshape(3, 8).T
+        corners: Floats = np.array(self.center_ras) + (signs * np.array(self.size_mm)) @ np.array(self.axes)
+        return corners
+
+
+def box_from_index(
+    grid: Grid, low: Sequence[float], high: Sequence[float], *,
+    label: str, score: float, diameter_mm: float | None = None, side: Side = "",
+) -> Box:
+    """The box that covers the voxels [low, high) of `grid` (k, j, i, half-open).
+
+    Voxel centres sit on integers, so the box runs from low − 0.5 to high − 0.5.
+    `diameter_mm` defaults to the mean edge.
+    """
+    low_kji, high_kji = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    size = ((high_kji - low_kji) * np.array(grid.spacing))[::-1]
+    return Box(
+        label=label,
+        score=float(score),
+        center_ras=_vector(grid.to_ras((low_kji + high_kji - 1) / 2)),
+        size_mm=_vector(size),
+        axes=(_vector(grid.directions[:, 0]), _vector(grid.directions[:, 1]), _vector(grid.directions[:, 2])),
+        diameter_mm=float(np.mean(size)) if diameter_mm is None else float(diameter_mm),
+        side=side,
+    )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The result of one run on one scan.
+
+    boxes: best score first. scan, model: what was run on what. run: how (backend, device, precision,
+    seconds by stage). notes: what the user should know about this scan.
+    """
+
+    boxes: tuple[Box, ...] = ()
+    scan: str = ""
+    model: str = ""
+    run: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        return json.dumps({"format": "medinfer-findings", "version": 1, **asdict(self)}, indent=2)
+
+    @staticmethod
+    def from_json(text: str) -> Findings:
+        """The inverse of `to_json`. Raises ValueError for another format or a newer version."""
+        data = json.loads(text)
+        if data.pop("format", None) != "medinfer-findings" or data.pop("version", None) != 1:
+            raise ValueError("not a medinfer-findings file of version 1")
+        boxes = tuple(
+            Box(**{
+                **box,
+                "center_ras": _vector(box["center_ras"]),
+                "size_mm": _vector(box["size_mm"]),
+                "axes": tuple(_vector(axis) for axis in box["axes"]),
+            })
+            for box in data.pop("boxes")
+        )
+        return Findings(boxes=boxes, notes=tuple(data.pop("notes")), **data)
+
+    def to_csv(self) -> str:
+        """One row a box: rank, label, score, diameter, centre (RAS mm), side."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["rank", "label", "score", "diameter_mm", "r_mm", "a_mm", "s_mm", "side"])
+        for rank, box in enumerate(self.boxes, start=1):
+            place = [f"{value:.3f}" for value in box.center_ras]
+            writer.writerow([rank, box.label, f"{box.score:.4f}", f"{box.diameter_mm:.2f}", *place, box.side])
+        return out.getvalue()

@@ -1,0 +1,111 @@
+"""Files that are either whole or not there: written beside, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+
+from .errors import OutputError
+from .volume import Volume
+
+RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space or choose another folder",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
+    errno.EFBIG: "the file grew past the size allowed there; choose another folder",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.EACCES: "there is no permission to write there; choose another folder",
+    errno.EPERM: "there is no permission to write there; choose another folder",
+    errno.EISDIR: "a folder of that name is there; remove it or choose another name",
+    errno.ENOTDIR: "a part of that path is a file, not a folder; choose another folder",
+    errno.EEXIST: "a part of that path is a file, not a folder; choose another folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def output_error(path: Path | str, cause: OSError) -> OutputError:
+    """`cause`, met while `path` was being written, as one sentence for the user."""
+    code = cause.errno or 0
+    return OutputError(f"{path} cannot be written: {_ADVICE.get(code, cause.strerror or str(cause))}.")
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A path beside `path`, with the same suffixes, to write to; it takes the place of `path` at the end.
+
+    Missing folders are made. When the block raises, what was written is removed and `path` stays as it was.
+    Raises OutputError (one sentence) for an OSError: a full or read-only disk, a forbidden folder.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{uuid4().hex[:8]}.part.{target.name}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        _flush(partial)
+        os.replace(partial, target)
+    except OSError as cause:
+        raise output_error(target, cause) from cause
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8, with its line ends as they are. Raises OutputError."""
+    with atomic_path(path) as partial:
+        partial.write_bytes(text.encode("utf-8"))
+
+
+def write_volume(volume: Volume, path: Path | str) -> None:
+    """Write voxels and geometry as compressed NRRD (.nrrd), MetaImage (.mha) or NIfTI (.nii.gz, .nii), by the suffix.
+
+    Voxels are `[k, j, i]`; RAS is turned into the LPS of ITK here. Raises OutputError.
+    """
+    with atomic_path(path) as partial:
+        try:
+            if partial.name.endswith((".nii", ".nii.gz")):
+                from .nifti import write_nifti
+
+                write_nifti(volume, partial)
+            else:
+                _write_itk(volume, partial)
+        except (RuntimeError, ValueError) as cause:
+            raise OutputError(f"{path} cannot be written: {_last_line(cause)}") from cause
+
+
+def _write_itk(volume: Volume, path: Path) -> None:
+    import SimpleITK as sitk
+
+    from .itk_images import quiet
+
+    voxels = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
+    lps = RAS_LPS @ volume.grid.ijk_to_ras
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels), isVector=False)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    with quiet():
+        sitk.WriteImage(image, str(path), useCompression=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until the file's bytes are on the disk, so that a full disk is met before the rename."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _last_line(cause: Exception) -> str:
+    """The end of an ITK message, which is where it says what went wrong."""
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if lines else "the image library gave no reason"
