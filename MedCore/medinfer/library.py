@@ -1,0 +1,172 @@
+"""The model library: which packages are bundled, installed, or can be fetched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .archive import unpack
+from .catalogue import Download, read_catalogue
+from .download import download
+from .errors import PackageError
+from .package import ModelPackage, load_package
+from .writing import output_error
+
+Progress = Callable[[str, int, int], None]
+DEFAULT_DETECTOR = "chest-nodules"
+
+
+def bundled_folder() -> Path:
+    """Where the packages that come with MedInfer lie: in a checkout or extension, or in the installed wheel."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "bundled", here.parents[1] / "Resources" / "Models"):
+        if (folder / "catalogue.json").is_file():
+            return folder
+    raise PackageError(f"The bundled models are missing beside {here}; install MedInfer again.")
+
+
+def user_folder() -> Path:
+    """Where fetched and own packages are installed (`MEDINFER_LIBRARY`, or the user's data folder)."""
+    chosen = os.environ.get("MEDINFER_LIBRARY")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("MedInfer", appauthor=False)) / "Models"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the library. package: None for what is not fetched yet, or for a broken folder; problem: why."""
+
+    id: str
+    origin: str
+    package: ModelPackage | None = None
+    download: Download | None = None
+    problem: str = ""
+
+
+def entries() -> list[Entry]:
+    """Everything in the library: bundled, installed, broken, downloadable; each id once, installed before bundled."""
+    found: dict[str, Entry] = {}
+    for origin, parent in (("installed", user_folder()), ("bundled", bundled_folder())):
+        for folder in sorted(path.parent for path in parent.glob("*/model.json")):
+            try:
+                package = load_package(folder)
+                found.setdefault(package.id, Entry(package.id, origin, package))
+            except PackageError as error:
+                found.setdefault(folder.name, Entry(folder.name, origin, problem=str(error)))
+    for offer in downloads().values():
+        found.setdefault(offer.id, Entry(offer.id, "to fetch", download=offer))
+    return list(found.values())
+
+
+def downloads() -> dict[str, Download]:
+    """What can be fetched, by id (`MEDINFER_CATALOGUE` names another catalogue)."""
+    return read_catalogue(Path(os.environ.get("MEDINFER_CATALOGUE") or bundled_folder() / "catalogue.json"))
+
+
+def find_package(name: str) -> ModelPackage:
+    """The package of an id in the library, or in a folder. Raises PackageError."""
+    if Path(name).is_dir() or Path(name).name == "model.json":
+        return load_package(name)
+    for entry in entries():
+        if entry.id != name:
+            continue
+        if entry.package is not None:
+            return entry.package
+        if entry.problem:
+            raise PackageError(entry.problem)
+        raise PackageError(f"The model {name} is not installed; fetch it with: medinfer fetch {name}")
+    known = ", ".join(entry.id for entry in entries() if entry.package)
+    raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {known}.")
+
+
+def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], bool] | None = None) -> ModelPackage:
+    """Download the catalogue's entry `name` and install it. Raises PackageError, DownloadError, OutputError."""
+    offers = downloads()
+    if name not in offers:
+        raise PackageError(f"There is no download {name!r}; there are: {', '.join(offers) or 'none'}.")
+    offer = offers[name]
+    kept = user_folder() / ".downloads" / f"{offer.id}-{offer.sha256[:12]}"
+    source = download(offer.url, kept, offer.sha256, size=offer.size, progress=progress, cancel=cancel)
+    package = _install(source, offer.format)
+    # What was fetched is inside the package now.
+    source.unlink(missing_ok=True)
+    return package
+
+
+def add(source: Path | str, format: str | None = None) -> ModelPackage:
+    """Install a package from a folder, a .zip, or a public file that an importer reads (`format`, e.g. "keras-slab").
+
+    Nothing is installed before the package was validated and its files matched their sha256.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise PackageError(f"{path} does not exist; give a package folder or a .zip of one.")
+    return _install(path, format or ("folder" if path.is_dir() else "package"))
+
+
+def remove(name: str) -> None:
+    """Delete an installed package. Bundled ones stay. Raises PackageError."""
+    for entry in entries():
+        if entry.id == name and entry.origin == "installed":
+            try:
+                shutil.rmtree(entry.package.folder if entry.package else user_folder() / name)
+            except OSError as error:
+                raise output_error(user_folder() / name, error) from error
+            return
+    raise PackageError(f"{name!r} is not an installed model; only installed ones can be removed.")
+
+
+def _install(source: Path, format: str) -> ModelPackage:
+    with _beside(user_folder()) as staging:
+        if format == "folder":
+            load_package(source)
+            shutil.copytree(source, staging / "package", symlinks=True)
+        elif format == "package":
+            (staging / "package").mkdir()
+            unpack(source, staging / "package")
+        elif format == "keras-slab":
+            from .importers.keras_slab import import_keras_slab
+
+            import_keras_slab(source, staging / "package")
+        else:
+            raise PackageError(f"No importer is called {format!r}; there is: keras-slab.")
+        package = load_package(_root_of(staging / "package"))
+        package.verified_files()
+        home = user_folder() / package.id
+        # An older version of the same package moves away only when the new one stands ready.
+        if home.exists():
+            home.rename(staging / "older")
+        package.folder.rename(home)
+    return load_package(home)
+
+
+def _root_of(folder: Path) -> Path:
+    """The folder of model.json: a .zip may hold the package itself or one folder with it."""
+    inside = [path for path in folder.iterdir() if path.is_dir()]
+    if not (folder / "model.json").is_file() and len(inside) == 1:
+        return inside[0]
+    return folder
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A temporary folder on the same disk as `folder`, removed at the end whatever happens."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".installing-", dir=folder))
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        yield staging
+    except OSError as error:
+        raise output_error(folder, error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
