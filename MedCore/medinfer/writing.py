@@ -77,7 +77,10 @@ def write_volume(volume: Volume, path: Path | str) -> None:
             else:
                 _write_itk(volume, partial)
         except (RuntimeError, ValueError) as cause:
-            raise OutputError(f"{path} cannot be written: {_last_line(cause)}") from cause
+            raise OutputError(
+                f"{path} cannot be written; the disk may be full, or the format may not hold such voxels "
+                f"({_last_line(cause)})."
+            ) from cause
 
 
 def _write_itk(volume: Volume, path: Path) -> None:
@@ -108,4 +111,4 @@ def _flush(path: Path) -> None:
 def _last_line(cause: Exception) -> str:
     """The end of an ITK message, which is where it says what went wrong."""
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return lines[-1] if lines else "the image library gave no reason"
+    return lines[-1].rstrip(".") if lines else "the image library gave no reason"

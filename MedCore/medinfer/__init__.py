@@ -1,0 +1,38 @@
+"""MedInfer's engine: a volume in, findings in world millimetres out. It knows nothing of Slicer or Qt.
+
+    import medinfer
+
+    package = medinfer.find_package("chest-nodules")
+    with medinfer.open_package(package) as session:
+        findings = medinfer.run(medinfer.read_volume("chest.nii.gz"), package, session)
+    for box in findings.boxes:
+        print(box.score, box.diameter_mm, box.center_ras)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .findings import Box as Box
+    from .findings import Findings as Findings
+    from .library import find_package as find_package
+    from .package import load_package as load_package
+    from .reading import read_volume as read_volume
+    from .pipeline import open_package as open_package
+    from .pipeline import run as run
+    from .volume import Volume as Volume
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Box": "findings", "Findings": "findings", "Volume": "volume", "find_package": "library",
+    "load_package": "package", "open_package": "pipeline", "read_volume": "reading", "run": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `import medinfer` alone costs nothing, also inside Slicer."""
+    from importlib import import_module
+
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,6 @@
+"""The runtimes that a network may run on: ONNX Runtime, OpenVINO and Torch, behind one `Session`."""
+
+from .choose import Available, available, open_session
+from .session import NetworkFile, Session
+
+__all__ = ["Available", "NetworkFile", "Session", "available", "open_session"]

@@ -1,0 +1,156 @@
+"""Which runtime and device a network is opened on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from ..errors import DeviceError, PackageError
+from . import onnx_runtime, open_vino, torch_files
+from .cpu import physical_cores
+from .session import NetworkFile, Request, Session
+
+BACKENDS: dict[str, ModuleType] = {module.NAME: module for module in (onnx_runtime, open_vino, torch_files)}
+FORMATS = {"onnxruntime": ("onnx",), "openvino": ("onnx",), "torch": ("torchscript", "pt2")}
+PRECISIONS = ("auto", "float32", "tf32", "bfloat16", "float16")
+DEVICES = ("cpu", "cuda", "directml", "coreml", "gpu", "mps")
+
+# Fastest first, as measured (facts/speed.md). CoreML, Intel GPUs and MPS run only when asked for:
+# 3-D convolutions are partly missing there, and nobody measured them for this project.
+_PREFERENCE = (
+    ("onnxruntime", "cuda"), ("torch", "cuda"), ("onnxruntime", "directml"),
+    ("openvino", "cpu"), ("onnxruntime", "cpu"), ("torch", "cpu"),
+)
+
+
+@dataclass(frozen=True)
+class Available:
+    """One pair of backend and device on this computer.
+
+    precisions: what it has in hardware; empty where it cannot run. reason: version, or why it is not there.
+    """
+
+    backend: str
+    device: str
+    precisions: tuple[str, ...]
+    reason: str
+
+    @property
+    def usable(self) -> bool:
+        return bool(self.precisions)
+
+
+def available(backends: Sequence[str] = tuple(BACKENDS)) -> list[Available]:
+    """Each backend with the devices that it offers here, or why it offers none."""
+    found = []
+    for name in backends:
+        module = BACKENDS[name]
+        try:
+            version = module.version()
+            found += [Available(name, device, able, version) for device, able in module.devices().items()]
+        except ImportError:
+            found.append(Available(name, "", (), f"not installed (pip install {name})"))
+        except Exception as error:  # a broken installation of one must not hide the others
+            found.append(Available(name, "", (), f"installed, but does not start ({error})"))
+    return found
+
+
+def open_session(
+    files: Sequence[NetworkFile], *, inputs: Sequence[str], outputs: Sequence[str],
+    backend: str = "auto", device: str = "auto", precision: str = "auto", threads: int | None = None,
+    load_bytes: Callable[[Path], bytes] | None = None,
+) -> Session:
+    """Open the network in one of `files` (the same network in several formats).
+
+    inputs, outputs: names, in the network's order (TorchScript and .pt2 have order only).
+    backend: "auto", "onnxruntime", "openvino" or "torch". device: "auto", "cpu", "cuda", "cuda:1", "directml",
+    "coreml", "gpu" (Intel), "mps". precision: "auto" takes the fastest that the device has in hardware.
+    "auto" tries what is there, fastest first; the session says what it became.
+    threads: CPU threads; at most the physical cores, which is the default. load_bytes: reads a file
+    (an encrypted model is decrypted in memory).
+
+    Raises DeviceError where what was asked for is not there: a named device is never exchanged for another.
+    Raises PackageError for a file that is no such network, or whose inputs and outputs are others.
+    """
+    backend, device, precision = backend.lower(), device.lower(), precision.lower()
+    _check_words(backend, device, precision)
+    offered = {file.format for file in files}
+    # Only what can read the model is asked: importing torch for an ONNX file would take seconds.
+    reading = [name for name in BACKENDS if offered & set(FORMATS[name])]
+    if backend not in ("auto", *reading):
+        raise DeviceError(
+            f"{backend} cannot read this model, which has only {' and '.join(sorted(offered))} files; "
+            f"use --backend {' or '.join(reading)}."
+        )
+    here = available(reading if backend == "auto" else [backend])
+    precisions = {(entry.backend, entry.device): entry.precisions for entry in here if entry.usable}
+    wanted = [pair for pair in _pairs(backend, device) if pair in precisions]
+    if not wanted:
+        raise DeviceError(f"{_asked(backend, device)} is not there for this model; {_what_is(here)}.")
+    able = [pair for pair in wanted if precision in ("auto", *precisions[pair])]
+    if not able:
+        raise DeviceError(f"{_asked(*wanted[0])} has no {precision} in hardware; {_what_is(here)}.")
+    refusal: DeviceError | None = None
+    for name, kind in able:
+        file = next(file for file in files if file.format in FORMATS[name])
+        request = Request(
+            file=file, content=_content(file.path, load_bytes), inputs=tuple(inputs), outputs=tuple(outputs),
+            device=kind if device == "auto" else device, precision=precision, threads=_threads(threads),
+        )
+        try:
+            session: Session = BACKENDS[name].open_network(request)
+        except DeviceError as error:
+            refusal = refusal or error
+        else:
+            return session
+    assert refusal is not None
+    raise refusal
+
+
+def _pairs(backend: str, device: str) -> list[tuple[str, str]]:
+    kind = device.partition(":")[0]
+    preferred = [
+        (name, where) for name, where in _PREFERENCE if backend in ("auto", name) and kind in ("auto", where)
+    ]
+    if kind == "auto":
+        return preferred
+    others = [(name, kind) for name in BACKENDS if backend in ("auto", name)]
+    return preferred + [pair for pair in others if pair not in preferred]
+
+
+def _check_words(backend: str, device: str, precision: str) -> None:
+    if backend != "auto" and backend not in BACKENDS:
+        raise DeviceError(f"There is no backend “{backend}”; choose auto, {', '.join(BACKENDS)}.")
+    if device != "auto" and not re.fullmatch(rf"({'|'.join(DEVICES)})(:\d+)?", device):
+        raise DeviceError(f"There is no device “{device}”; choose auto, {', '.join(DEVICES)} (or e.g. cuda:1).")
+    if precision not in PRECISIONS:
+        raise DeviceError(f"There is no precision “{precision}”; choose one of {', '.join(PRECISIONS)}.")
+
+
+def _asked(backend: str, device: str) -> str:
+    words = [word for word in (backend, device) if word != "auto"]
+    return " on ".join(words) or "any backend"
+
+
+def _what_is(here: Sequence[Available]) -> str:
+    usable = [f"{entry.backend} on {entry.device} ({', '.join(entry.precisions)})" for entry in here if entry.usable]
+    missing = [f"{entry.backend} is {entry.reason}" for entry in here if not entry.usable]
+    return "there is " + "; ".join(usable) if usable else "; ".join(missing)
+
+
+def _content(path: Path, load_bytes: Callable[[Path], bytes] | None) -> bytes:
+    try:
+        content = load_bytes(path) if load_bytes else path.read_bytes()
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read ({error.strerror}); install the package again.") from None
+    if not content:
+        raise PackageError(f"{path} is empty; install the package again.")
+    return content
+
+
+def _threads(asked: int | None) -> int:
+    cores = physical_cores()
+    return cores if asked is None else max(1, min(asked, cores))

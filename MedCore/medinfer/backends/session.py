@@ -1,0 +1,186 @@
+"""An opened network: arrays in, arrays out, on a device and in a precision that it reports truthfully."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DeviceError, MedInferError, PackageError
+
+Floats32 = NDArray[np.float32]
+Format = Literal["onnx", "torchscript", "pt2"]
+Shape = tuple[int | None, ...]  # None: any size
+Runner = Callable[[Sequence[Floats32]], Sequence[NDArray[Any]]]
+
+TILE_RANK = 5  # [batch, channel, k, j, i]
+
+# How the runtimes say that memory ran out; none of them has one error class for it.
+_MEMORY_WORDS = (
+    "out of memory", "bad_alloc", "bad allocation", "failed to allocate", "can not allocate", "cannot allocate",
+    "can't allocate", "not enough memory", "alloc_failed", "out_of_memory", "available memory",
+)
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A network on disk (its sha256 was checked by the package) and what it is."""
+
+    path: Path
+    format: Format
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a backend is asked to open.
+
+    content: the bytes of `file` (decrypted where they were not plain). inputs, outputs: names in the model's
+    order. device: as the user wrote it, lower case ("cuda" and "cuda:0" are the same). precision: "auto",
+    "float32", "bfloat16" or "float16". threads: CPU threads, at most the physical cores.
+    """
+
+    file: NetworkFile
+    content: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    device: str
+    precision: str
+    threads: int
+
+    @property
+    def device_index(self) -> int:
+        """The number behind the colon; 0 where there is none."""
+        _, _, index = self.device.partition(":")
+        return int(index or 0)
+
+
+class Session:
+    """A network held open by one runtime. Use it as a context manager, or `close` it.
+
+    runtime: "onnxruntime", "openvino" or "torch". device: where it really runs ("cpu", "cuda:0", …).
+    precision: in what it really computes ("float32", "tf32", "bfloat16", "float16").
+    `run` and `close` may be called from any thread; `close` waits for a run that is under way.
+    """
+
+    def __init__(
+        self, *, runtime: str, device: str, precision: str, name: str,
+        inputs: Mapping[str, Shape], outputs: Sequence[str], runner: Runner,
+    ) -> None:
+        self.runtime, self.device, self.precision = runtime, device, precision
+        self._name, self._inputs, self._outputs = name, dict(inputs), tuple(outputs)
+        self._runner: Runner | None = runner
+        self._lock = threading.Lock()
+
+    def run(self, feeds: Mapping[str, Floats32]) -> dict[str, Floats32]:
+        """One pass: an array `[batch, channel, k, j, i]` for each input, an array for each output, by name.
+
+        Sizes may differ from call to call where the network allows it. The results belong to the caller.
+        Raises PackageError where an array does not fit the network, DeviceError where memory runs out.
+        """
+        arrays = [self._checked(name, feeds) for name in self._inputs]
+        with self._lock:
+            if self._runner is None:
+                raise DeviceError(f"The session of {self._name} is closed; open it again to run it.")
+            try:
+                results = [np.ascontiguousarray(result, dtype=np.float32) for result in self._runner(arrays)]
+            except Exception as error:
+                sizes = ", ".join("×".join(map(str, array.shape)) for array in arrays)
+                raise failure(error, f"{self.runtime} on {self.device}", self._name, sizes) from error
+        if len(results) != len(self._outputs):
+            raise PackageError(
+                f"{self._name} returns {len(results)} outputs, but model.json names {len(self._outputs)} "
+                f"({', '.join(self._outputs)}); correct network.output."
+            )
+        return dict(zip(self._outputs, results, strict=True))
+
+    def close(self) -> None:
+        """Free the network's memory. Closing twice is harmless."""
+        with self._lock:
+            self._runner = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _checked(self, name: str, feeds: Mapping[str, Floats32]) -> Floats32:
+        if name not in feeds:
+            raise PackageError(f"{self._name} needs the input “{name}”, which model.json does not feed; correct it.")
+        array = np.ascontiguousarray(feeds[name], dtype=np.float32)
+        shape = self._inputs[name]
+        if len(shape) != array.ndim or any(n is not None and n != m for n, m in zip(shape, array.shape, strict=True)):
+            raise PackageError(
+                f"{self._name} takes {spoken(shape)} for its input “{name}”, but the tile is {spoken(array.shape)}; "
+                "correct tiling.patch or network.inputs in model.json."
+            )
+        return array
+
+
+def check_names(request: Request, inputs: Mapping[str, Shape] | None, outputs: Sequence[str] | None) -> None:
+    """Compare what the network has with what the model declares. None: the format does not keep names.
+
+    Every network input must be declared, and be a tile (rank 5). Raises PackageError naming the field.
+    """
+    name = request.file.path.name
+    if inputs is not None:
+        if set(inputs) != set(request.inputs):
+            raise PackageError(
+                f"{name} has the inputs {_listed(inputs)}, but model.json declares {_listed(request.inputs)}; "
+                "correct network.inputs."
+            )
+        for entry, shape in inputs.items():
+            if len(shape) != TILE_RANK:
+                raise PackageError(
+                    f"{name} takes {spoken(shape)} for its input “{entry}”, but tiles have five axes "
+                    "(batch, channel, k, j, i); export a 3-D network."
+                )
+    if outputs is not None:
+        missing = [entry for entry in request.outputs if entry not in outputs]
+        if missing:
+            raise PackageError(
+                f"{name} has the outputs {_listed(outputs)}, but model.json declares {_listed(missing)}; "
+                "correct network.output."
+            )
+
+
+def failure(error: Exception, where: str, name: str, sizes: str) -> MedInferError:
+    """The error for the user that a runtime's own error means while it runs a tile of `sizes`."""
+    if isinstance(error, MedInferError):
+        return error
+    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS):
+        return DeviceError(
+            f"Memory ran out on {where} for a tile of {sizes}: close other programs, choose a smaller "
+            "tiling.patch in model.json, or run on another --device."
+        )
+    return PackageError(f"{name} cannot be run on a tile of {sizes} ({first_line(error)}); check tiling in model.json.")
+
+
+def unreadable(request: Request, error: Exception) -> PackageError:
+    """The error for a network file that a runtime cannot parse."""
+    return PackageError(
+        f"{request.file.path} is not a usable {request.file.format} network ({first_line(error)}); "
+        "install the package again or export the network again."
+    )
+
+
+def first_line(error: Exception) -> str:
+    """The last sentence-like line of a runtime's message, which is where they say what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "Exception from" not in line]
+    return (lines[0][:200].rstrip(".") if lines else type(error).__name__)
+
+
+def spoken(shape: Sequence[int | None]) -> str:
+    return "×".join("any" if size is None else str(size) for size in shape)
+
+
+def _listed(names: Sequence[str] | Mapping[str, Any]) -> str:
+    return ", ".join(f"“{name}”" for name in names) or "nothing"

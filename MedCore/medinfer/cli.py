@@ -1,0 +1,231 @@
+"""The command `medinfer`: detect, models, fetch, add, remove, devices.
+
+Exit codes: 0 all done; 1 at least one scan failed; 2 nothing could be run (model, device, arguments); 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from .console import Console, open_console
+from .errors import Cancelled, MedInferError
+from .results import Output, installed_outputs
+from .writing import output_error
+
+OK, SCAN_FAILED, REFUSED, STOPPED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None, outputs: Mapping[str, Output] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    outputs: what is written besides JSON and CSV; by default what is installed (Slicer scenes with slicer-core).
+    """
+    options = _parser().parse_args(arguments)
+    if options.log is not None:
+        logging.basicConfig(filename=options.log, level=logging.DEBUG)
+    console = open_console(json_lines=options.json)
+    with _stop_signals() as stopped:
+        try:
+            code: int = options.command(options, console, stopped, outputs)
+        except Cancelled as error:
+            console.error("", str(error))
+            return STOPPED
+        except MedInferError as error:
+            logging.getLogger(__name__).debug("refused", exc_info=error)
+            console.error("", str(error))
+            return REFUSED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print JSON lines instead of text")
+    shared.add_argument("--log", type=Path, metavar="FILE", help="write details and stack traces to FILE")
+    parser = argparse.ArgumentParser(prog="medinfer", description="AI on medical volumes. Not for clinical use.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    detect = commands.add_parser("detect", parents=[shared], help="find nodules in scans: boxes, a table, pictures")
+    kinds = "NIfTI, NRRD or MHA/MHD file, or a folder with DICOM series or such files"
+    detect.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=kinds)
+    detect.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets one folder a scan")
+    detect.add_argument("--model", metavar="ID|FOLDER", help="default: the bundled detector (see: medinfer models)")
+    detect.add_argument("--backend", default="auto", choices=["auto", "onnxruntime", "openvino", "torch"])
+    detect.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (see: medinfer devices)")
+    detect.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
+    detect.add_argument("--threshold", type=_share, help="report findings from this score on (0…1)")
+    detect.add_argument("--threads", type=int, help="processor threads to use")
+    detect.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
+    detect.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
+    detect.set_defaults(command=_detect)
+
+    models = commands.add_parser("models", parents=[shared], help="list the model library, with cards")
+    models.set_defaults(command=_models)
+    fetch = commands.add_parser("fetch", parents=[shared], help="download a model from its public home")
+    fetch.add_argument("id")
+    fetch.set_defaults(command=_fetch)
+    add = commands.add_parser("add", parents=[shared], help="install a model from a folder, a .zip or a public file")
+    add.add_argument("source", type=Path)
+    add.add_argument("--format", choices=["keras-slab"], help="what the file is, where it is no package")
+    add.set_defaults(command=_add)
+    remove = commands.add_parser("remove", parents=[shared], help="delete an installed model")
+    remove.add_argument("id")
+    remove.set_defaults(command=_remove)
+    devices = commands.add_parser("devices", parents=[shared], help="list what networks can really run on here")
+    devices.set_defaults(command=_devices)
+    return parser
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1")
+    return value
+
+
+def _detect(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .batch import Batch, run_batch
+    from .library import DEFAULT_DETECTOR, find_package
+    from .pipeline import open_package
+
+    _writable(options.output)
+    package = find_package(options.model or DEFAULT_DETECTOR)
+    if outputs is None:
+        outputs = installed_outputs()
+    with open_package(
+        package, backend=options.backend, device=options.device, precision=options.precision, threads=options.threads
+    ) as session:
+        batch = Batch(
+            package, session, options.output, {} if options.no_scene else outputs, options.threshold, options.overwrite
+        )
+        console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
+        console.say(f"running on {session.device} with {session.runtime}, {session.precision}")
+        with console:
+            tally = run_batch(options.scans, batch, console, stopped.is_set)
+    console.event("summary", {"done": tally.done, "skipped": tally.skipped, "failed": tally.failed})
+    if len(tally.done) + len(tally.skipped) + len(tally.failed) > 1:
+        console.say(f"{len(tally.done)} done, {len(tally.skipped)} skipped, {len(tally.failed)} failed")
+        for name, problem in tally.failed.items():
+            console.say(f"  failed: {name}: {problem}")
+    return SCAN_FAILED if tally.failed else OK
+
+
+def _writable(folder: Path) -> None:
+    """Say before a long run, not after it, that the results have no place."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".medinfer-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def _models(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .library import entries
+
+    for entry in entries():
+        manifest = entry.package.manifest if entry.package else None
+        console.event("model", {
+            "id": entry.id, "origin": entry.origin, "problem": entry.problem,
+            "manifest": manifest.model_dump(mode="json") if manifest else None,
+        })
+        if manifest is None:
+            offer = entry.download
+            title = f"{offer.title}, {offer.size / 1e6:.1f} MB, {offer.licence}" if offer else entry.problem
+            console.say(f"{entry.id}  [{entry.origin}]  {title}")
+            if offer:
+                console.say(f"    {offer.homepage} at {offer.commit[:12]}; get it with: medinfer fetch {entry.id}")
+            continue
+        card = manifest.card
+        console.say(f"{entry.id} {manifest.version}  [{entry.origin}]  {manifest.title}")
+        lines = [card.summary, f"Use: {card.intended_use}", f"Limits: {card.limits}"]
+        lines += [f"Trained on: {card.training_data}"]
+        lines += [f"Measured: {figure.what}: {figure.value} ({figure.data})" for figure in card.measured]
+        lines += [f"Licence: {card.licence}. {card.homepage}"]
+        for line in lines:
+            console.say(f"    {line}")
+    return OK
+
+
+def _fetch(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .library import downloads, fetch
+
+    offer = downloads().get(options.id)
+    if offer:
+        console.say(f"fetching {offer.size / 1e6:.1f} MB from {offer.url} (licence {offer.licence})")
+    with console:
+        package = fetch(
+            options.id, cancel=stopped.is_set,
+            progress=lambda stage, done, total: console.progress(options.id, stage, done, total),
+        )
+    console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
+    return OK
+
+
+def _add(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .library import add
+
+    package = add(options.source, options.format)
+    console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
+    return OK
+
+
+def _remove(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .library import remove
+
+    remove(options.id)
+    console.say(f"{options.id} was removed")
+    return OK
+
+
+def _devices(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .backends import available
+
+    for place in available():
+        console.say(str(place))
+    return OK
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set the event: the run ends between two tiles and cleans up. A second one ends it at once."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

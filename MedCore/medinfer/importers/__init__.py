@@ -1,0 +1,1 @@
+"""Public formats of other projects, turned into model packages."""

@@ -1,0 +1,99 @@
+"""The folder of one scan's results: built beside, then renamed, so that it is whole or not there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from uuid import uuid4
+
+from .errors import OutputError
+from .findings import Findings
+from .manifest import Manifest
+from .volume import Volume
+from .writing import output_error, write_text
+
+FINDINGS_FILE = "findings.json"
+
+# A further output: (volume, findings, manifest, folder) -> the files it wrote.
+Output = Callable[[Volume, Findings, Manifest, Path], Sequence[Path]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the results lie and which files they are."""
+
+    folder: Path
+    files: tuple[Path, ...]
+
+
+def installed_outputs() -> dict[str, Output]:
+    """The outputs that other packages add to the command line (entry points `medinfer.outputs`)."""
+    return {entry.name: entry.load() for entry in entry_points(group="medinfer.outputs")}
+
+
+def write_results(
+    folder: Path, name: str, volume: Volume, findings: Findings, manifest: Manifest, outputs: Mapping[str, Output]
+) -> Written:
+    """Write findings.json, the CSV and `outputs` to `folder`/`name`, replacing what stood there.
+
+    Until all of it is written the results lie in a hidden folder beside, which is removed on any error.
+    Raises OutputError.
+    """
+    home = folder / name
+    staging = folder / f".{name}.{uuid4().hex[:8]}.part"
+    try:
+        staging.mkdir(parents=True)
+        write_text(staging / FINDINGS_FILE, findings.to_json() + "\n")
+        write_text(staging / f"{stem_of(manifest)}.csv", findings.to_csv())
+        for output in outputs.values():
+            output(volume, findings, manifest, staging)
+        _take_place(staging, home)
+    except OSError as error:
+        raise output_error(home, error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return Written(home, tuple(sorted(path for path in home.rglob("*") if path.is_file())))
+
+
+def results_before(folder: Path, name: str) -> Findings | None:
+    """What an earlier run left in `folder`/`name`; None where nothing is there.
+
+    Raises OutputError where something else is there: that is never replaced, not even when asked to overwrite.
+    """
+    home = folder / name
+    if not home.exists():
+        return None
+    try:
+        return Findings.from_json((home / FINDINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise OutputError(f"{home} exists and holds no MedInfer results; choose another output folder.") from None
+
+
+def stem_of(manifest: Manifest) -> str:
+    """How a package's result files are called: "nodules" for a package with the one label "Nodule"."""
+    if len(manifest.labels) > 1:
+        return "boxes"
+    return re.sub(r"[^a-z0-9]+", "-", manifest.labels[0].name.lower()).strip("-") + "s"
+
+
+def _take_place(staging: Path, home: Path) -> None:
+    """Rename `staging` to `home`; what stood at `home` is removed only after that."""
+    older = staging.with_name(staging.name + ".older")
+    if home.exists():
+        os.rename(home, older)
+        try:
+            os.rename(staging, home)
+        except OSError:
+            os.rename(older, home)
+            raise
+        if older.is_dir():
+            shutil.rmtree(older)
+        else:
+            older.unlink()
+    else:
+        os.rename(staging, home)
