@@ -159,9 +159,14 @@ def test_blended_tiles_cover_everything_and_overlap_enough(shape, size, overlap,
         starts = [span.start for span in spans]
         assert starts[0] <= 0
         assert length <= starts[-1] + patch < length + max(patch, stride)
-        furthest = max(stride, int(patch * (1 - overlap)) // stride * stride)
+        furthest = max(stride, int(patch * (1 - overlap) + 1e-6) // stride * stride)
         assert all(0 < b - a <= furthest for a, b in pairwise(starts))
         assert all(start % stride == 0 for start in starts)
+
+
+def test_an_overlap_that_is_not_exact_in_binary_gives_no_more_tiles_than_it_says():
+    # 80 · (1 − 0.9) is 7.999… in floating point; the step is 8.
+    assert [span.start for span in plan_blend((96, 80, 80), patch=80, overlap=0.9).axes[0]] == [0, 8, 16]
 
 
 @pytest.mark.parametrize(

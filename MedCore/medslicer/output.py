@@ -1,0 +1,63 @@
+"""From a run's plain data to files for Slicer: boxes, scene, pictures. The command line calls it, if it is installed.
+
+It is registered under the entry points `medinfer.outputs`; `medinfer` itself knows nothing of Slicer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from medinfer.findings import Findings
+from medinfer.manifest import Manifest
+from medinfer.results import stem_of
+from medinfer.volume import Volume
+
+from .headless import SlicerMissing, import_slicer, open_scene
+from .pictures import PictureError, draw_scene
+from .results import add_findings
+from .saving import save_rois, save_scene
+from .views import turn_views
+from .volumes import add_volume, centre_ras
+
+SCENE_FILE = "scene.mrb"
+log = logging.getLogger(__name__)
+
+
+def write_scene(
+    volume: Volume, findings: Findings, manifest: Manifest, folder: Path, *,
+    pictures: bool = True, on_stage: Callable[[str], None] = lambda stage: None,
+) -> list[Path]:
+    """Write `findings` on `volume` to `folder` and return the files.
+
+    The boxes in one Markups file (`nodules.mrk.json`, by the package's label), the scan with boxes and table as
+    `scene.mrb`, and with `pictures` axial.png, coronal.png, sagittal.png and view3d.png. `on_stage` is told
+    "scene" and "pictures" as they begin. Raises OutputError where a file cannot be written.
+    What is not installed costs its files and not the run: a scene without slicer-core, or pictures without a way to
+    draw, are a warning in the log that says what to install.
+    """
+    try:
+        import_slicer()
+    except SlicerMissing as error:
+        log.warning("%s", error)
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = stem_of(manifest)
+    paths = [folder / f"{stem}.mrk.json", folder / SCENE_FILE]
+    on_stage("scene")
+    with open_scene() as scene:
+        volume_node = add_volume(scene, volume)
+        nodes = add_findings(scene, findings, volume_node, name=stem.capitalize(), labels=manifest.labels)
+        # Boxes come best first.
+        place = findings.boxes[0].center_ras if findings.boxes else centre_ras(volume_node)
+        turn_views(scene, volume_node, place)
+        save_rois(nodes.rois, paths[0])
+        save_scene(scene, paths[1])
+    if pictures:
+        on_stage("pictures")
+        try:
+            paths += draw_scene(paths[1], folder)
+        except PictureError as error:
+            log.warning("%s", error)
+    return paths

@@ -1,0 +1,118 @@
+"""Files that Slicer opens: all boxes in one `.mrk.json`, the whole scene in one `.mrb`.
+
+Both are written beside and renamed, so that a full disk or a crash leaves the old file or none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from medinfer.errors import OutputError
+from medinfer.writing import output_error, write_text
+
+from .lookup import nodes_of
+from .quiet import quiet_libraries
+
+# What Slicer's own files say; with boxes in it, a file says what the Slicer that wrote them says.
+MARKUPS_SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
+    "markups-schema-v1.0.3.json#"
+)
+
+
+def save_rois(rois: Sequence[Any], path: Path) -> None:
+    """Write all `rois` to one Markups JSON file, each under its own name.
+
+    Slicer's writer puts one markup into a file; its reader takes as many as the file lists, with their names
+    (vtkSlicerMarkupsLogic.LoadMarkups). So each ROI is written by Slicer and the lists are joined.
+    Coordinates are the nodes' own, as in every file of Slicer's: a parent transform is not applied.
+    Raises OutputError.
+    """
+    document: dict[str, Any] = {"@schema": MARKUPS_SCHEMA, "markups": []}
+    with staging(path) as folder:
+        for number, roi in enumerate(rois):
+            written = _written_markup(roi, folder / f"{number}.mrk.json")
+            document = {**written, "markups": [*document["markups"], *written["markups"]]}
+    write_text(path, json.dumps(document, indent=2) + "\n")
+
+
+def save_scene(scene: Any, path: Path) -> None:
+    """Write the whole scene, data included, to a Slicer data bundle (`.mrb`). Raises OutputError."""
+    import slicer
+
+    with staging(path) as folder:
+        # The folder inside a bundle is called as the file: so it is written under its final name.
+        bundle = folder / path.name
+        messages = slicer.vtkMRMLMessageCollection()
+        with quiet_libraries():
+            written = scene.WriteToMRB(str(bundle), None, messages)
+        if not written or not _is_whole(bundle):
+            _try_to_write([folder, Path(scene.GetCacheManager().GetRemoteCacheDirectory())], _bytes_of(scene))
+            reason = messages.GetAllMessagesAsString().strip().splitlines() or ["it gave no reason"]
+            raise OutputError(f"{path} cannot be written by Slicer's writer: {reason[-1]}")
+        os.replace(bundle, path)
+
+
+@contextmanager
+def staging(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path`, gone at the end. An OSError inside becomes an OutputError about `path`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=".medinfer-", dir=path.parent, ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _written_markup(roi: Any, path: Path) -> dict[str, Any]:
+    """The Markups JSON document that Slicer writes for `roi`, with the node's name added. Raises OSError."""
+    import slicer
+
+    # Not the node's own storage node: where its user saves it is not ours to change.
+    storage = slicer.vtkMRMLMarkupsROIJsonStorageNode()
+    storage.SetFileName(str(path))
+    with quiet_libraries():
+        written = storage.WriteData(roi)
+    if not written:
+        _try_to_write([path.parent], 1 << 16)
+        raise OSError(storage.GetUserMessages().GetAllMessagesAsString().strip())
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for markup in document["markups"]:
+        markup["name"] = roi.GetName()
+        for point in markup["controlPoints"]:
+            # Ids of nodes mean nothing outside their scene.
+            point["associatedNodeID"] = ""
+    return document
+
+
+def _is_whole(bundle: Path) -> bool:
+    """Whether the archive can be read to its end and holds a scene."""
+    try:
+        with zipfile.ZipFile(bundle) as archive:
+            return archive.testzip() is None and any(name.endswith(".mrml") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _try_to_write(folders: Sequence[Path], size: int) -> None:
+    """Write `size` bytes to each folder and remove them: raises the OSError that Slicer's writer met and hid."""
+    for folder in folders:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(size))
+            probe.flush()
+            os.fsync(probe.fileno())
+
+
+def _bytes_of(scene: Any) -> int:
+    """What the scene's volumes take uncompressed."""
+    images = [node.GetImageData() for node in nodes_of(scene, "vtkMRMLVolumeNode")]
+    return (1 << 16) + sum(int(image.GetActualMemorySize()) * 1024 for image in images if image)

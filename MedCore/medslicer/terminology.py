@@ -1,0 +1,73 @@
+"""What a finding is, in codes: terminology entries as Slicer writes them, kept on a node.
+
+An entry is `context~category~type~modifier~regionContext~region~regionModifier`, each code as
+`scheme^value^meaning` (Slicer's vtkSlicerTerminologiesModuleLogic.SerializeTerminologyEntry).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+# The contexts that Slicer brings along, by name; the terminology selector looks codes up in them.
+TYPE_CONTEXT = "Segmentation category and type - DICOM master list"
+REGION_CONTEXT = "Anatomic codes - DICOM master list"
+NO_CODE = "^^"
+
+
+class Code(Protocol):
+    """A coded concept, e.g. SCT 27925004 "Nodule" (a package's `medinfer.manifest.Code`)."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def meaning(self) -> str: ...
+
+
+class Terminology(Protocol):
+    """Category, type and, where it has one, region of a finding (`medinfer.manifest.Terminology`)."""
+
+    @property
+    def category(self) -> Code: ...
+    @property
+    def type(self) -> Code: ...
+    @property
+    def region(self) -> Code | None: ...
+
+
+def terminology_entry(terminology: Terminology) -> str:
+    """`terminology` in the form that Slicer stores."""
+    region = terminology.region
+    return "~".join([
+        TYPE_CONTEXT,
+        _code(terminology.category),
+        _code(terminology.type),
+        NO_CODE,
+        REGION_CONTEXT if region else "",
+        _code(region) if region else NO_CODE,
+        NO_CODE,
+    ])
+
+
+def set_terminology(node: Any, terminology: Terminology) -> None:
+    """Keep `terminology` on `node`, where Slicer's subject hierarchy looks for it.
+
+    It is a node attribute: it lives in the scene and in `.mrml` and `.mrb`, not in `.mrk.json`.
+    """
+    node.SetAttribute(terminology_attribute(), terminology_entry(terminology))
+
+
+def terminology_attribute() -> str:
+    """The attribute's name; Slicer renamed it once (to "Terminologies.TerminologyEntry")."""
+    import slicer
+
+    logic = getattr(slicer, "vtkSlicerTerminologiesModuleLogic", None)
+    if hasattr(logic, "GetTerminologyEntryAttributeName"):
+        return str(logic.GetTerminologyEntryAttributeName())
+    return "TerminologyEntry"
+
+
+def _code(code: Code) -> str:
+    """`scheme^value^meaning`; the two separators cannot be part of a meaning."""
+    return "^".join(part.replace("^", " ").replace("~", " ") for part in (code.scheme, code.value, code.meaning))

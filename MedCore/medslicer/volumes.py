@@ -1,0 +1,86 @@
+"""A scan as vtkMRMLScalarVolumeNode, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medinfer.volume import Grid, Volume
+
+# Window, level in HU: the usual lung window.
+LUNG_WINDOW = (1500.0, -600.0)
+
+
+def add_volume(scene: Any, volume: Volume) -> Any:
+    """Add `volume` to `scene` and return its vtkMRMLScalarVolumeNode, displayed in the lung window if it is CT.
+
+    The voxels `[k, j, i]` are copied; the node's IJKToRAS is `volume.grid.ijk_to_ras` (RAS mm).
+    """
+    import slicer
+
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", volume.name)
+    node.SetIJKToRASMatrix(matrix_of(volume.grid.ijk_to_ras))
+    slicer.util.updateVolumeFromArray(node, storable(volume.voxels))
+    node.CreateDefaultDisplayNodes()
+    # Compressing harder takes seconds on a chest CT and saves nothing worth them.
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetCompressionParameter("gzip_fastest")
+    if volume.modality in ("CT", None):
+        display = node.GetDisplayNode()
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(*LUNG_WINDOW)
+    return node
+
+
+def volume_from_node(node: Any) -> Volume:
+    """The voxels and geometry of a scalar volume node. The voxels `[k, j, i]` are a view of the node's own.
+
+    A parent transform is not applied: findings are placed under the same transform (`add_findings`).
+    """
+    import slicer
+
+    voxels = slicer.util.arrayFromVolume(node)
+    return Volume(voxels, Grid(voxels.shape, grid_matrix(node)), name=node.GetName())
+
+
+def grid_matrix(node: Any) -> NDArray[np.float64]:
+    """The node's IJKToRAS, 4×4, mm."""
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def centre_ras(node: Any) -> tuple[float, float, float]:
+    """The middle of the node's bounds in world RAS mm (its parent transform applied)."""
+    bounds = [0.0] * 6
+    node.GetRASBounds(bounds)
+    r, a, s = ((low + high) / 2 for low, high in zip(bounds[0::2], bounds[1::2], strict=True))
+    return r, a, s
+
+
+def matrix_of(values: NDArray[np.float64]) -> Any:
+    """A 4×4 array as vtkMatrix4x4."""
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(np.ascontiguousarray(values, dtype=np.float64).ravel().tolist())
+    return matrix
+
+
+def storable(voxels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """`voxels` in a type that MRML volumes hold: no bool, no 64-bit integers, no half floats, native byte order."""
+    kind, size = voxels.dtype.kind, voxels.dtype.itemsize
+    if kind == "b":
+        return voxels.astype(np.uint8)
+    if kind in "iu" and size == 8:
+        low, high = int(voxels.min(initial=0)), int(voxels.max(initial=0))
+        fits = np.iinfo(np.int32).min <= low and high <= np.iinfo(np.int32).max
+        return voxels.astype(np.int32 if fits else np.float64)
+    if kind == "f" and size not in (4, 8):
+        return voxels.astype(np.float32)
+    return np.ascontiguousarray(voxels.astype(voxels.dtype.newbyteorder("="), copy=False))

@@ -1,0 +1,59 @@
+"""From plain data to the files of a scan, as the command line asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medinfer.findings import Findings
+from medinfer.package import load_package
+from medinfer.volume import Volume
+from medslicer.headless import HeadlessSlicer
+from medslicer.lookup import nodes_of
+from medslicer.output import write_scene
+from medslicer.pictures import draw_scene
+
+
+def test_boxes_and_scene_are_written_under_the_packages_label(
+    volume: Volume, findings: Findings, blob_package: Callable[..., Path], tmp_path: Path
+) -> None:
+    manifest = load_package(blob_package()).manifest
+    stages: list[str] = []
+    paths = write_scene(volume, findings, manifest, tmp_path / "out", pictures=False, on_stage=stages.append)
+    assert [path.name for path in paths] == ["nodules.mrk.json", "scene.mrb"]
+    assert stages == ["scene"]
+    with HeadlessSlicer() as opened:
+        assert opened.scene.ReadFromMRB(str(paths[1]), True)
+        assert len(nodes_of(opened.scene, "vtkMRMLMarkupsROINode")) == len(findings.boxes)
+
+
+@pytest.mark.real
+def test_a_real_scan_is_drawn_through_its_nodule(test_data: Path, tmp_path: Path) -> None:
+    import csv
+
+    from medinfer.findings import box_from_index
+    from medinfer.reading import read_volume
+    from medslicer.results import add_findings
+    from medslicer.saving import save_scene
+    from medslicer.volumes import add_volume
+
+    whole = read_volume(test_data / "chest" / "LIDC-IDRI-0001.nii.gz")
+    with open(test_data / "chest" / "nodules.csv", newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["case"] == "LIDC-IDRI-0001")
+    centre = whole.grid.to_index([-float(row["x_lps_mm"]), -float(row["y_lps_mm"]), float(row["z_lps_mm"])])
+    # A quarter of the scan around the nodule: the same picture in a fraction of the time.
+    start = tuple(int(c - n / 2) for c, n in zip(centre, (30, 160, 160), strict=True))
+    grid = whole.grid.cropped(start, (30, 160, 160))
+    block = tuple(slice(a, a + n) for a, n in zip(start, grid.shape, strict=True))
+    crop = Volume(whole.voxels[block], grid, "crop", "CT")
+    radius = float(row["diameter_mm"]) / 2
+    low, high = (grid.to_index(whole.grid.to_ras(centre)) + sign * radius / np.array(grid.spacing) for sign in (-1, 1))
+    findings = Findings((box_from_index(grid, low, high + 1, label="nodule", score=0.9),))
+    with HeadlessSlicer() as headless:
+        add_findings(headless.scene, findings, add_volume(headless.scene, crop), name="Nodules")
+        save_scene(headless.scene, tmp_path / "scene.mrb")
+    paths = draw_scene(tmp_path / "scene.mrb", tmp_path)
+    assert [path.name for path in paths] == ["axial.png", "coronal.png", "sagittal.png", "view3d.png"]

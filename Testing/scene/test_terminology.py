@@ -1,0 +1,76 @@
+"""Codes of findings in the form that Slicer reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medinfer.findings import Findings
+from medinfer.manifest import Code, Label, Terminology
+from medinfer.volume import Volume
+from medslicer.headless import HeadlessSlicer
+from medslicer.lookup import nodes_of
+from medslicer.results import add_findings
+from medslicer.saving import save_scene
+from medslicer.terminology import REGION_CONTEXT, TYPE_CONTEXT, terminology_attribute, terminology_entry
+from medslicer.volumes import add_volume
+
+NODULE = (
+    "Segmentation category and type - DICOM master list"
+    "~SCT^49755003^Morphologically Altered Structure~SCT^27925004^Nodule~^^"
+    "~Anatomic codes - DICOM master list~SCT^39607008^Lung~^^"
+)
+
+
+def test_a_nodule_in_the_lung(label: Label) -> None:
+    assert label.terminology is not None
+    assert terminology_entry(label.terminology) == NODULE
+
+
+def test_the_entry_is_what_slicer_itself_writes(label: Label) -> None:
+    import slicer
+
+    terms = label.terminology
+    assert terms is not None
+    assert terms.region is not None
+    codes = [
+        (terms.category.value, terms.category.scheme, terms.category.meaning),
+        (terms.type.value, terms.type.scheme, terms.type.meaning),
+        ("", "", ""),
+    ]
+    region = [(terms.region.value, terms.region.scheme, terms.region.meaning), ("", "", "")]
+    written = slicer.vtkSlicerTerminologiesModuleLogic.SerializeTerminologyEntry(
+        TYPE_CONTEXT, *(part for code in codes for part in code),
+        REGION_CONTEXT, *(part for code in region for part in code),
+    )
+    assert terminology_entry(terms) == written
+
+
+def test_slicer_finds_the_codes_in_the_entry(label: Label) -> None:
+    import slicer
+
+    logic = slicer.vtkSlicerTerminologiesModuleLogic()
+    entry = slicer.vtkSlicerTerminologyEntry()
+    assert label.terminology is not None
+    assert logic.DeserializeTerminologyEntry(terminology_entry(label.terminology), entry)
+    assert entry.GetTypeObject().GetCodeValue() == "27925004"
+    assert entry.GetCategoryObject().GetCodeMeaning() == "Morphologically Altered Structure"
+    assert entry.GetRegionObject().GetCodeValue() == "39607008"
+
+
+def test_without_a_region_there_is_no_region_context() -> None:
+    code = Code(scheme="SCT", value="1", meaning="a~b^c")
+    entry = terminology_entry(Terminology(category=code, type=code))
+    assert entry == f"{TYPE_CONTEXT}~SCT^1^a b c~SCT^1^a b c~^^~~^^~^^"
+
+
+def test_rois_carry_the_codes_of_their_label_also_through_a_scene_bundle(
+    scene: Any, volume: Volume, findings: Findings, label: Label, tmp_path: Path
+) -> None:
+    nodes = add_findings(scene, findings, add_volume(scene, volume), name="Nodules", labels=[label])
+    assert {roi.GetAttribute(terminology_attribute()) for roi in nodes.rois} == {NODULE}
+    save_scene(scene, tmp_path / "scene.mrb")
+    with HeadlessSlicer() as other:
+        assert other.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+        read = nodes_of(other.scene, "vtkMRMLMarkupsROINode")
+        assert [roi.GetAttribute(terminology_attribute()) for roi in read] == [NODULE] * len(findings.boxes)

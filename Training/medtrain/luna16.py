@@ -1,0 +1,159 @@
+"""LUNA16's tables: the nodules of its reference standard, its excluded findings, and a submission's candidates.
+
+All positions are world millimetres as the tables have them (LPS in LUNA16's own). Only distances between them
+matter here, so any one frame will do, as long as nodules and candidates share it.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from medinfer.errors import MedInferError
+
+Point: TypeAlias = tuple[float, float, float]
+
+# The diameter that LUNA16 gives to an excluded finding whose own is unknown (−1 in its table), in mm.
+DIAMETER_OF_UNMEASURED = 10.0
+
+
+class TableError(MedInferError, ValueError):
+    """A table that is not what LUNA16's rules need. Names the file and, where there is one, the line."""
+
+
+@dataclass(frozen=True)
+class Nodule:
+    """A true finding. center_mm: world mm. diameter_mm: > 0; a candidate hits it within half of that."""
+
+    center_mm: Point
+    diameter_mm: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place that a detector marks. center_mm: world mm, in the nodules' frame. score: higher is surer."""
+
+    center_mm: Point
+    score: float
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan: what is there (nodules), what does not count (excluded) and what was marked (candidates)."""
+
+    name: str
+    nodules: tuple[Nodule, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    excluded: tuple[Nodule, ...] = ()
+
+
+def read_scans(*, annotations: Path, seriesuids: Path, submission: Path, excluded: Path | None = None) -> list[Scan]:
+    """The scans that `seriesuids` lists, in its order, with their rows of the other tables.
+
+    Rows of `annotations` and `excluded` on scans that are not listed are left out (LUNA16 ships both for all 888
+    scans); a candidate on such a scan is an error. Raises TableError for a table that cannot be read or trusted.
+    """
+    names = read_seriesuids(seriesuids)
+    candidates = _candidates(submission)
+    for name, found in candidates.items():
+        if name not in names:
+            line = found[0][0]
+            raise TableError(
+                f"{submission}, line {line}: scan {name} is not in {seriesuids}; list it there or remove its rows."
+            )
+    nodules = _nodules(annotations)
+    ignored = _nodules(excluded, unmeasured=DIAMETER_OF_UNMEASURED) if excluded else {}
+    return [
+        Scan(
+            name,
+            nodules=tuple(nodules.get(name, ())),
+            candidates=tuple(candidate for _, candidate in candidates.get(name, ())),
+            excluded=tuple(ignored.get(name, ())),
+        )
+        for name in names
+    ]
+
+
+def read_seriesuids(path: Path) -> Mapping[str, int]:
+    """Scan names, one a row in the first column, in order, each with its line; a header `seriesuid` may come first."""
+    names: dict[str, int] = {}
+    for line, row in _rows(path):
+        name = row[0].strip()
+        if not names and name == "seriesuid":
+            continue
+        if not name:
+            raise TableError(f"{path}, line {line}: the name of the scan is empty.")
+        if name in names:
+            raise TableError(f"{path}, line {line}: scan {name} is listed twice; remove one of the lines.")
+        names[name] = line
+    if not names:
+        raise TableError(f"{path} lists no scan; it needs one seriesuid a line.")
+    return names
+
+
+def _nodules(path: Path, *, unmeasured: float | None = None) -> dict[str, list[Nodule]]:
+    """Nodules by scan. `unmeasured` stands in for a negative diameter; without it only positive ones are allowed."""
+    scans: dict[str, list[Nodule]] = {}
+    for line, name, (x, y, z, diameter) in _records(path, last="diameter_mm"):
+        if diameter < 0 and unmeasured is not None:
+            diameter = unmeasured  # noqa: PLW2901 - the table's way to write "not measured"
+        if diameter <= 0 and unmeasured is None:
+            raise TableError(f"{path}, line {line}: diameter_mm is {diameter:g}; a nodule's must be above 0.")
+        scans.setdefault(name, []).append(Nodule((x, y, z), diameter))
+    return scans
+
+
+def _candidates(path: Path) -> dict[str, list[tuple[int, Candidate]]]:
+    """Candidates by scan, each with its line."""
+    scans: dict[str, list[tuple[int, Candidate]]] = {}
+    for line, name, (x, y, z, score) in _records(path, last="probability"):
+        scans.setdefault(name, []).append((line, Candidate((x, y, z), score)))
+    return scans
+
+
+def _records(path: Path, *, last: str) -> Iterator[tuple[int, str, list[float]]]:
+    """Line, scan name and the four numbers (x, y, z, `last`) of each row, by the names of the header."""
+    columns = ["seriesuid", "coordX", "coordY", "coordZ", last]
+    rows = _rows(path)
+    header = [name.strip() for name in next(rows, (0, []))[1]]
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise TableError(
+            f"{path} has no column {' or '.join(missing)}; its first line must name {', '.join(columns)}."
+        )
+    places = [header.index(name) for name in columns]
+    for line, row in rows:
+        if len(row) <= max(places):
+            raise TableError(f"{path}, line {line}: {len(row)} values where {len(header)} are needed.")
+        yield line, row[places[0]].strip(), _numbers(path, line, columns[1:], [row[place] for place in places[1:]])
+
+
+def _numbers(path: Path, line: int, columns: Sequence[str], texts: Sequence[str]) -> list[float]:
+    numbers = []
+    for column, text in zip(columns, texts, strict=True):
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise TableError(f"{path}, line {line}: {column} is '{text.strip()}', not a finite number.")
+        numbers.append(number)
+    return numbers
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and values of each row that is not blank."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            for row in reader:
+                if any(value.strip() for value in row):
+                    yield reader.line_num, row
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(f"{path} is not a CSV text file.") from error
