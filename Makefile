@@ -7,8 +7,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 JOBS   ?= 2
+DATA   ?= $(or $(MEDINFER_TEST_DATA),../shared/data)
 
-.PHONY: demo test lint types schema figures benchmarks clean
+.PHONY: demo test lint types schema figures clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python scripts/demo.py
@@ -26,9 +27,16 @@ types: $(VENV)/.dev
 schema: $(VENV)/.dev
 	$(BIN)/python -m medinfer.manifest > MedCore/medinfer/model.schema.json
 
-# Every figure of the README and the cards, printed again (about half an hour; needs the real data).
+# Every figure of the README and the cards, printed again (about an hour on 2 cores; needs the real data).
 figures: $(VENV)/.dev
-	$(BIN)/python scripts/figures.py
+	$(BIN)/python -m medtrain.froc --annotations $(DATA)/froc/annotations.csv --excluded $(DATA)/froc/annotations_excluded.csv \
+	    --seriesuids $(DATA)/froc/seriesuids_88.csv --submission $(DATA)/froc/submission_a.csv \
+	    --published $(DATA)/froc/submission_a_published_froc.txt --bootstrap 1000
+	$(BIN)/python -m medtrain.evaluate_package chest-nodules --scans $(DATA)/chest
+	$(BIN)/python -m medtrain.evaluate_package chest-nodules --phantoms 24
+	$(BIN)/python Testing/benchmarks/slab_network.py
+	$(BIN)/python Testing/benchmarks/nms.py
+	$(BIN)/python Testing/benchmarks/joining.py
 
 $(VENV)/bin/python:
 	sh scripts/system_libraries.sh $(PYTHON)

@@ -40,7 +40,7 @@ def blob_manifest(sha256: str) -> dict[str, Any]:
         "schema_version": 1, "id": "blobs", "version": "1.0.0", "title": "Bright blobs", "task": "detect",
         "card": {
             "summary": "Finds bright blobs.", "intended_use": "Tests.", "limits": "Not for clinical use.",
-            "training_data": "None: its three weights were set by hand.", "licence": "Apache-2.0", "authors": "MedInfer",
+            "training_data": "None: its weights were set by hand.", "licence": "Apache-2.0", "authors": "MedInfer",
         },
         "prepare": {
             "orientation": "LPS", "spacing": [2, 2, 2],

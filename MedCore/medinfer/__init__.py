@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from .findings import Findings as Findings
     from .library import find_package as find_package
     from .package import load_package as load_package
-    from .reading import read_volume as read_volume
     from .pipeline import open_package as open_package
     from .pipeline import run as run
+    from .reading import read_volume as read_volume
     from .volume import Volume as Volume
 
 __version__ = "0.1.0"

@@ -14,9 +14,9 @@ from .console import Console, findings_table
 from .errors import Cancelled, MedInferError, OutputError, ScanError
 from .findings import Findings
 from .package import ModelPackage
+from .pipeline import run
 from .reading import ScanSource, find_scans
 from .results import Output, Written, results_before, write_results
-from .pipeline import run
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None, outputs: Mapping[str, Output] |
     if options.log is not None:
         logging.basicConfig(filename=options.log, level=logging.DEBUG)
     console = open_console(json_lines=options.json)
-    with _stop_signals() as stopped:
+    with _stop_signals() as stopped, _warnings_told(console):
         try:
             code: int = options.command(options, console, stopped, outputs)
         except Cancelled as error:
@@ -204,6 +204,24 @@ def _devices(
     for place in available():
         console.say(str(place))
     return OK
+
+
+@contextmanager
+def _warnings_told(console: Console) -> Iterator[None]:
+    """What an output warns of (no pictures without OpenGL) reaches the user, not only the log file."""
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            console.say(f"note: {record.getMessage()}")
+
+    handler, loggers = Told(logging.WARNING), [logging.getLogger(name) for name in ("medinfer", "medslicer")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 @contextmanager

@@ -73,7 +73,7 @@ class PlainConsole(_Quiet):
 
     def progress(self, scan: str, stage: str, done: int, total: int) -> None:
         now = self._clock()
-        if (scan, stage) == self._last and now - self._said < _PLAIN_EVERY_S:
+        if (scan, stage) == self._last and (total == 1 or now - self._said < _PLAIN_EVERY_S):
             return
         self._last, self._said = (scan, stage), now
         share = f" {done}/{total}" if total > 1 else ""

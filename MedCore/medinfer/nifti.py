@@ -127,7 +127,7 @@ def _voxel_offset(path: Path, header: Header) -> int:
     if offset == 0:
         return int(first)
     if not first <= offset < 2**40:
-        raise ScanError(f"{path} says that its voxels begin at byte {offset:g}, which cannot be; export the scan again.")
+        raise ScanError(f"{path} says that its voxels begin at byte {offset:g}, which can't be; export the scan again.")
     return int(offset)
 
 

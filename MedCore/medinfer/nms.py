@@ -5,13 +5,14 @@ intersection over union (IoU) with every box kept so far is below the threshold;
 
 It is fast because few pairs are ever looked at. Boxes are taken in blocks; a block is resolved, and what its kept boxes
 suppress is struck from all that follow, so that a crowd is gone once its best box is found. Who is near whom is
-answered by shelves: boxes of like size, sorted by their row in a grid over k and j and, within a row, by i.
+answered by shelves: boxes of like size, sorted by the cell of a grid that they lie in.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +28,6 @@ _MOST_PAIRS = 1 << 18
 _FIRST_BLOCK, _SMALLEST_BLOCK, _LARGEST_BLOCK = 512, 64, 4096
 # Ratio of the largest to the smallest edge on one shelf.
 _SHELF_RATIO = 4.0
-_MOST_ROWS = 1024
 
 
 def nms_cubes(cubes: ArrayLike, iou: float) -> Indices:
@@ -54,34 +54,38 @@ def nms_boxes(low: ArrayLike, high: ArrayLike, scores: ArrayLike, iou: float) ->
     lows, highs, values = (np.asarray(array, dtype=np.float64) for array in (low, high, scores))
     if values.ndim != 1 or lows.shape != (len(values), 3) or highs.shape != lows.shape:
         raise ValueError(
-            f"low and high must be [n, 3] and scores [n], not {list(lows.shape)}, {list(highs.shape)}, {list(values.shape)}"
+            "low and high must be [n, 3] and scores [n], not "
+            f"{list(lows.shape)}, {list(highs.shape)} and {list(values.shape)}"
         )
     return _suppressed(lows, highs, values, iou, least_ratio=float(iou))
 
 
 @dataclass(frozen=True)
 class _Boxes:
-    """Boxes, best first. low, high, center: one array `[n]` an axis (z, y, x). edge: the longest of each box."""
+    """Boxes, best first. low, high, center: `[3, n]` (z, y, x). edge: the longest of each box."""
 
-    low: tuple[Floats, Floats, Floats]
-    high: tuple[Floats, Floats, Floats]
-    center: tuple[Floats, Floats, Floats]
+    low: Floats
+    high: Floats
+    center: Floats
     volume: Floats
     edge: Floats
 
 
 @dataclass(frozen=True)
 class _Shelf:
-    """Boxes with edges in [smallest, largest], by `key`: row · span + x. A row is a cell of the grid over z and y."""
+    """Boxes of like size by the cell of a grid that their centre lies in (row-major over z, y, x).
+
+    members[begins[c]:begins[c + 1]] are those of cell c; cell_of is the cell of each member.
+    """
 
     members: Indices
-    key: Floats
+    cell_of: Indices
+    begins: Indices
     smallest: float
     largest: float
-    cell: float
     origin: tuple[float, float, float]
-    rows: tuple[int, int]
-    span: float
+    step: tuple[float, float, float]
+    size: tuple[int, int, int]
 
 
 def _suppressed(low: Floats, high: Floats, scores: Floats, iou: float, least_ratio: float) -> Indices:
@@ -91,26 +95,23 @@ def _suppressed(low: Floats, high: Floats, scores: Floats, iou: float, least_rat
     order = np.argsort(-scores, kind="stable")
     boxes = _columns(low[order], high[order])
     # Along each axis IoU in 1-D is at least IoU in 3-D. With edges a and b, |Δ| apart, IoU ≥ t needs
-    # |Δ| ≤ (a + b) (1/2 − t / (1 + t)); a little is added for rounding.
-    reach = (0.5 - iou / (1 + iou)) * (1 + 1e-9) + 1e-12
-    ratio = least_ratio * (1 - 1e-9)
+    # |Δ| ≤ (a + b) (1/2 − t / (1 + t)); a millionth more allows for rounding.
+    reach = 0.5 - iou / (1 + iou) + 1e-6
+    ratio = least_ratio - 1e-6
     kept: list[Indices] = []
     alive = np.ones(len(order), dtype=bool)
     shelves = _shelved(boxes, np.arange(len(order)))
-    start, size = 0, _FIRST_BLOCK
-    while start < len(order):
-        block = start + np.flatnonzero(alive[start : start + 8 * size])[:size]
-        if not len(block):
-            start += 8 * size
-            continue
+    left, size = np.arange(len(order)), _FIRST_BLOCK
+    while len(left):
+        block, left = left[:size], left[size:]
         stay = _resolved(boxes, block, iou, reach, ratio)
         kept.append(stay)
-        start = int(block[-1]) + 1
-        alive[:start] = False
+        alive[block] = False
         shelves = [_thinned(shelf, alive) for shelf in shelves]
         for shelf in shelves:
             for _, struck in _overlapping(boxes, stay, shelf, iou, reach, ratio):
                 alive[struck] = False
+        left = left[alive[left]]
         size = min(2 * size, _LARGEST_BLOCK) if 2 * len(stay) > len(block) else max(size // 2, _SMALLEST_BLOCK)
     return order[np.concatenate(kept)] if kept else order
 
@@ -127,10 +128,10 @@ def _check(low: Floats, high: Floats, scores: Floats) -> None:
 
 
 def _columns(low: Floats, high: Floats) -> _Boxes:
-    lows, highs = (tuple(np.ascontiguousarray(a[:, axis]) for axis in range(3)) for a in (low, high))
-    edges = high - low
-    centers = tuple((a + b) / 2 for a, b in zip(lows, highs, strict=True))
-    return _Boxes(lows, highs, centers, edges.prod(axis=1), edges.max(axis=1))
+    """Boxes from corners `[n, 3]`; by columns, so that one axis of many boxes lies together in memory."""
+    lows, highs = np.ascontiguousarray(low.T), np.ascontiguousarray(high.T)
+    edges = highs - lows
+    return _Boxes(lows, highs, (lows + highs) / 2, edges.prod(axis=0), edges.max(axis=0))
 
 
 def _shelved(boxes: _Boxes, members: Indices) -> list[_Shelf]:
@@ -146,26 +147,37 @@ def _shelved(boxes: _Boxes, members: Indices) -> list[_Shelf]:
 
 def _shelf(boxes: _Boxes, members: Indices) -> _Shelf:
     edge = boxes.edge[members]
-    z, y, x = (axis[members] for axis in boxes.center)
-    origin = float(z.min()), float(y.min()), float(x.min())
-    extent = max(float(z.max()) - origin[0], float(y.max()) - origin[1])
-    cell = max(float(edge.max()) / 2, extent / _MOST_ROWS)
-    row_z, row_y = ((axis - first) // cell for axis, first in zip((z, y), origin, strict=False))
-    rows = int(row_z.max()) + 1, int(row_y.max()) + 1
-    span = (float(x.max()) - origin[2]) * 1.5 + cell
-    key = (row_z * rows[1] + row_y) * span + (x - origin[2])
-    order = np.argsort(key)
-    return _Shelf(members[order], key[order], float(edge.min()), float(edge.max()), cell, origin, rows, span)
+    smallest, largest = float(edge.min()), float(edge.max())
+    # Long cells make few ranges to look up, short ones along x few pairs in them. No more than 8 cells a box in all.
+    most = math.ceil(len(members) ** (1 / 3)) * 2
+    origin, step, size, cell_of = [], [], [], np.zeros(len(members), dtype=np.intp)
+    for center, share in zip(boxes.center, (1.5, 1.5, 0.25), strict=True):
+        place = center[members]
+        first, extent = float(place.min()), float(np.ptp(place))
+        length = max(share * largest, extent / most)
+        origin.append(first)
+        step.append(length)
+        cell = ((place - first) / length).astype(np.intp)
+        size.append(int(cell.max()) + 1)
+        cell_of = cell_of * size[-1] + cell
+    order = np.argsort(cell_of)
+    shelf = _Shelf(
+        members[order], cell_of[order], np.empty(0, dtype=np.intp), smallest, largest,
+        (origin[0], origin[1], origin[2]), (step[0], step[1], step[2]), (size[0], size[1], size[2]),
+    )
+    return replace(shelf, begins=_begins(shelf.cell_of, math.prod(size)))
+
+
+def _begins(cell_of: Indices, cells: int) -> Indices:
+    return np.concatenate([[0], np.cumsum(np.bincount(cell_of, minlength=cells))])
 
 
 def _thinned(shelf: _Shelf, alive: NDArray[np.bool_]) -> _Shelf:
     """`shelf` without the members that are gone."""
     there = alive[shelf.members]
-    if there.all():
-        return shelf
-    return _Shelf(
-        shelf.members[there], shelf.key[there],
-        shelf.smallest, shelf.largest, shelf.cell, shelf.origin, shelf.rows, shelf.span,
+    cell_of = shelf.cell_of[there]
+    return replace(
+        shelf, members=shelf.members[there], cell_of=cell_of, begins=_begins(cell_of, len(shelf.begins) - 1)
     )
 
 
@@ -185,7 +197,8 @@ def _resolved(boxes: _Boxes, block: Indices, iou: float, reach: float, ratio: fl
     for a, b in zip((better[by_score] - first).tolist(), (worse[by_score] - first).tolist(), strict=True):
         if not gone[a]:
             gone[b] = 1
-    return block[np.frombuffer(gone, dtype=np.uint8)[block - first] == 0]
+    stays: Indices = block[np.frombuffer(gone, dtype=np.uint8)[block - first] == 0]
+    return stays
 
 
 def _overlapping(
@@ -197,41 +210,44 @@ def _overlapping(
     for query, member in _near(boxes, queries, shelf, reach):
         if only_worse:
             behind = query < member
-            query, member = query[behind], member[behind]
-        common: Floats | None = None
-        for low, high in zip(boxes.low, boxes.high, strict=True):
-            overlap = np.minimum(high[query], high[member]) - np.maximum(low[query], low[member])
-            meet = overlap > 0
-            query, member = query[meet], member[meet]
-            common = overlap[meet] if common is None else common[meet] * overlap[meet]
-        assert common is not None
-        enough = common / (boxes.volume[query] + boxes.volume[member] - common) >= iou
-        yield query[enough], member[enough]
+            yield _of_enough(boxes, query[behind], member[behind], iou)
+        else:
+            yield _of_enough(boxes, query, member, iou)
+
+
+def _of_enough(boxes: _Boxes, one: Indices, other: Indices, iou: float) -> tuple[Indices, Indices]:
+    """The pairs of boxes whose IoU is at least `iou`. Axis by axis, so that most drop out after the first."""
+    common = np.ones(len(one))
+    for low, high in zip(boxes.low, boxes.high, strict=True):
+        overlap = np.minimum(high[one], high[other]) - np.maximum(low[one], low[other])
+        meet = overlap > 0
+        one, other, common = one[meet], other[meet], common[meet] * overlap[meet]
+    enough = common / (boxes.volume[one] + boxes.volume[other] - common) >= iou
+    return one[enough], other[enough]
 
 
 def _near(boxes: _Boxes, queries: Indices, shelf: _Shelf, reach: float) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs (query, member of `shelf`) close enough to overlap along x and in nearby rows, at most so many at a time."""
+    """Pairs (query, member of `shelf`) whose cells are near enough for them to overlap, at most so many at a time."""
     if not len(queries) or not len(shelf.members):
         return
     radius = (boxes.edge[queries] + shelf.largest) * reach
-    z, y, x = (axis[queries] - first for axis, first in zip(boxes.center, shelf.origin, strict=True))
-    ranges = [
-        np.clip(np.stack([axis - radius, axis + radius]) // shelf.cell, [[0], [-1]], [[n], [n - 1]]).astype(np.intp)
-        for axis, n in zip((z, y), shelf.rows, strict=True)
-    ]
-    steps = [np.arange(int((last - first).max()) + 1) for first, last in ranges]
-    row_z, row_y = (first[:, None] + step for (first, _), step in zip(ranges, steps, strict=True))
-    wanted = (row_z <= ranges[0][1][:, None])[:, :, None] & (row_y <= ranges[1][1][:, None])[:, None]
-    row = (row_z[:, :, None] * shelf.rows[1] + row_y[:, None])[wanted]
-    of = np.repeat(np.arange(len(queries)), np.count_nonzero(wanted, axis=(1, 2)))
-    # Rounding of the keys, which grow with the row.
-    slack = 4 * np.spacing(float(shelf.rows[0] * shelf.rows[1]) * shelf.span)
-    left = np.clip(x - radius - slack, 0, shelf.span)
-    right = np.clip(x + radius + slack, 0, shelf.span)
-    begin = np.searchsorted(shelf.key, row * shelf.span + left[of] - slack)
-    count = np.searchsorted(shelf.key, row * shelf.span + right[of] + slack) - begin
+    (z, z_last), (y, y_last), (x, x_last) = (
+        # Rounding is the same for members and queries, and monotonic: no member within the radius is missed.
+        [
+            np.clip((center[queries] + side - first) / length, -1, n).astype(np.intp).clip(0, n - 1)
+            for side in (-radius, radius)
+        ]
+        for center, first, length, n in zip(boxes.center, shelf.origin, shelf.step, shelf.size, strict=True)
+    )
+    depth, height = np.arange(int((z_last - z).max()) + 1), np.arange(int((y_last - y).max()) + 1)
+    rows_z, rows_y = z[:, None] + depth, y[:, None] + height
+    wanted = (rows_z <= z_last[:, None])[:, :, None] & (rows_y <= y_last[:, None])[:, None]
+    row = (rows_z[:, :, None] * shelf.size[1] + rows_y[:, None])[wanted] * shelf.size[2]
+    of = np.nonzero(wanted)[0]
+    begin = shelf.begins[row + x[of]]
+    count = shelf.begins[row + x_last[of] + 1] - begin
     some = count > 0
-    begin, count, of = begin[some], np.minimum(count[some], len(shelf.members)), of[some]
+    begin, count, query = begin[some], count[some], queries[of[some]]
     end = np.cumsum(count)
     at = 0
     while at < len(count):
@@ -239,5 +255,5 @@ def _near(boxes: _Boxes, queries: Indices, shelf: _Shelf, reach: float) -> Itera
         to = max(at + 1, int(np.searchsorted(end, before + _MOST_PAIRS, side="right")))
         n = count[at:to]
         place = np.arange(int(end[to - 1]) - before) + np.repeat(begin[at:to] - (end[at:to] - n - before), n)
-        yield np.repeat(queries[of[at:to]], n), shelf.members[place]
+        yield np.repeat(query[at:to], n), shelf.members[place]
         at = to

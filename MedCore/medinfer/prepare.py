@@ -104,7 +104,7 @@ def _check_suits(volume: Volume, wanted: Prepare) -> None:
         )
     if wanted.modality == ("CT",):
         # Every 8th voxel on each axis is enough to meet air in a CT.
-        lowest = float(np.percentile(volume.voxels[::8, ::8, ::8], 1))
+        lowest = float(np.percentile(volume.voxels[::8, ::8, ::8].astype(np.float32), 1))
         if lowest > _CT_AIR_HU:
             raise ScanError(
                 f"{volume.name} does not look like a CT in Hounsfield units (its darkest values lie near {lowest:.0f}, "
@@ -116,7 +116,7 @@ def _body_box(scan: Volume, target: Grid, margin_mm: float) -> tuple[NDArray[np.
     """The body's box on `target`, found at quarter resolution."""
     import cc3d
 
-    coarse = scan.voxels[::4, ::4, ::4] > _BODY_HU
+    coarse = np.greater(scan.voxels[::4, ::4, ::4], _BODY_HU, casting="unsafe")
     if not coarse.any():
         raise ScanError(f"{scan.name} holds no body (nothing above {_BODY_HU} HU): choose another scan.")
     body = np.argwhere(cc3d.largest_k(np.ascontiguousarray(coarse), k=1))

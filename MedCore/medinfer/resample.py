@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from .volume import Grid
+from .volume import Floats, Grid
 
 Index = tuple[int, int, int]
 
@@ -27,7 +27,7 @@ def respaced(grid: Grid, spacing: Sequence[float]) -> Grid:
 
 
 def resample(
-    voxels: NDArray[np.generic], step: Sequence[float], start: Sequence[float], shape: Index
+    voxels: NDArray[np.generic], step: Sequence[float] | Floats, start: Sequence[float] | Floats, shape: Index
 ) -> NDArray[np.float32]:
     """Sample `voxels` [k, j, i] linearly at index start + n · step for n in `shape` (all k, j, i, in source voxels).
 

@@ -22,7 +22,6 @@ import threading
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from .console import JsonConsole
 from .errors import Cancelled, MedInferError
@@ -64,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.dup2(2, 1)
     console = JsonConsole(lines)
     cancelled = threading.Event()
-    _listen(cancelled, sys.stdin)
+    _listen(cancelled, sys.stdin.fileno())
     job: Job | None = None
     try:
         (path,) = arguments if arguments is not None else sys.argv[1:]
@@ -105,14 +104,15 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
     console.event("result", {"file": job.result})
 
 
-def _listen(cancelled: threading.Event, stream: IO[str]) -> None:
-    """Set `cancelled` when `stream` ends or a signal comes."""
+def _listen(cancelled: threading.Event, descriptor: int) -> None:
+    """Set `cancelled` when `descriptor` ends or a signal comes."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         cancelled.set()
 
     def read() -> None:
-        while stream.readline():
+        # Not sys.stdin: its lock, held by this thread, would stop the interpreter from ending.
+        while os.read(descriptor, 4096):
             pass
         cancelled.set()
 

@@ -15,7 +15,7 @@ from typing import Any
 from medinfer.errors import MedInferError
 
 
-class SlicerMissing(MedInferError):
+class SlicerMissingError(MedInferError):
     """Neither 3D Slicer nor slicer-core is here."""
 
 
@@ -31,8 +31,8 @@ class HeadlessSlicer:
         slicer = import_slicer()
         import vtk
 
-        self.scene = slicer.vtkMRMLScene()
-        self.application_logic = slicer.vtkSlicerApplicationLogic()
+        self.scene: Any = slicer.vtkMRMLScene()
+        self.application_logic: Any = slicer.vtkSlicerApplicationLogic()
         self.application_logic.SetMRMLScene(self.scene)
         self.application_logic.GetColorLogic().SetMRMLScene(self.scene)
         self.application_logic.GetColorLogic().AddDefaultColorNodes()
@@ -78,15 +78,16 @@ class HeadlessSlicer:
         """Let go of the nodes first, then of the logics that observe the scene. Closing twice does nothing."""
         if self.scene is None:
             return
+        self.scene.Clear(1)
         slicer = sys.modules.get("slicer")
         if slicer is not None and getattr(slicer, "mrmlScene", None) is self.scene:
             del slicer.mrmlScene
-        self.scene.Clear(1)
         for logic in reversed(self._logics):
             logic.SetMRMLScene(None)
         self.application_logic.SetMRMLScene(None)
         self._logics.clear()
-        self.scene = self.application_logic = None
+        self.scene = None
+        self.application_logic = None
         self._cache.cleanup()
 
     def __enter__(self) -> HeadlessSlicer:
@@ -102,7 +103,7 @@ class HeadlessSlicer:
 def open_scene() -> Iterator[Any]:
     """The application's scene inside Slicer; elsewhere a fresh one that is closed at the end.
 
-    Raises SlicerMissing where neither Slicer nor slicer-core is there.
+    Raises SlicerMissingError where neither Slicer nor slicer-core is there.
     """
     slicer = import_slicer()
     if in_application():
@@ -118,11 +119,11 @@ def in_application() -> bool:
 
 
 def import_slicer() -> Any:
-    """The module `slicer`. Raises SlicerMissing, saying what to install, where there is none."""
+    """The module `slicer`. Raises SlicerMissingError, saying what to install, where there is none."""
     try:
         import slicer
     except ImportError as error:
-        raise SlicerMissing(
+        raise SlicerMissingError(
             "Slicer scenes cannot be made here: neither 3D Slicer nor slicer-core is installed; "
             "run: pip install slicer-core"
         ) from error

@@ -14,7 +14,7 @@ from medinfer.manifest import Manifest
 from medinfer.results import stem_of
 from medinfer.volume import Volume
 
-from .headless import SlicerMissing, import_slicer, open_scene
+from .headless import SlicerMissingError, import_slicer, open_scene
 from .pictures import PictureError, draw_scene
 from .results import add_findings
 from .saving import save_rois, save_scene
@@ -39,7 +39,7 @@ def write_scene(
     """
     try:
         import_slicer()
-    except SlicerMissing as error:
+    except SlicerMissingError as error:
         log.warning("%s", error)
         return []
     folder.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,7 @@ def terminology_attribute() -> str:
     """The attribute's name; Slicer renamed it once (to "Terminologies.TerminologyEntry")."""
     import slicer
 
-    logic = getattr(slicer, "vtkSlicerTerminologiesModuleLogic", None)
+    logic: Any = getattr(slicer, "vtkSlicerTerminologiesModuleLogic", None)
     if hasattr(logic, "GetTerminologyEntryAttributeName"):
         return str(logic.GetTerminologyEntryAttributeName())
     return "TerminologyEntry"

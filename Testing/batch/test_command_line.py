@@ -216,7 +216,8 @@ def test_lists_are_printed(command: list[str], capsys: pytest.CaptureFixture[str
 def test_the_engine_starts_without_loading_a_runtime() -> None:
     code = (
         "import sys, medinfer, medinfer.cli, medinfer.library\n"
-        "heavy = {'torch', 'onnxruntime', 'openvino', 'scipy', 'SimpleITK', 'slicer', 'vtk', 'cc3d'} & set(sys.modules)\n"
+        "heavy = {'torch', 'onnxruntime', 'openvino', 'scipy', 'SimpleITK', 'slicer', 'vtk', 'cc3d'}\n"
+        "heavy &= set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from medinfer.backends import NetworkFile, available, open_session
+from medinfer.backends.cpu import physical_cores
 from medinfer.backends.session import failure
 from medinfer.errors import DeviceError, PackageError
 
@@ -128,6 +130,8 @@ def test_a_result_is_not_overwritten_by_the_next_run(folder):
     ({"device": "quantum"}, "no device “quantum”"),
     ({"device": "cpu", "precision": "int3"}, "no precision “int3”"),
     ({"device": "cpu", "precision": "float16", "backend": "onnxruntime"}, "no float16 in hardware; there is"),
+    ({"device": "cpu", "precision": "int8"}, "no network file in int8"),
+    ({"device": "cpu", "precision": "tf32"}, "no tf32 in hardware"),
     ({"backend": "torch"}, "torch cannot read this model"),
 ])
 def test_a_wish_that_cannot_be_fulfilled_is_one_sentence(folder, settings, words):
@@ -254,18 +258,25 @@ def test_an_encrypted_network_is_opened_from_memory(folder):
             assert session.run(tile_of(1, 4, 4, 4))["grid"].shape == (1, 2, 4, 4, 4)
 
 
-def test_a_closed_session_says_so_and_closing_waits_for_a_run_in_another_thread(folder):
-    session = opened(folder, "onnxruntime", "onnx")
-    results: list[object] = []
-    feeds = tile_of(1, 48, 64, 64)
-    worker = threading.Thread(target=lambda: results.append(session.run(feeds)["grid"].shape))
+@pytest.mark.parametrize(("runtime", "format"), RUNTIMES)
+def test_closing_waits_for_the_run_of_another_thread_and_later_runs_say_that_it_is_closed(folder, runtime, format):
+    session, feeds = opened(folder, runtime, format), tile_of(1, 32, 48, 64)
+    expected = session.run(feeds)["grid"]
+    results: list[np.ndarray] = []
+    worker = threading.Thread(target=lambda: results.append(session.run(feeds)["grid"]))
     worker.start()
+    while worker.is_alive() and not session._lock.locked():
+        time.sleep(1e-4)
+    session.close()
     worker.join()
+    np.testing.assert_array_equal(results, [expected])
     session.close()
-    session.close()
-    assert results == [(1, 2, 48, 64, 64)]
     with pytest.raises(DeviceError, match="closed"):
         session.run(feeds)
+
+
+def test_threads_are_limited_to_the_cores_there_are():
+    assert 1 <= physical_cores() <= len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(999))
 
 
 @pytest.mark.parametrize("words", [

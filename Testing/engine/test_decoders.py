@@ -26,7 +26,7 @@ def random_grid(seed: int, *, anchors: int = 3) -> np.ndarray:
 
 
 def naive_cubes(output: np.ndarray, anchors: tuple[float, ...], threshold: float) -> list[tuple[float, ...]]:
-    """grt123's loop, cell by cell (facts/grt123.md, step 5): centre = 1.5 + 4 n + out · anchor, d = exp(out) · anchor."""
+    """grt123's loop, cell by cell (its recipe's step 5): centre = 1.5 + 4 n + out · anchor, d = exp(out) · anchor."""
     cubes = []
     for a, anchor in enumerate(anchors):
         for cell in np.ndindex(output.shape[1:]):

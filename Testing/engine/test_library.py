@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -24,9 +25,9 @@ Make = Callable[..., Path]
 class RangeHandler(http.server.BaseHTTPRequestHandler):
     """Serves files with byte ranges, and can break off in the middle."""
 
-    files: dict[str, bytes] = {}
+    files: ClassVar[dict[str, bytes]] = {}
     break_after: int | None = None
-    asked_ranges: list[str | None] = []
+    asked_ranges: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
         body = self.files.get(self.path)

@@ -106,7 +106,7 @@ def test_a_folder_without_model_json_is_no_package(tmp_path: Path) -> None:
 def test_weights_that_were_exchanged_are_never_opened(blob_package: Make) -> None:
     folder = blob_package()
     (folder / "network.onnx").write_bytes(b"something else")
-    with pytest.raises(PackageError, match="is not the file that model.json declares"):
+    with pytest.raises(PackageError, match=r"is not the file that model\.json declares"):
         load_package(folder).verified_files()
 
 

@@ -26,7 +26,8 @@ from medtrain.detection_data import (
     luminance,
     save_case,
 )
-from medtrain.evaluate_detector import answer, score, sensitivities, suppress
+from medtrain.evaluate_detector import answer, as_scan
+from medtrain.froc import match_all
 from medtrain.train_detector import Trainer, TrainingPlan, learning_rate, train
 
 TINY = AnchorNetSpec(
@@ -208,18 +209,11 @@ def test_slabs_give_what_the_whole_scan_gives() -> None:
     np.testing.assert_allclose(answer(net, image, slab=32, margin=64), whole, atol=1e-4)
 
 
-def test_scoring_follows_luna16() -> None:
+def test_a_case_and_its_candidates_become_a_scan_for_froc() -> None:
     nodules = np.array([[10, 10, 10, 8.0], [30, 30, 30, 6.0]])
     case = Case("c", np.zeros((4, 4, 4), np.uint8), nodules, np.array([[50, 50, 50, 10.0]]))
     rows = [[3, 12, 10, 10, 5], [2, 10, 10, 10, 8], [1, 36, 30, 30, 6], [0, 51, 50, 50, 6], [-1, 0, 0, 0, 5]]
-    candidates = np.array(rows, dtype=np.float64)
-    scored = score(case, candidates)
-    assert scored.nodules.tolist() == [3, -np.inf]
-    assert scored.false_positives.tolist() == [1, -1]
-    # With no false positive allowed the threshold is 1; the second nodule is never found.
-    np.testing.assert_allclose(sensitivities([scored], (0.5, 1, 8)), [0.5, 0.5, 0.5])
-
-
-def test_suppression_keeps_the_better_of_two_overlapping_cubes() -> None:
-    cubes = np.array([[3, 10, 10, 10, 8], [2, 11, 10, 10, 8], [1, 30, 10, 10, 8.0]])
-    assert suppress(cubes)[:, 0].tolist() == [3, 1]
+    found = match_all([as_scan(case, np.array(rows, dtype=np.float64))])[0]
+    assert found.nodule_scores.tolist() == [3, -np.inf]
+    assert sorted(found.false_positive_scores.tolist()) == [-1, 1]
+    assert (found.double, found.ignored) == (1, 1)

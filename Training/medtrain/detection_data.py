@@ -9,7 +9,7 @@ crop however often the run was interrupted.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,7 +46,8 @@ class Case:
 def luminance(hu: NDArray[np.generic]) -> NDArray[np.uint8]:
     """HU to grt123's 8 bits: −1200 … 600 HU to 0 … 255."""
     scaled = (np.asarray(hu, dtype=np.float32) + np.float32(1200)) * np.float32(255 / 1800)
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    eight_bits: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return eight_bits
 
 
 def save_case(case: Case, path: Path) -> None:
@@ -101,8 +102,8 @@ class Crop:
 def coordinate_grid(
     shape: Sequence[int],
     stride: int = 4,
-    start: Sequence[float] = (-0.5, -0.5, -0.5),
-    span: Sequence[float] = (1.0, 1.0, 1.0),
+    start: Iterable[float] = (-0.5, -0.5, -0.5),
+    span: Iterable[float] = (1.0, 1.0, 1.0),
 ) -> NDArray[np.float32]:
     """The cells' places in the scan, `[3, z/stride, y/stride, x/stride]`, from `start` to start + span (grt123)."""
     axes = [np.linspace(a, a + s, n // stride, dtype=np.float64) for a, s, n in zip(start, span, shape, strict=True)]

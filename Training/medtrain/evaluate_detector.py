@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medinfer.nms import nms_cubes
+
 from .anchor_net import MULTIPLE, STRIDE, AnchorNet
 from .anchor_targets import SISTER_TARGETS, decode
 from .detection_data import FILL, Case, case_files, coordinate_grid, load_case
+from .froc import RATES, froc, match_all
+from .luna16 import Candidate, Nodule, Scan
 
-CPM_RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
-"""False positives a scan at which LUNA16 takes the sensitivity; their mean is the CPM."""
+MERGE_IOU = 0.05
+"""Of two cubes that overlap so much the better stays (grt123's, and the bundled package's)."""
 
 Floats = NDArray[np.float64]
 
@@ -45,20 +48,6 @@ def answer(net: AnchorNet, image: NDArray[np.uint8], slab: int = 96, margin: int
     return np.concatenate(parts)
 
 
-def suppress(candidates: Floats, iou: float = 0.1) -> Floats:
-    """Non-maximum suppression of `[logit, z, y, x, d]` cubes, highest first (plain O(n²))."""
-    kept: list[int] = []
-    half = candidates[:, 4:] / 2
-    low, high = candidates[:, 1:4] - half, candidates[:, 1:4] + half
-    volume = candidates[:, 4] ** 3
-    for index in range(len(candidates)):
-        overlap = np.minimum(high[kept], high[index]) - np.maximum(low[kept], low[index])
-        shared = np.prod(np.clip(overlap, 0, None), axis=1)
-        if not (shared / (volume[kept] + volume[index] - shared) >= iou).any():
-            kept.append(index)
-    return candidates[kept]
-
-
 def find(
     net: AnchorNet,
     case: Case,
@@ -67,49 +56,23 @@ def find(
     most: int = 400,
 ) -> Floats:
     """Candidates `[n, 5]` of a case, highest first, at most `most` before suppression."""
-    return suppress(decode(answer(net, case.image), anchors, STRIDE, threshold)[:most])
+    candidates = decode(answer(net, case.image), anchors, STRIDE, threshold)[:most]
+    return candidates[nms_cubes(candidates, MERGE_IOU)]
 
 
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """A case's candidates beside its truth: each nodule's best score (−∞ where missed), each false positive's."""
+def as_scan(case: Case, candidates: Floats) -> Scan:
+    """A case and what was found in it, as FROC wants them; 1 mm voxels stand for the world."""
 
-    nodules: Floats
-    false_positives: Floats
+    def nodules(cubes: Floats) -> tuple[Nodule, ...]:
+        return tuple(Nodule((float(z), float(y), float(x)), float(d)) for z, y, x, d in cubes)
 
-
-def score(case: Case, candidates: Floats) -> Scored:
-    """A candidate hits a nodule where its centre lies within the nodule's radius (LUNA16). Further hits don't count.
-
-    Candidates whose centre lies in an ignored cube's sphere count neither way.
-    """
-    best = np.full(len(case.nodules), -np.inf)
-    wrong = []
-    for row in candidates:
-        hit = np.linalg.norm(case.nodules[:, :3] - row[1:4], axis=1) <= case.nodules[:, 3] / 2
-        best[hit] = np.maximum(best[hit], row[0])
-        ignored = np.linalg.norm(case.ignored[:, :3] - row[1:4], axis=1) <= case.ignored[:, 3] / 2
-        if not hit.any() and not ignored.any():
-            wrong.append(row[0])
-    return Scored(best, np.array(wrong))
+    found = tuple(Candidate((float(z), float(y), float(x)), float(logit)) for logit, z, y, x, _ in candidates)
+    return Scan(case.name, nodules(case.nodules), found, nodules(case.ignored))
 
 
-def sensitivities(scored: Iterable[Scored], rates: Sequence[float] = CPM_RATES) -> Floats:
-    """Sensitivity at each number of false positives a scan."""
-    cases = list(scored)
-    nodules = np.concatenate([case.nodules for case in cases])
-    wrong = np.sort(np.concatenate([case.false_positives for case in cases]))[::-1]
-    found = []
-    for rate in rates:
-        allowed = int(np.floor(rate * len(cases) + 1e-9))
-        threshold = wrong[allowed] if allowed < len(wrong) else -np.inf
-        found.append(float((nodules > threshold).mean()))
-    return np.array(found)
-
-
-def validation_cpm(net: AnchorNet, cases: Sequence[Case]) -> float:
+def validation_cpm(net: AnchorNet, cases: Sequence[Case], anchors: tuple[float, ...]) -> float:
     """The CPM of a network over cases."""
-    return float(sensitivities(score(case, find(net, case)) for case in cases).mean())
+    return froc(match_all(as_scan(case, find(net, case, anchors)) for case in cases)).cpm
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -121,19 +84,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", type=Path, required=True)
     chosen = parser.parse_args(arguments)
     net = averaged_network(chosen.checkpoint)
-    results: list[Scored] = []
-    count = 0
+    matches = []
     for path in case_files(chosen.cases):
         case = load_case(path)
-        results.append(score(case, find(net, case)))
-        count += len(case.nodules)
-        best = zip(case.nodules[:, 3], results[-1].nodules, strict=True)
+        matches += match_all([as_scan(case, find(net, case))])
+        best = zip(case.nodules[:, 3], matches[-1].nodule_scores, strict=True)
         nodules = ", ".join(f"Ø {diameter:.1f}: {logit:.2f}" for diameter, logit in best)
-        print(f"{case.name}: {len(results[-1].false_positives)} false candidates; {nodules}", flush=True)
-    found = sensitivities(results)
-    for rate, value in zip(CPM_RATES, found, strict=True):
-        print(f"{rate:6.3f} false positives a scan: sensitivity {value:.3f}")
-    print(f"CPM {found.mean():.4f} on {len(results)} scans, {count} nodules")
+        print(f"{case.name}: {len(matches[-1].false_positive_scores)} false candidates; {nodules}", flush=True)
+    curve = froc(matches)
+    for rate in RATES:
+        print(f"{rate:6.3f} false positives a scan: sensitivity {curve.at(rate):.3f}")
+    print(f"CPM {curve.cpm:.4f} on {len(matches)} scans")
 
 
 if __name__ == "__main__":

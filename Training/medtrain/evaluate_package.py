@@ -23,8 +23,8 @@ from medinfer.errors import MedInferError
 from medinfer.findings import Findings
 from medinfer.library import find_package
 from medinfer.package import ModelPackage
-from medinfer.reading import read_volume
 from medinfer.pipeline import open_package, run
+from medinfer.reading import read_volume
 from medinfer.volume import Volume
 
 from .chest_phantom import ChestSpec, make_chest

@@ -203,7 +203,8 @@ def train(
         if trainer.step % 100 == 0 or ended:
             trainer.save(out / "checkpoint.pt")
         if validation and (trainer.step % validate_every == 0 or ended):
-            _log(out / "log.jsonl", {"step": trainer.step, "cpm": validation_cpm(trainer.averaged(), validation)})
+            cpm = validation_cpm(trainer.averaged(), validation, trainer.plan.targets.anchors)
+            _log(out / "log.jsonl", {"step": trainer.step, "cpm": cpm})
             mark = time.monotonic()
         if late:
             return

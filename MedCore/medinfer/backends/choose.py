@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,11 +11,11 @@ from types import ModuleType
 from ..errors import DeviceError, PackageError
 from . import onnx_runtime, open_vino, torch_files
 from .cpu import physical_cores
-from .session import NetworkFile, Request, Session
+from .session import NetworkFile, Request, Session, is_int8
 
 BACKENDS: dict[str, ModuleType] = {module.NAME: module for module in (onnx_runtime, open_vino, torch_files)}
 FORMATS = {"onnxruntime": ("onnx",), "openvino": ("onnx",), "torch": ("torchscript", "pt2")}
-PRECISIONS = ("auto", "float32", "tf32", "bfloat16", "float16")
+PRECISIONS = ("auto", "float32", "tf32", "bfloat16", "float16", "int8")
 DEVICES = ("cpu", "cuda", "directml", "coreml", "gpu", "mps")
 
 # Fastest first, as measured (facts/speed.md). CoreML, Intel GPUs and MPS run only when asked for:
@@ -24,6 +24,7 @@ _PREFERENCE = (
     ("onnxruntime", "cuda"), ("torch", "cuda"), ("onnxruntime", "directml"),
     ("openvino", "cpu"), ("onnxruntime", "cpu"), ("torch", "cpu"),
 )
+_INT8_FIRST = ("openvino", "cpu")
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,12 @@ def open_session(
     backend: str = "auto", device: str = "auto", precision: str = "auto", threads: int | None = None,
     load_bytes: Callable[[Path], bytes] | None = None,
 ) -> Session:
-    """Open the network in one of `files` (the same network in several formats).
+    """Open the network in one of `files` (the same network in several formats, and perhaps also quantised to int8).
 
     inputs, outputs: names, in the network's order (TorchScript and .pt2 have order only).
     backend: "auto", "onnxruntime", "openvino" or "torch". device: "auto", "cpu", "cuda", "cuda:1", "directml",
-    "coreml", "gpu" (Intel), "mps". precision: "auto" takes the fastest that the device has in hardware.
+    "coreml", "gpu" (Intel), "mps". precision: "auto" takes the fastest that the device has in hardware: an int8
+    file where OpenVINO runs on the CPU, else bfloat16 on CPUs with AMX, TF32 on CUDA, float32 elsewhere.
     "auto" tries what is there, fastest first; the session says what it became.
     threads: CPU threads; at most the physical cores, which is the default. load_bytes: reads a file
     (an encrypted model is decrypted in memory).
@@ -77,28 +79,17 @@ def open_session(
     """
     backend, device, precision = backend.lower(), device.lower(), precision.lower()
     _check_words(backend, device, precision)
-    offered = {file.format for file in files}
-    # Only what can read the model is asked: importing torch for an ONNX file would take seconds.
-    reading = [name for name in BACKENDS if offered & set(FORMATS[name])]
-    if backend not in ("auto", *reading):
-        raise DeviceError(
-            f"{backend} cannot read this model, which has only {' and '.join(sorted(offered))} files; "
-            f"use --backend {' or '.join(reading)}."
-        )
-    here = available(reading if backend == "auto" else [backend])
-    precisions = {(entry.backend, entry.device): entry.precisions for entry in here if entry.usable}
-    wanted = [pair for pair in _pairs(backend, device) if pair in precisions]
-    if not wanted:
-        raise DeviceError(f"{_asked(backend, device)} is not there for this model; {_what_is(here)}.")
-    able = [pair for pair in wanted if precision in ("auto", *precisions[pair])]
-    if not able:
-        raise DeviceError(f"{_asked(*wanted[0])} has no {precision} in hardware; {_what_is(here)}.")
+    contents = {file: _content(file.path, load_bytes) for file in files}
     refusal: DeviceError | None = None
-    for name, kind in able:
-        file = next(file for file in files if file.format in FORMATS[name])
+    for name, kind in _candidates(backend, device, precision, {file.format for file in files}):
+        chosen = _file_for(name, kind, precision, contents)
+        if chosen is None:
+            refusal = refusal or DeviceError(_no_such_file(precision))
+            continue
+        file, taken = chosen
         request = Request(
-            file=file, content=_content(file.path, load_bytes), inputs=tuple(inputs), outputs=tuple(outputs),
-            device=kind if device == "auto" else device, precision=precision, threads=_threads(threads),
+            file=file, content=contents[file], inputs=tuple(inputs), outputs=tuple(outputs),
+            device=kind if device == "auto" else device, precision=taken, threads=_threads(threads),
         )
         try:
             session: Session = BACKENDS[name].open_network(request)
@@ -108,6 +99,45 @@ def open_session(
             return session
     assert refusal is not None
     raise refusal
+
+
+def _candidates(backend: str, device: str, precision: str, formats: set[str]) -> list[tuple[str, str]]:
+    """Pairs of backend and device that are here and fit what was asked for, fastest first; at least one."""
+    # Only what can read the model is asked: importing torch for an ONNX file would take seconds.
+    reading = [name for name in BACKENDS if formats & set(FORMATS[name])]
+    if backend not in ("auto", *reading):
+        raise DeviceError(
+            f"{backend} cannot read this model, which has only {' and '.join(sorted(formats))} files; "
+            f"use --backend {' or '.join(reading)}."
+        )
+    here = available(reading if backend == "auto" else [backend])
+    precisions = {(entry.backend, entry.device): entry.precisions for entry in here if entry.usable}
+    present = [pair for pair in _pairs(backend, device) if pair in precisions]
+    if not present:
+        raise DeviceError(f"{_asked(backend, device)} is not there for this model; {_what_is(here)}.")
+    able = [pair for pair in present if precision in ("auto", *precisions[pair])]
+    if not able:
+        raise DeviceError(f"{_asked(*present[0])} has no {precision} in hardware; {_what_is(here)}.")
+    return able
+
+
+def _file_for(
+    backend: str, device: str, precision: str, contents: Mapping[NetworkFile, bytes]
+) -> tuple[NetworkFile, str] | None:
+    """The file that a backend reads in this precision, and the precision to ask for; None where there is none."""
+    readable = [file for file in contents if file.format in FORMATS[backend]]
+    quantised = [file for file in readable if is_int8(contents[file])]
+    plain = [file for file in readable if file not in quantised]
+    # ONNX Runtime's integer convolutions overflow on processors without VNNI, so there int8 wants to be asked for.
+    if quantised and (precision == "int8" or (precision == "auto" and (not plain or (backend, device) == _INT8_FIRST))):
+        return quantised[0], "int8"
+    return (plain[0], precision) if plain and precision != "int8" else None
+
+
+def _no_such_file(precision: str) -> str:
+    if precision == "int8":
+        return "This model has no network file in int8; use --precision auto."
+    return f"This model has only network files in int8, not in {precision}; use --precision auto."
 
 
 def _pairs(backend: str, device: str) -> list[tuple[str, str]]:

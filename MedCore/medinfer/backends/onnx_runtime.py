@@ -37,7 +37,7 @@ def devices() -> dict[str, tuple[str, ...]]:
     import onnxruntime
 
     built_for = onnxruntime.get_available_providers()
-    precisions = {"cuda": ("float32", "tf32")}
+    precisions = {"cpu": ("float32", "int8"), "cuda": ("float32", "tf32")}
     return {
         kind: precisions.get(kind, ("float32",)) for kind, provider in PROVIDERS.items()
         # A build for CUDA lists it where driver or cuDNN are missing, and would run on the CPU.
@@ -70,7 +70,8 @@ def open_network(request: Request) -> Session:
 
     return Session(
         runtime=NAME, device=kind if kind in ("cpu", "coreml") else f"{kind}:{request.device_index}",
-        precision="tf32" if kind == "cuda" and request.precision == "auto" else "float32",
+        precision="tf32" if kind == "cuda" and request.precision == "auto" else
+        "float32" if request.precision == "auto" else request.precision,
         name=request.file.path.name, inputs={name: inputs[name] for name in request.inputs},
         outputs=request.outputs, runner=run,
     )

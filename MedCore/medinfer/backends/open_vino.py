@@ -11,8 +11,9 @@ from .session import Floats32, Request, Session, Shape, check_names, first_line,
 
 NAME = "openvino"
 _PLUGINS = {"cpu": "CPU", "gpu": "GPU"}
-_HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-_CAPABILITIES = {"FP32": "float32", "BF16": "bfloat16", "FP16": "float16"}
+# What a quantised network leaves in floating point stays in float32.
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
+_CAPABILITIES = {"FP32": "float32", "BF16": "bfloat16", "FP16": "float16", "INT8": "int8"}
 _SPOKEN = {"f32": "float32", "float32": "float32", "bf16": "bfloat16", "bfloat16": "bfloat16",
            "f16": "float16", "float16": "float16"}
 
@@ -68,6 +69,8 @@ def open_network(request: Request) -> Session:
         ) from error
     # On a CPU with AMX "auto" means bfloat16 without a word: what it took is read back, never assumed.
     precision = _SPOKEN.get(compiled.get_property("INFERENCE_PRECISION_HINT").to_string(), "float32")
+    if request.precision == "int8":
+        precision = "int8"
     if request.precision not in ("auto", precision):
         raise DeviceError(f"openvino computes in {precision} on {request.device}, not {request.precision}; ask for it.")
     call = compiled.create_infer_request()

@@ -42,7 +42,7 @@ class Request:
 
     content: the bytes of `file` (decrypted where they were not plain). inputs, outputs: names in the model's
     order. device: as the user wrote it, lower case ("cuda" and "cuda:0" are the same). precision: "auto",
-    "float32", "bfloat16" or "float16". threads: CPU threads, at most the physical cores.
+    "float32", "tf32", "bfloat16", "float16", or "int8" for a file that `is_int8`. threads: CPU threads.
     """
 
     file: NetworkFile
@@ -64,7 +64,7 @@ class Session:
     """A network held open by one runtime. Use it as a context manager, or `close` it.
 
     runtime: "onnxruntime", "openvino" or "torch". device: where it really runs ("cpu", "cuda:0", …).
-    precision: in what it really computes ("float32", "tf32", "bfloat16", "float16").
+    precision: in what it really computes ("float32", "tf32", "bfloat16", "float16", "int8").
     `run` and `close` may be called from any thread; `close` waits for a run that is under way.
     """
 
@@ -123,6 +123,11 @@ class Session:
                 "correct tiling.patch or network.inputs in model.json."
             )
         return array
+
+
+def is_int8(content: bytes) -> bool:
+    """Whether a network file was quantised: ONNX writes the names of its operators in plain letters."""
+    return b"QuantizeLinear" in content
 
 
 def check_names(request: Request, inputs: Mapping[str, Shape] | None, outputs: Sequence[str] | None) -> None:

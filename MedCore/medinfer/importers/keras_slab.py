@@ -37,7 +37,8 @@ _AIR = -0.028  # the network's value of −1000 HU and less
 def import_keras_slab(h5_path: Path | str, folder: Path | str) -> Path:
     """Write a package for the weights in `h5_path` into `folder`, which is made; returns the folder.
 
-    It holds `model.json`, `network.onnx` (float32) and, for the published weights, `network-int8.onnx`. Needs h5py and onnx (extra “convert”). Raises PackageError for a file that is not this network, and
+    It holds `model.json`, `network.onnx` (float32) and, for the published weights, `network-int8.onnx`.
+    Needs h5py and onnx (extra “convert”). Raises PackageError for a file that is not this network, and
     OutputError where the folder cannot be written.
     """
     source, target = Path(h5_path), Path(folder)
@@ -89,7 +90,7 @@ def read_layers(path: Path) -> dict[str, Layer]:
 def _layer(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> Layer:
     kernel = _numbers(path, file, f"{name}/{name}_W", shape)
     bias = _numbers(path, file, f"{name}/{name}_b", shape[:1])
-    return Layer(np.ascontiguousarray(kernel[:, :, ::-1, ::-1, ::-1]), bias)
+    return Layer(kernel[:, :, ::-1, ::-1, ::-1].copy(), bias)
 
 
 def _numbers(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> Any:

@@ -170,5 +170,5 @@ def doubling_kernel(kernel: Floats32) -> Floats32:
     = x(a) meets the taps w(0…2), so x(a) reaches the outputs 2a − 1 … 2a + 2 with w2, w1 + w2, w0 + w1, w0.
     """
     taps = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=np.float64)
-    spread = np.einsum("zc,yd,xe,oicde->iozyx", taps, taps, taps, kernel.astype(np.float64))
-    return spread.astype(np.float32)
+    spread: Floats32 = np.einsum("zc,yd,xe,oicde->iozyx", taps, taps, taps, kernel).astype(np.float32)
+    return spread
