@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     detect.add_argument("--model", metavar="ID|FOLDER", help="default: the bundled detector (see: medinfer models)")
     detect.add_argument("--backend", default="auto", choices=["auto", "onnxruntime", "openvino", "torch"])
     detect.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (see: medinfer devices)")
-    detect.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
+    detect.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16, int8, …")
     detect.add_argument("--threshold", type=_share, help="report findings from this score on (0…1)")
     detect.add_argument("--threads", type=int, help="processor threads to use")
     detect.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
@@ -202,7 +203,9 @@ def _devices(
     from .backends import available
 
     for place in available():
-        console.say(str(place))
+        able = ", ".join(place.precisions) if place.usable else "not usable"
+        console.say(f"{place.backend:<12} {place.device:<8} {able} ({place.reason})")
+        console.event("device", asdict(place))
     return OK
 
 

@@ -9,7 +9,8 @@ the pipeline, not the network.
 
 The peer is the network as its author wrote it (up-sample, concatenate, convolve), slab by slab in torch
 eager float32, on the very slabs that MedInfer's run cuts. The two take turns, slab by slab, so that other work on the
-machine hits both alike. Processor seconds, which such work hardly changes, decide; seconds on the clock stand beside.
+machine hits both alike; with `--threads 1` it disturbs least. Seconds on the clock and of the processor are printed,
+and the smaller of the two ratios counts.
 The run with its findings is a process of its own, whose peak memory is the operating system's figure.
 """
 
@@ -192,9 +193,12 @@ def report_speed(case: str, package: Path, threads: int, slabs: int) -> float:
         count = len(clock.results)
         print(f"    {name:20} {clock.wall / count * 1e3:6.0f} ms a slab, {clock.work / count * 1e3:5.0f} of processor: "
               f"{peer.wall / clock.wall:5.1f} × and {peer.work / clock.work:5.1f} × the peer; "
-              f"differs by {np.sqrt(np.mean(difference**2)):.1e} rms")
-    best = max(peer.work / clock.work for clock in clocks.values())
-    print(f"    beside the peer on the whole scan instead of the lungs' box: {best * whole / prepared.voxels.size:.1f} ×")
+              f"differs by at most {abs(difference).max():.1e}")
+    # Torch's threads spin while they wait for one that other work holds up; the clock then tells the truth, and
+    # where the clock was unlucky the processor does: the smaller ratio counts.
+    best = max(min(peer.wall / clock.wall, peer.work / clock.work) for clock in clocks.values())
+    times = best * whole / prepared.voxels.size
+    print(f"    beside the peer on the whole scan instead of the lungs' box: {times:.1f} ×")
     return best
 
 
@@ -236,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             good &= report_findings(case, package, options.threads, options.precision)
             ratios.append(report_speed(case, package, options.threads, options.slabs))
         print(f"{'Met' if good and min(ratios) >= 6 else 'NOT met'}: every nodule within 2.5 mm, at most 3 other "
-              f"components a scan, under 2 GiB, at least 6 × the peer (processor time; here {min(ratios):.1f} ×).")
+              f"components a scan, under 2 GiB, at least 6 × the peer (here {min(ratios):.1f} ×).")
     return 0 if good and min(ratios) >= 6 else 1
 
 
