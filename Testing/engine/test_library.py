@@ -16,7 +16,7 @@ from typing import ClassVar
 import pytest
 
 from medinfer.errors import Cancelled, DownloadError, PackageError
-from medinfer.library import add, entries, fetch, find_package, remove, user_folder
+from medinfer.library import add, bundled_folder, entries, fetch, find_package, remove, user_folder
 from medinfer.package import sha256_of
 
 Make = Callable[..., Path]
@@ -95,6 +95,20 @@ def test_a_package_is_fetched_checked_and_installed(offer: Callable[..., str]) -
     assert seen[-1][0] == seen[-1][1]
     assert find_package("blobs").verified_files()
     assert [entry.origin for entry in entries() if entry.id == "blobs"] == ["installed"]
+
+
+def test_the_public_slab_network_is_fetched_and_becomes_a_package(
+    server: str, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real catalogue's entry and the real file, served from this machine."""
+    (offer,) = json.loads((bundled_folder() / "catalogue.json").read_text(encoding="utf-8"))
+    RangeHandler.files["/weights.h5"] = (test_data / "weights" / "nodule_slab_unet_2mm.h5").read_bytes()
+    (tmp_path / "catalogue.json").write_text(json.dumps([{**offer, "url": f"{server}/weights.h5"}]))
+    monkeypatch.setenv("MEDINFER_CATALOGUE", str(tmp_path / "catalogue.json"))
+    package = fetch(offer["id"])
+    assert package.id == offer["id"]
+    assert package.verified_files()
+    assert package.manifest.card.licence == offer["licence"] == "MIT"
 
 
 def test_a_wrong_checksum_installs_nothing(offer: Callable[..., str]) -> None:

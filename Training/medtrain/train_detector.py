@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from .anchor_loss import DetectorLoss, detector_loss
 from .anchor_net import SISTER, AnchorNet, AnchorNetSpec
 from .anchor_targets import SISTER_TARGETS, AnchorTargets
-from .detection_data import Case, CropPlan, case_files, draw_batch, load_case
+from .detection_data import SISTER_CROPS, Case, CropPlan, case_files, draw_batch, load_case
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class TrainingPlan:
     averaging: float = 0.998
     net: AnchorNetSpec = SISTER
     targets: AnchorTargets = SISTER_TARGETS
-    cropping: CropPlan = field(default_factory=CropPlan)
+    cropping: CropPlan = SISTER_CROPS
 
 
 def learning_rate(step: int, plan: TrainingPlan) -> float:
