@@ -20,6 +20,8 @@ Spacing = tuple[float, float, float]
 Cancel = Callable[[], bool] | None
 
 _AIR_HU = -600
+# Lower than any air, noise apart: what a scanner or a program put where it had no data.
+_NO_AIR_HU = -1100
 # Gaussian of σ 1 pixel cut at 2 σ.
 _KERNEL = np.exp(-0.5 * np.arange(3) ** 2)
 _KERNEL = (_KERNEL / (_KERNEL[0] + 2 * _KERNEL[1:].sum())).astype(np.float32)
@@ -84,10 +86,13 @@ def _smoothed(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
 def _inside(values: NDArray[np.float32], padding: float) -> Mask:
     """What the scanner reconstructed, two pixels in: the inscribed circle, as in grt123.
 
-    An image that is not square was cropped or resampled: there it is what differs from the corner's value.
+    An image that is not square was cropped or resampled: there it is what differs from the corner's value, if that is
+    padding (−2048, −3024, …) and not air.
     """
     rows, columns = values.shape
-    return _circle(rows) if rows == columns else _shrunk(values != padding)
+    if rows == columns:
+        return _circle(rows)
+    return _shrunk(values != padding) if padding < _NO_AIR_HU else np.ones_like(values, dtype=bool)
 
 
 @cache

@@ -2,13 +2,14 @@
 
 The method is grt123's (github.com/lfz/DSB2017, MIT), whose detector was trained on what it leaves of a scan. On
 LIDC-IDRI-0001 and -0003 the mask and the clean scan are its own, voxel for voxel, in a tenth of the time. It departs
-from it only where grt123 finds nothing or takes very long: a scan of part of the chest needs less lung (`lung_air`), the
-search for an open windpipe goes by steps of at least 5 mm and stops after a third of the scan, and an image that is not
-square has no inscribed circle.
+from it only where grt123 finds nothing or takes very long: a scan of part of the chest needs less lung, the search
+for an open windpipe goes by steps of at least 5 mm and stops after a third of the scan, and an image that is not square
+has no inscribed circle (all in `lung_air`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from .lung_air import Cancel, Spacing, dilated, find_lungs
 from .lung_split import fill_holes, fill_slices, split_lungs
 from .orientation import reorient
 from .slice_shapes import Mask, hull
-from .volume import Volume
+from .volume import Grid, Volume
 
 Index = tuple[int, int, int]
 
@@ -73,15 +74,19 @@ def lung_mask(volume: Volume, cancel: Cancel = None) -> Lungs:
     return Lungs(mask, (int(np.count_nonzero(left)) * ml, int(np.count_nonzero(right)) * ml), split=True)
 
 
-def lung_box(lungs: Lungs, spacing: Spacing) -> tuple[Index, Index]:
-    """The box [start, stop) of the lungs (k, j, i) on the scan's 1 mm grid: grt123's floor(box · spacing) − 5 / + 10.
+def lung_box(
+    lungs: Lungs, spacing: Spacing, target: Grid, margin_mm: tuple[float, float] = (5, 10)
+) -> tuple[Index, Index]:
+    """The box [start, stop) of the lungs (k, j, i) on `target`, a grid with the same first voxel and other spacing.
 
-    spacing: the scan's, mm along k, j, i. The 1 mm grid has round(shape · spacing) voxels and the box is cut to it.
+    spacing: the scan's, mm along k, j, i. margin_mm: added before and behind, then cut to `target`. On a 1 mm grid
+    this is grt123's floor(box · spacing) − 5 / + 10.
     """
     start, stop = [], []
-    for occupied, n, step in zip(_box(lungs.mask > 0), lungs.mask.shape, spacing, strict=True):
-        start.append(max(0, int(occupied.start * step) - 5))
-        stop.append(min(round(n * step), int((occupied.stop - 1) * step) + 10))
+    for occupied, n, step, new in zip(_box(lungs.mask > 0), target.shape, spacing, target.spacing, strict=True):
+        before, behind = (math.ceil(margin / new) for margin in margin_mm)
+        start.append(max(0, math.floor(occupied.start * step / new) - before))
+        stop.append(min(n, math.floor((occupied.stop - 1) * step / new) + behind))
     return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from .errors import ScanError
 from .findings import Side
 from .intensity import apply_intensity
-from .lungs import Lungs, clean, lung_mask
-from .manifest import LungsRegion, Prepare
+from .lungs import Lungs, clean, lung_box, lung_mask
+from .manifest import Prepare
 from .orientation import reorient
 from .resample import Index, resample, respaced
 from .volume import Grid, Volume
@@ -71,7 +71,7 @@ def prepare(
         low, high = _body_box(scan, target, wanted.region.margin_mm)
     elif wanted.region.kind == "lungs":
         lungs = lungs or lung_mask(scan, cancel)
-        low, high = _lungs_box(lungs, scan.grid, target, wanted.region)
+        low, high = map(np.array, lung_box(lungs, scan.spacing, target, wanted.region.margin_mm))
         if wanted.region.clean:
             # One voxel of `fill` all round, so that what lies further out repeats it.
             cleaned, start = clean(scan, lungs)
@@ -126,20 +126,6 @@ def _body_box(scan: Volume, target: Grid, margin_mm: float) -> tuple[NDArray[np.
     low = np.floor((body.min(0) * 4 - 4) * ratio - margin).astype(int)
     high = np.ceil((body.max(0) * 4 + 4) * ratio + margin).astype(int) + 1
     return np.maximum(low, 0), np.minimum(high, target.shape)
-
-
-def _lungs_box(
-    lungs: Lungs, grid: Grid, target: Grid, region: LungsRegion
-) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """The lungs' box on `target`, with grt123's margins (facts: floor(box · spacing) − 5 / + 10 mm)."""
-    low, high = np.empty(3, dtype=int), np.empty(3, dtype=int)
-    ratio = np.array(grid.spacing) / np.array(target.spacing)
-    before, behind = (np.ceil(margin / np.array(target.spacing)).astype(int) for margin in region.margin_mm)
-    for axis in range(3):
-        occupied = np.flatnonzero(lungs.mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        low[axis] = np.floor(occupied[0] * ratio[axis])
-        high[axis] = np.floor(occupied[-1] * ratio[axis])
-    return np.maximum(low - before, 0), np.minimum(high + behind, target.shape)
 
 
 def _sampled(

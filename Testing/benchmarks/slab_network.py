@@ -35,7 +35,7 @@ import numpy as np
 
 from medinfer.backends import Session
 from medinfer.importers.keras_slab import import_keras_slab, read_layers
-from medinfer.manifest import Manifest
+from medinfer.manifest import Manifest, WholeRegion
 from medinfer.package import load_package
 from medinfer.pipeline import open_package, plan_tiles, run
 from medinfer.prepare import Prepared, prepare
@@ -205,8 +205,7 @@ def report_speed(case: str, package: Path, threads: int, slabs: int) -> float:
 def calibrate(package: Path) -> None:
     highest: dict[str, float] = {}
     network = torch_network(lambda name, value: highest.update({name: max(highest.get(name, 0), float(value.max()))}))
-    wanted = load_package(package).manifest.prepare.model_copy(update={"region": {"kind": "whole"}})
-    wanted = type(wanted).model_validate(wanted.model_dump())
+    wanted = load_package(package).manifest.prepare.model_copy(update={"region": WholeRegion(kind="whole")})
     voxels = prepare(read_volume(DATA / "chest" / f"{CALIBRATION_CASE}.nii.gz"), wanted).voxels
     _, j, i = (size // 4 * 4 for size in voxels.shape)
     for first in CALIBRATION_SLICES:

@@ -16,6 +16,7 @@ from medinfer.lung_air import dilated, eroded
 from medinfer.lung_split import _nearer
 from medinfer.lungs import LEFT, RIGHT, Lungs, clean, lung_box, lung_mask
 from medinfer.orientation import reorient
+from medinfer.resample import respaced
 from medinfer.slice_shapes import fill_slice, hull, keep_round
 from medinfer.volume import Grid, Volume
 
@@ -108,7 +109,7 @@ def test_the_lungs_of_lidc_0001_have_the_volumes_grt123_finds(lidc_0001: tuple[V
 
 def test_the_box_of_lidc_0001_is_the_one_grt123_crops_to(lidc_0001: tuple[Volume, Lungs]) -> None:
     volume, lungs = lidc_0001
-    start, stop = lung_box(lungs, volume.spacing)
+    start, stop = lung_box(lungs, volume.spacing, respaced(volume.grid, (1, 1, 1)))
     assert start == (52, 83, 50)
     assert tuple(b - a for a, b in zip(start, stop, strict=True)) == (270, 205, 267)
 
@@ -128,7 +129,7 @@ def test_the_nodule_of_lidc_0001_lies_where_grt123_has_it_and_is_not_painted_ove
     volume, lungs = lidc_0001
     [center] = nodules(test_data, "LIDC-IDRI-0001")
     index = volume.grid.to_index(center)
-    start, _ = lung_box(lungs, volume.spacing)
+    start, _ = lung_box(lungs, volume.spacing, respaced(volume.grid, (1, 1, 1)))
     assert index * volume.spacing - start == pytest.approx([172.1, 175.0, 172.2], abs=0.1)
     cleaned, first = clean(volume, lungs)
     near = np.rint(index).astype(int)
@@ -145,7 +146,7 @@ def test_each_reference_nodule_lies_in_the_box_on_its_own_side(
     if case != "LIDC-IDRI-0001":
         volume = read_lps(test_data / "chest" / f"{case}.nii.gz")
         lungs = lung_mask(volume)
-    start, stop = lung_box(lungs, volume.spacing)
+    start, stop = lung_box(lungs, volume.spacing, respaced(volume.grid, (1, 1, 1)))
     for center in nodules(test_data, case):
         index = volume.grid.to_index(center)
         assert (index * volume.spacing > start).all()
@@ -232,10 +233,11 @@ def test_thin_slices_show_the_same_lungs(thickness: float) -> None:
 
 
 @pytest.mark.parametrize("padding", [-2048, -3024])
-def test_padding_round_the_field_of_view_changes_nothing(padding: int) -> None:
-    chest = draw_chest(LEFT_LUNG, RIGHT_LUNG, shape=(56, 144, 144))
-    _, y, x = place((1, 144, 144), (1, 1, 1))
-    padded = np.where(y**2 + x**2 < 72**2, chest.voxels, padding).astype(np.int16)
+@pytest.mark.parametrize("rows", [144, 124])
+def test_padding_round_the_field_of_view_changes_nothing(rows: int, padding: int) -> None:
+    chest = draw_chest(LEFT_LUNG, RIGHT_LUNG, shape=(56, rows, 144))
+    _, y, x = place((1, rows, 144), (1, 1, 1))
+    padded = np.where(y**2 + x**2 < (rows / 2) ** 2, chest.voxels, padding).astype(np.int16)
     assert np.array_equal(lung_mask(chest.with_voxels(padded)).mask, lung_mask(chest).mask)
 
 
@@ -299,10 +301,11 @@ def test_the_clean_scan_holds_lung_rim_without_bone_and_nothing_else(chest: Volu
 def test_the_box_is_cut_where_the_scan_ends() -> None:
     mask = np.zeros((10, 20, 30), dtype=np.uint8)
     mask[0:10, 5:20, 12:20] = LEFT
-    # k: 0…9 × 2.5 mm; j: 5…19 × 1 mm; i: 12…19 × 0.7 mm = 8.4…13.3 of 21.
-    start, stop = lung_box(Lungs(mask, (1.0,), split=False), (2.5, 1.0, 0.7))
+    # k: 0…9 × 2.5 mm, which is 23 voxels of 1 mm; j: 5…19 × 1 mm; i: 12…19 × 0.7 mm = 8.4…13.3 of 21.
+    grid = Grid(mask.shape, np.diag([0.7, 1.0, 2.5, 1.0]))
+    start, stop = lung_box(Lungs(mask, (1.0,), split=False), grid.spacing, respaced(grid, (1, 1, 1)))
     assert start == (0, 0, 3)
-    assert stop == (25, 20, 21)
+    assert stop == (23, 20, 21)
 
 
 # ---- the steps, against plain versions
