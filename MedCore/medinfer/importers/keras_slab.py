@@ -121,7 +121,7 @@ _CARD: dict[str, Any] = {
     "measured": [
         {
             "what": "LUNA16 nodules found; centres off by at most; components that are none",
-            "value": "4 of 4; 1.9 mm; 2 and 0",
+            "value": "4 of 4; 2.0 mm; 1 and 0 (int8 in OpenVINO)",
             "data": "LIDC-IDRI-0001 and -0003 (both belong to its training data)",
             "command": "python Testing/benchmarks/slab_network.py",
         },
