@@ -43,6 +43,8 @@ def write_scene(
         log.warning("%s", error)
         return []
     folder.mkdir(parents=True, exist_ok=True)
+    # Slicer reads no bundle from a relative path.
+    folder = folder.resolve()
     stem = stem_of(manifest)
     paths = [folder / f"{stem}.mrk.json", folder / SCENE_FILE]
     on_stage("scene")

@@ -57,3 +57,13 @@ def test_a_real_scan_is_drawn_through_its_nodule(test_data: Path, tmp_path: Path
         save_scene(headless.scene, tmp_path / "scene.mrb")
     paths = draw_scene(tmp_path / "scene.mrb", tmp_path)
     assert [path.name for path in paths] == ["axial.png", "coronal.png", "sagittal.png", "view3d.png"]
+
+
+def test_pictures_are_drawn_also_for_a_relative_folder(
+    volume: Volume, findings: Findings, blob_package: Callable[..., Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifest = load_package(blob_package()).manifest
+    monkeypatch.chdir(tmp_path)
+    write_scene(volume, findings, manifest, Path("out"))
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"scene.mrb", "axial.png", "view3d.png"}

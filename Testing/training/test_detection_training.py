@@ -217,3 +217,12 @@ def test_a_case_and_its_candidates_become_a_scan_for_froc() -> None:
     assert found.nodule_scores.tolist() == [3, -np.inf]
     assert sorted(found.false_positive_scores.tolist()) == [-1, 1]
     assert (found.double, found.ignored) == (1, 1)
+
+
+def test_held_out_seeds_are_refused_for_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from medtrain.prepare_cases import main
+
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path), "--seeds", "8999", "9000"])
+    assert "never for training" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

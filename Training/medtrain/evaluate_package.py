@@ -30,9 +30,8 @@ from medinfer.volume import Volume
 from .chest_phantom import ChestSpec, make_chest
 from .froc import RATES, bootstrap, froc, match_all
 from .luna16 import Candidate, Nodule, Scan
+from .prepare_cases import FIRST_HELD_OUT_SEED
 
-# Seeds from here on are never trained on (`medtrain.prepare_cases` refuses them).
-FIRST_HELD_OUT_SEED = 9000
 # Low enough that eight false positives a scan are reached.
 THRESHOLD = 0.02
 REFERENCE_STANDARD = "LUNA16"

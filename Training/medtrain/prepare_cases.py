@@ -24,6 +24,10 @@ from .chest_phantom import ChestSpec, make_chest
 from .detection_data import PREPARE, Case, luminance, save_case
 
 
+FIRST_HELD_OUT_SEED = 9000
+"""Phantoms of seeds from here on are never trained on."""
+
+
 def prepare_case(
     volume: Volume, centers_ras: ArrayLike, diameters_mm: ArrayLike, name: str, lungs: Lungs | None = None
 ) -> Case:
@@ -64,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--held-out", action="store_true", help="phantoms as drawn by default, for measuring")
     chosen = parser.parse_args(arguments)
     first, last, *step = chosen.seeds
+    if max(first, last) >= FIRST_HELD_OUT_SEED and not chosen.held_out:
+        parser.error(f"seeds from {FIRST_HELD_OUT_SEED} on are for measuring (--held-out), never for training")
     for seed in range(first, last + 1, *step):
         path = chosen.out / f"phantom-{seed:05d}.npz"
         if path.exists():
