@@ -5,8 +5,12 @@ set -u
 python=${1:-python3}
 missing=""
 
+"$python" --version >/dev/null 2>&1 || {
+    echo "'$python' cannot be run: name a Python 3.10 to 3.13, e.g. make demo PYTHON=/usr/bin/python3" >&2
+    exit 1
+}
 "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || {
-    echo "MedInfer needs Python 3.10 to 3.13; '$python' is not: run make PYTHON=/path/to/python3.12" >&2
+    echo "MedInfer needs Python 3.10 to 3.13, and '$python' is another: name one, e.g. make demo PYTHON=/usr/bin/python3" >&2
     exit 1
 }
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"

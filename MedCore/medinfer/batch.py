@@ -103,7 +103,8 @@ def _identity(source: ScanSource) -> str:
 
 def _check_same(name: str, before: Findings, batch: Batch) -> None:
     model = f"{batch.package.manifest.id} {batch.package.manifest.version}"
-    if (before.model, before.run.get("threshold")) != (model, batch.threshold):
+    threshold = batch.threshold or batch.package.manifest.decoder.threshold
+    if (before.model, before.run.get("threshold")) != (model, threshold):
         raise OutputError(
             f"{batch.folder / name} holds results of {before.model or 'another model'} at another setting; "
             "give --overwrite or another folder."
@@ -124,11 +125,12 @@ def _find(
         volume, batch.package, batch.session, threshold=batch.threshold, cancel=cancel,
         progress=lambda stage, done, total: console.progress(name, stage, done, total),
     )
-    findings = replace(findings, scan=name, run={**findings.run, "source": _identity(source)})
+    seconds = {"read": round(read_s, 3), **findings.run["seconds"]}
+    findings = replace(findings, scan=name, run={**findings.run, "source": _identity(source), "seconds": seconds})
     console.progress(name, "write", 0, 1)
     begin = time.perf_counter()
     written = write_results(batch.folder, name, volume, findings, batch.package.manifest, batch.outputs)
-    return findings, written, {"read": read_s, **findings.run["seconds"], "write": time.perf_counter() - begin}
+    return findings, written, {**seconds, "write": time.perf_counter() - begin}
 
 
 def _tell(name: str, findings: Findings, written: Written, seconds: Mapping[str, float], console: Console) -> None:

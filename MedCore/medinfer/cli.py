@@ -11,11 +11,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+from . import __version__
 from .console import Console, open_console
 from .errors import Cancelled, MedInferError
 from .results import Output, installed_outputs
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="print JSON lines instead of text")
     shared.add_argument("--log", type=Path, metavar="FILE", help="write details and stack traces to FILE")
     parser = argparse.ArgumentParser(prog="medinfer", description="AI on medical volumes. Not for clinical use.")
+    parser.add_argument("--version", action="version", version=f"medinfer {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     detect = commands.add_parser("detect", parents=[shared], help="find nodules in scans: boxes, a table, pictures")
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     detect.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (see: medinfer devices)")
     detect.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16, int8, …")
     detect.add_argument("--threshold", type=_share, help="report findings from this score on (0…1)")
-    detect.add_argument("--threads", type=int, help="processor threads to use")
+    detect.add_argument("--threads", type=_count, help="processor threads to use")
     detect.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
     detect.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
     detect.set_defaults(command=_detect)
@@ -85,20 +87,32 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError("must lie between 0 and 1")
-    return value
+    with suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, not {text!r}")
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
 
 
 def _detect(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    with _writable(options.output):
+        return _detect_into(options, console, stopped, outputs)
+
+
+def _detect_into(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
     from .batch import Batch, run_batch
     from .library import DEFAULT_DETECTOR, find_package
     from .pipeline import open_package
 
-    _writable(options.output)
     package = find_package(options.model or DEFAULT_DETECTOR)
     if outputs is None:
         outputs = installed_outputs()
@@ -110,6 +124,9 @@ def _detect(
         )
         console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
         console.say(f"running on {session.device} with {session.runtime}, {session.precision}")
+        console.event("session", {
+            "model": package.id, "device": session.device, "runtime": session.runtime, "precision": session.precision,
+        })
         with console:
             tally = run_batch(options.scans, batch, console, stopped.is_set)
     console.event("summary", {"done": tally.done, "skipped": tally.skipped, "failed": tally.failed})
@@ -120,8 +137,10 @@ def _detect(
     return SCAN_FAILED if tally.failed else OK
 
 
-def _writable(folder: Path) -> None:
-    """Say before a long run, not after it, that the results have no place."""
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Say before a long run, not after it, that the results have no place; leave no folder behind that stayed empty."""
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".medinfer-probe"
@@ -129,6 +148,12 @@ def _writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise output_error(folder, error) from error
+    try:
+        yield
+    finally:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _models(
@@ -154,7 +179,7 @@ def _models(
         lines = [card.summary, f"Use: {card.intended_use}", f"Limits: {card.limits}"]
         lines += [f"Trained on: {card.training_data}"]
         lines += [f"Measured: {figure.what}: {figure.value} ({figure.data})" for figure in card.measured]
-        lines += [f"Licence: {card.licence}. {card.homepage}"]
+        lines += [f"Licence: {card.licence}", *([card.homepage] if card.homepage else [])]
         for line in lines:
             console.say(f"    {line}")
     return OK
@@ -180,9 +205,12 @@ def _fetch(
 def _add(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
-    from .library import add
+    from .library import add, entries
 
+    before = {entry.id: entry for entry in entries() if entry.package}
     package = add(options.source, options.format)
+    if package.id in before:
+        console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
     console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
     return OK
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from .archive import unpack
@@ -93,6 +94,11 @@ def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], b
     if name not in offers:
         raise PackageError(f"There is no download {name!r}; there are: {', '.join(offers) or 'none'}.")
     offer = offers[name]
+    missing = [need for need in offer.needs.split(", ") if need and find_spec(need) is None]
+    if missing:
+        raise PackageError(
+            f"Turning {name} into a package needs {' and '.join(missing)}; install MedInfer with its extra “convert”."
+        )
     kept = user_folder() / ".downloads" / f"{offer.id}-{offer.sha256[:12]}"
     source = download(offer.url, kept, offer.sha256, size=offer.size, progress=progress, cancel=cancel)
     package = _install(source, offer.format)
@@ -115,6 +121,8 @@ def add(source: Path | str, format: str | None = None) -> ModelPackage:
 def remove(name: str) -> None:
     """Delete an installed package. Bundled ones stay. Raises PackageError."""
     for entry in entries():
+        if entry.id == name and entry.origin == "bundled":
+            raise PackageError(f"{name} came with MedInfer and stays; only installed models can be removed.")
         if entry.id == name and entry.origin == "installed":
             try:
                 shutil.rmtree(entry.package.folder if entry.package else user_folder() / name)

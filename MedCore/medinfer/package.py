@@ -9,11 +9,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from .errors import PackageError
 from .manifest import SCHEMA_VERSION, File, Manifest
+
+# The fields that say which variant an object of the schema is.
+_TAGS = ("kind", "join", "op", "role")
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,12 @@ def parse_manifest(text: str, where: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        raise PackageError(f"{where}: {_first_problem(error)}") from None
+        raise PackageError(f"{where}: {_first_problem(error, data)}") from None
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, data: Any) -> str:
     problems = error.errors(include_url=False, include_context=False)
-    field = ".".join(str(part) for part in problems[0]["loc"]) or "the file"
+    field = _json_path(problems[0]["loc"], data) or "the file"
     kind, message = problems[0]["type"], problems[0]["msg"]
     if kind == "missing":
         sentence = f"the field {field} is missing; add it"
@@ -82,6 +86,21 @@ def _first_problem(error: ValidationError) -> str:
         sentence = f"the field {field} is wrong ({message.removeprefix('Value error, ')}); correct it"
     more = f" ({len(problems) - 1} more problems follow)" if len(problems) > 1 else ""
     return f"{sentence}.{more}"
+
+
+def _json_path(location: tuple[int | str, ...], data: Any) -> str:
+    """Where a problem lies in the file; pydantic's location also names the variant ("decoder.anchors.nms_iou")."""
+    parts: list[str] = []
+    variant: Any = None
+    for part in location:
+        if variant is not None and part == variant:
+            variant = None
+            continue
+        parts.append(str(part))
+        inside = (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int))
+        data = data[part] if inside else None
+        variant = next((data[tag] for tag in _TAGS if tag in data), None) if isinstance(data, dict) else None
+    return ".".join(parts)
 
 
 def sha256_of(path: Path) -> str:

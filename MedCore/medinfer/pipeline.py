@@ -70,7 +70,7 @@ def run(
         model=f"{manifest.id} {manifest.version}",
         run={
             "runtime": session.runtime, "device": session.device, "precision": session.precision,
-            "threshold": threshold, "tiles": len(plan.tiles),
+            "threshold": threshold or manifest.decoder.threshold, "tiles": len(plan.tiles),
             "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
         },
         notes=volume.notes,

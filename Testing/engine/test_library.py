@@ -217,6 +217,8 @@ def test_a_truncated_archive_is_refused(blob_package: Make, tmp_path: Path) -> N
 def test_bundled_models_cannot_be_removed_and_unknown_ones_are_named() -> None:
     with pytest.raises(PackageError, match="only installed ones can be removed"):
         remove("nothing")
+    with pytest.raises(PackageError, match="came with MedInfer and stays"):
+        remove("chest-nodules")
     with pytest.raises(PackageError, match="There is no model 'nothing'"):
         find_package("nothing")
 

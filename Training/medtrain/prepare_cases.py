@@ -23,7 +23,6 @@ from medinfer.volume import Volume
 from .chest_phantom import ChestSpec, make_chest
 from .detection_data import PREPARE, Case, luminance, save_case
 
-
 FIRST_HELD_OUT_SEED = 9000
 """Phantoms of seeds from here on are never trained on."""
 
