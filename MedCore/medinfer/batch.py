@@ -102,9 +102,8 @@ def _identity(source: ScanSource) -> str:
 
 
 def _check_same(name: str, before: Findings, batch: Batch) -> None:
-    model = f"{batch.package.manifest.id} {batch.package.manifest.version}"
-    threshold = batch.threshold or batch.package.manifest.decoder.threshold
-    if (before.model, before.run.get("threshold")) != (model, threshold):
+    wanted = (batch.package.reference, batch.package.threshold(batch.threshold))
+    if (before.model, before.run.get("threshold")) != wanted:
         raise OutputError(
             f"{batch.folder / name} holds results of {before.model or 'another model'} at another setting; "
             "give --overwrite or another folder."

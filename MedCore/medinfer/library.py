@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +14,7 @@ from .catalogue import Download, read_catalogue
 from .download import download
 from .errors import PackageError
 from .package import ModelPackage, load_package
-from .writing import output_error
+from .writing import output_error, staging, take_place
 
 Progress = Callable[[str, int, int], None]
 DEFAULT_DETECTOR = "chest-nodules"
@@ -133,26 +131,23 @@ def remove(name: str) -> None:
 
 
 def _install(source: Path, format: str) -> ModelPackage:
-    with _beside(user_folder()) as staging:
+    with staging(user_folder() / "package") as place:
         if format == "folder":
             load_package(source)
-            shutil.copytree(source, staging / "package", symlinks=True)
+            shutil.copytree(source, place / "package", symlinks=True)
         elif format == "package":
-            (staging / "package").mkdir()
-            unpack(source, staging / "package")
+            (place / "package").mkdir()
+            unpack(source, place / "package")
         elif format == "keras-slab":
             from .importers.keras_slab import import_keras_slab
 
-            import_keras_slab(source, staging / "package")
+            import_keras_slab(source, place / "package")
         else:
             raise PackageError(f"No importer is called {format!r}; there is: keras-slab.")
-        package = load_package(_root_of(staging / "package"))
+        package = load_package(_root_of(place / "package"))
         package.verified_files()
         home = user_folder() / package.id
-        # An older version of the same package moves away only when the new one stands ready.
-        if home.exists():
-            home.rename(staging / "older")
-        package.folder.rename(home)
+        take_place(package.folder, home, place / "older")
     return load_package(home)
 
 
@@ -162,19 +157,3 @@ def _root_of(folder: Path) -> Path:
     if not (folder / "model.json").is_file() and len(inside) == 1:
         return inside[0]
     return folder
-
-
-@contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder on the same disk as `folder`, removed at the end whatever happens."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".installing-", dir=folder))
-    except OSError as error:
-        raise output_error(folder, error) from error
-    try:
-        yield staging
-    except OSError as error:
-        raise output_error(folder, error) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

@@ -34,6 +34,15 @@ class ModelPackage:
     def id(self) -> str:
         return self.manifest.id
 
+    @property
+    def reference(self) -> str:
+        """Id and version, as results name the model that made them."""
+        return f"{self.manifest.id} {self.manifest.version}"
+
+    def threshold(self, asked: float | None) -> float:
+        """The score from which findings are reported: what was asked for, or else what the package declares."""
+        return self.manifest.decoder.threshold if asked is None else asked
+
     def verified_files(self) -> list[tuple[File, Path]]:
         """The network files with their paths, each present and of the declared sha256. Raises PackageError."""
         return [(file, _verified(self.folder, file)) for file in self.manifest.network.files]

@@ -51,13 +51,13 @@ def run(
     (two bytes an output voxel for labels, the candidates for anchors); it does not grow with the classes.
     Raises ScanError, PackageError, DeviceError, Cancelled.
     """
-    manifest = package.manifest
+    manifest, score = package.manifest, package.threshold(threshold)
     watch = _Watch(progress or (lambda stage, done, total: None), cancel or (lambda: False))
     with watch.stage("prepare"):
         prepared = prepare(volume, manifest.prepare, cancel)
     with watch.stage("network"):
         plan = plan_tiles(prepared.voxels.shape, manifest)
-        decoding = decoding_for(manifest, prepared.grid.shape, plan.stride[0], threshold)
+        decoding = decoding_for(manifest, prepared.grid.shape, plan.stride[0], score)
         joiner = open_joiner(plan)
         for tile, values in _network_outputs(prepared, manifest, plan, session, watch):
             for block in joiner.add(tile, values):
@@ -67,10 +67,10 @@ def run(
     return Findings(
         boxes=boxes,
         scan=volume.name,
-        model=f"{manifest.id} {manifest.version}",
+        model=package.reference,
         run={
             "runtime": session.runtime, "device": session.device, "precision": session.precision,
-            "threshold": threshold or manifest.decoder.threshold, "tiles": len(plan.tiles),
+            "threshold": score, "tiles": len(plan.tiles),
             "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
         },
         notes=volume.notes,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from uuid import uuid4
 
 from .errors import OutputError
 from .findings import Findings
 from .manifest import Manifest
 from .volume import Volume
-from .writing import output_error, write_text
+from .writing import staging, take_place, write_text
 
 FINDINGS_FILE = "findings.json"
 
@@ -45,18 +42,14 @@ def write_results(
     Raises OutputError.
     """
     home = folder / name
-    staging = folder / f".{name}.{uuid4().hex[:8]}.part"
-    try:
-        staging.mkdir(parents=True)
-        write_text(staging / FINDINGS_FILE, findings.to_json() + "\n")
-        write_text(staging / f"{stem_of(manifest)}.csv", findings.to_csv())
+    with staging(home) as place:
+        fresh = place / name
+        fresh.mkdir()
+        write_text(fresh / FINDINGS_FILE, findings.to_json() + "\n")
+        write_text(fresh / f"{stem_of(manifest)}.csv", findings.to_csv())
         for output in outputs.values():
-            output(volume, findings, manifest, staging)
-        _take_place(staging, home)
-    except OSError as error:
-        raise output_error(home, error) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+            output(volume, findings, manifest, fresh)
+        take_place(fresh, home, place / "older")
     return Written(home, tuple(sorted(path for path in home.rglob("*") if path.is_file())))
 
 
@@ -79,21 +72,3 @@ def stem_of(manifest: Manifest) -> str:
     if len(manifest.labels) > 1:
         return "boxes"
     return re.sub(r"[^a-z0-9]+", "-", manifest.labels[0].name.lower()).strip("-") + "s"
-
-
-def _take_place(staging: Path, home: Path) -> None:
-    """Rename `staging` to `home`; what stood at `home` is removed only after that."""
-    older = staging.with_name(staging.name + ".older")
-    if home.exists():
-        os.rename(home, older)
-        try:
-            os.rename(staging, home)
-        except OSError:
-            os.rename(older, home)
-            raise
-        if older.is_dir():
-            shutil.rmtree(older)
-        else:
-            older.unlink()
-    else:
-        os.rename(staging, home)

@@ -27,7 +27,7 @@ from .console import JsonConsole
 from .errors import Cancelled, MedInferError
 from .writing import write_text
 
-DONE, CRASHED, REFUSED, CANCELLED = 0, 1, 2, 130
+DONE, REFUSED, CANCELLED = 0, 2, 130
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,6 +56,32 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+@contextmanager
+def staging(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path`, gone at the end. An OSError inside becomes an OutputError about `path`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=".medinfer-", dir=path.parent, ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def take_place(fresh: Path, home: Path, aside: Path) -> None:
+    """Rename the folder `fresh` to `home`. What stood there goes to `aside`, and back if that fails. Raises OSError."""
+    if not home.exists():
+        os.rename(fresh, home)
+        return
+    os.rename(home, aside)
+    try:
+        os.rename(fresh, home)
+    except OSError:
+        os.rename(aside, home)
+        raise
 
 
 def write_text(path: Path | str, text: str) -> None:

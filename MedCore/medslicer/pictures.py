@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from medinfer.errors import MedInferError, OutputError
+from medinfer.writing import staging
 
 from .headless import HeadlessSlicer
 from .lookup import nodes_of
 from .quiet import quiet_libraries
 from .rois import CONFIDENCE, DIAMETER, VOLUME_ROLE, measured
-from .saving import staging
 from .slice_picture import draw_slice
 from .views import SLICE_VIEWS, turn_views
 from .volume_picture import draw_volume

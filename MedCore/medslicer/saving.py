@@ -9,13 +9,12 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from medinfer.errors import OutputError
-from medinfer.writing import output_error, write_text
+from medinfer.writing import staging, write_text
 
 from .lookup import nodes_of
 from .quiet import quiet_libraries
@@ -58,19 +57,6 @@ def save_scene(scene: Any, path: Path) -> None:
             reason = messages.GetAllMessagesAsString().strip().splitlines() or ["it gave no reason"]
             raise OutputError(f"{path} cannot be written by Slicer's writer: {reason[-1]}")
         os.replace(bundle, path)
-
-
-@contextmanager
-def staging(path: Path) -> Iterator[Path]:
-    """A hidden folder beside `path`, gone at the end. An OSError inside becomes an OutputError about `path`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=".medinfer-", dir=path.parent, ignore_cleanup_errors=True
-        ) as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise output_error(path, error) from error
 
 
 def _written_markup(roi: Any, path: Path) -> dict[str, Any]:

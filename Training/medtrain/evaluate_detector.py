@@ -18,7 +18,8 @@ from medinfer.nms import nms_cubes
 from .anchor_net import MULTIPLE, STRIDE, AnchorNet
 from .anchor_targets import SISTER_TARGETS, decode
 from .detection_data import FILL, Case, case_files, coordinate_grid, load_case
-from .froc import RATES, froc, match_all
+from .froc import froc, match_all
+from .froc_report import sensitivity_text
 from .luna16 import Candidate, Nodule, Scan
 
 MERGE_IOU = 0.05
@@ -92,9 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         nodules = ", ".join(f"Ø {diameter:.1f}: {logit:.2f}" for diameter, logit in best)
         print(f"{case.name}: {len(matches[-1].false_positive_scores)} false candidates; {nodules}", flush=True)
     curve = froc(matches)
-    for rate in RATES:
-        print(f"{rate:6.3f} false positives a scan: sensitivity {curve.at(rate):.3f}")
-    print(f"CPM {curve.cpm:.4f} on {len(matches)} scans")
+    print(f"{len(matches)} scans\n{sensitivity_text(curve)}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from medinfer.reading import read_volume
 from medinfer.volume import Volume
 
 from .chest_phantom import ChestSpec, make_chest
-from .froc import RATES, bootstrap, froc, match_all
+from .froc import bootstrap, froc, match_all
+from .froc_report import sensitivity_text
 from .luna16 import Candidate, Nodule, Scan
 from .prepare_cases import FIRST_HELD_OUT_SEED
 
@@ -113,13 +114,8 @@ def report(scans: list[Scan], samples: int) -> None:
     matches = match_all(scans)
     curve = froc(matches)
     print(f"{len(scans)} scans, {sum(len(scan.nodules) for scan in scans)} nodules")
-    print("false positives a scan  " + "  ".join(f"{rate:>5g}" for rate in RATES))
-    print("sensitivity             " + "  ".join(f"{curve.at(rate):5.3f}" for rate in RATES))
-    if len(scans) >= 10:
-        band = bootstrap(matches, samples=samples)
-        print("  95 % from             " + "  ".join(f"{value:5.3f}" for value in band.low))
-        print("         to             " + "  ".join(f"{value:5.3f}" for value in band.high))
-    print(f"CPM {curve.cpm:.3f}")
+    # With fewer scans the band says nothing.
+    print(sensitivity_text(curve, bootstrap(matches, samples=samples) if len(scans) >= 10 else None))
 
 
 def main() -> None:

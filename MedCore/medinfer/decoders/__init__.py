@@ -29,14 +29,12 @@ class Decoding(Protocol):
         """The findings, best first, on the prepared grid."""
 
 
-def decoding_for(manifest: Manifest, shape: tuple[int, int, int], stride: int, threshold: float | None) -> Decoding:
+def decoding_for(manifest: Manifest, shape: tuple[int, int, int], stride: int, threshold: float) -> Decoding:
     """The decoding that `manifest` declares, for a prepared volume of `shape` and a network of output `stride`.
 
-    threshold: instead of the declared one.
+    threshold: the score from which findings count, in place of the declared one.
     """
-    decoder = manifest.decoder
-    if threshold is not None:
-        decoder = decoder.model_copy(update={"threshold": threshold})
+    decoder = manifest.decoder.model_copy(update={"threshold": threshold})
     if decoder.kind == "anchors":
         return AnchorsDecoding(decoder, manifest.labels[0], shape, stride)
     return LabelsDecoding(decoder, manifest.labels, shape, stride)
