@@ -125,3 +125,105 @@ def blob_scan() -> tuple[Volume, list[tuple[np.ndarray, float]]]:
         voxels[np.linalg.norm(world - ras, axis=-1) <= diameter / 2] = 0
         truth.append((ras, diameter))
     return Volume(voxels, grid, "blobs"), truth
+
+
+# Landmarks of the dots package: a ball of this brightness (HU) each; the scan below has all but the last.
+DOTS = {"head": -500, "chest": 0, "foot": 500, "tail": 900}
+
+
+def dots_manifest(coarse_sha256: str, fine_sha256: str) -> dict[str, Any]:
+    """A package of two stages: balls by their brightness at 4 mm, then each ball's middle at 2 mm."""
+    prepare = {
+        "orientation": "LPS",
+        "intensity": [
+            {"op": "clip", "low": -1000, "high": 1000}, {"op": "scale", "subtract": -1000, "divide": 2000}
+        ],
+    }
+    return {
+        **blob_manifest(""), "id": "dots", "title": "Dots by brightness", "task": "landmark",
+        "coarse": {
+            "prepare": {**prepare, "spacing": [4, 4, 4], "antialias": True},
+            "network": {
+                "files": [{"path": "coarse.onnx", "format": "onnx", "sha256": coarse_sha256}],
+                "inputs": [{"role": "image", "name": "image"}], "output": "heatmaps", "channels": len(DOTS),
+            },
+            "tiling": {"join": "crop", "patch": [16, 16, 16], "margin": [2, 2, 2]},
+            "decoder": {"kind": "heatmap", "threshold": 0.1, "chain": {"spacing_mm": [20, 80]}},
+        },
+        "prepare": {**prepare, "spacing": [2, 2, 2], "region": {"kind": "points"}},
+        "network": {
+            "files": [{"path": "fine.onnx", "format": "onnx", "sha256": fine_sha256}],
+            "inputs": [{"role": "image", "name": "image"}, {"role": "point", "name": "point", "sigma": 8}],
+            "output": "heatmaps", "channels": 1,
+        },
+        "tiling": {"join": "patches", "patch": [16, 16, 18]},
+        "decoder": {"kind": "heatmap", "threshold": 0.2, "chain": {"spacing_mm": [20, 80]}},
+        "labels": [{"value": n, "name": name} for n, name in enumerate(DOTS, start=1)],
+    }
+
+
+def _dots_network(centers: np.ndarray, width: float, sigma: float, *, point: bool) -> bytes:
+    """Voxels whose value lies within `width` of a channel's centre, smoothed; with `point`, times that input."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    def value(name: str, channels: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", channels, "k", "j", "i"])
+
+    channels = len(centers)
+    line = np.exp(-0.5 * (np.arange(-3, 4) / sigma) ** 2)
+    kernel = np.einsum("k,j,i->kji", line, line, line)
+    weight = np.broadcast_to(kernel / kernel.sum(), (channels, 1, 7, 7, 7)).astype(np.float32)
+    nodes = [
+        helper.make_node("Sub", ["image", "centers"], ["off"]), helper.make_node("Abs", ["off"], ["distance"]),
+        helper.make_node("Less", ["distance", "width"], ["near"]),
+        helper.make_node("Cast", ["near"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Conv", ["mask", "weight"], ["smooth"], pads=[3] * 6, group=channels),
+        helper.make_node("Mul", ["smooth", "point"], ["heatmaps"]) if point
+        else helper.make_node("Identity", ["smooth"], ["heatmaps"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "dots", [value("image", 1), *([value("point", 1)] if point else [])], [value("heatmaps", channels)],
+        [
+            numpy_helper.from_array(centers.reshape(1, -1, 1, 1, 1).astype(np.float32), "centers"),
+            numpy_helper.from_array(np.float32(width), "width"), numpy_helper.from_array(weight, "weight"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+@pytest.fixture
+def dots_package(tmp_path: Path) -> Callable[..., Path]:
+    """Make the folder of the dots package; `change(manifest)` may spoil it first."""
+
+    def make(change: Callable[[dict[str, Any]], None] = lambda manifest: None, name: str = "dots") -> Path:
+        folder = tmp_path / "packages" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        values = (np.array(list(DOTS.values())) + 1000) / 2000
+        networks = {
+            "coarse.onnx": _dots_network(values, 0.08, 1.0, point=False),
+            "fine.onnx": _dots_network(np.array([0.6]), 0.45, 2.0, point=True),
+        }
+        manifest = dots_manifest(*(hashlib.sha256(network).hexdigest() for network in networks.values()))
+        change(manifest)
+        for path, network in networks.items():
+            (folder / path).write_bytes(network)
+        (folder / "model.json").write_text(json.dumps(manifest))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def dots_scan() -> tuple[Volume, dict[str, np.ndarray]]:
+    """A scan of air on an oblique, left-handed grid with three balls in a line; and their centres (RAS mm)."""
+    grid = oblique_grid((60, 50, 60))
+    world = grid.to_ras(np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1))
+    voxels = np.full(grid.shape, -1000, np.int16)
+    truth = {}
+    # Left-handed: slices run to the feet.
+    for (name, value), index in zip(DOTS.items(), [(10.2, 20, 22), (27, 24.6, 30), (44, 27, 38.3)], strict=False):
+        truth[name] = grid.to_ras(index)
+        voxels[np.linalg.norm(world - truth[name], axis=-1) <= 9] = value
+    return Volume(voxels, grid, "dots"), truth

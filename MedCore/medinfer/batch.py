@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from .backends import Session
 from .console import Console, findings_table
 from .errors import Cancelled, MedInferError, OutputError, ScanError
 from .findings import Findings
 from .package import ModelPackage
-from .pipeline import run
+from .pipeline import PackageSession, run
 from .reading import ScanSource, find_scans
 from .results import Output, Written, results_before, write_results
 
@@ -35,7 +34,7 @@ class Batch:
     """What to do with every scan."""
 
     package: ModelPackage
-    session: Session
+    session: PackageSession
     folder: Path
     outputs: Mapping[str, Output]
     threshold: float | None = None
@@ -124,6 +123,8 @@ def _find(
         volume, batch.package, batch.session, threshold=batch.threshold, cancel=cancel,
         progress=lambda stage, done, total: console.progress(name, stage, done, total),
     )
+    for note in findings.notes[len(volume.notes) :]:
+        console.say(f"{name}: note: {note}")
     seconds = {"read": round(read_s, 3), **findings.run["seconds"]}
     findings = replace(findings, scan=name, run={**findings.run, "source": _identity(source), "seconds": seconds})
     console.progress(name, "write", 0, 1)
@@ -135,16 +136,20 @@ def _find(
 def _tell(name: str, findings: Findings, written: Written, seconds: Mapping[str, float], console: Console) -> None:
     how = findings.run
     place = f"{how['runtime']} on {how['device']} in {how['precision']}"
-    console.say(f"{name}: {len(findings.boxes)} found by {findings.model}, {place}")
+    console.say(f"{name}: {_count(findings)} found by {findings.model}, {place}")
     for line in findings_table(findings):
         console.say(line)
     console.say("  seconds: " + ", ".join(f"{stage} {value:.1f}" for stage, value in seconds.items()))
     files = [str(file.relative_to(written.folder)) for file in written.files]
     console.say(f"  in {written.folder}: " + ", ".join(files))
     console.event("result", {
-        "scan": name, "folder": str(written.folder), "files": files, "found": len(findings.boxes),
+        "scan": name, "folder": str(written.folder), "files": files, "found": findings.found,
         "run": dict(how), "seconds": dict(seconds),
     })
+
+
+def _count(findings: Findings) -> str:
+    return f"{findings.found} of {len(findings.landmarks)}" if findings.landmarks else str(findings.found)
 
 
 def _failed(name: str, error: MedInferError, tally: Tally, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The command `medinfer`: detect, models, fetch, add, remove, devices.
+"""The command `medinfer`: detect, landmark, models, fetch, add, remove, devices.
 
 Exit codes: 0 all done; 1 at least one scan failed; 2 nothing could be run (model, device, arguments); 130 stopped.
 """
@@ -18,7 +18,9 @@ from types import FrameType
 
 from . import __version__
 from .console import Console, open_console
-from .errors import Cancelled, MedInferError
+from .errors import Cancelled, MedInferError, PackageError
+from .library import DEFAULT_MODELS
+from .manifest import Task
 from .results import Output, installed_outputs
 from .writing import output_error
 
@@ -55,19 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"medinfer {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    detect = commands.add_parser("detect", parents=[shared], help="find nodules in scans: boxes, a table, pictures")
-    kinds = "NIfTI, NRRD or MHA/MHD file, or a folder with DICOM series or such files"
-    detect.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=kinds)
-    detect.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets one folder a scan")
-    detect.add_argument("--model", metavar="ID|FOLDER", help="default: the bundled detector (see: medinfer models)")
-    detect.add_argument("--backend", default="auto", choices=["auto", "onnxruntime", "openvino", "torch"])
-    detect.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (see: medinfer devices)")
-    detect.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16, int8, …")
-    detect.add_argument("--threshold", type=_share, help="report findings from this score on (0…1)")
-    detect.add_argument("--threads", type=_count, help="processor threads to use")
-    detect.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
-    detect.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
-    detect.set_defaults(command=_detect)
+    for task, does in _TASKS.items():
+        _add_task(commands.add_parser(task, parents=[shared], help=does), task)
 
     models = commands.add_parser("models", parents=[shared], help="list the model library, with cards")
     models.set_defaults(command=_models)
@@ -86,6 +77,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+# The commands that run a model on scans, one a task.
+_TASKS: dict[Task, str] = {
+    "detect": "find nodules in scans: boxes, a table, pictures",
+    "landmark": "find anatomical landmarks in scans: points, a table, pictures",
+}
+
+
+def _add_task(parser: argparse.ArgumentParser, task: Task) -> None:
+    """The arguments that every command on scans takes."""
+    kinds = "NIfTI, NRRD or MHA/MHD file, or a folder with DICOM series or such files"
+    parser.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=kinds)
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets one folder a scan")
+    default = f"default: the bundled {DEFAULT_MODELS[task]} (see: medinfer models)"
+    parser.add_argument("--model", metavar="ID|FOLDER", default=DEFAULT_MODELS[task], help=default)
+    parser.add_argument("--backend", default="auto", choices=["auto", "onnxruntime", "openvino", "torch"])
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (see: medinfer devices)")
+    parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16, int8, …")
+    parser.add_argument("--threshold", type=_share, help="report findings from this score on (0…1)")
+    parser.add_argument("--threads", type=_count, help="processor threads to use")
+    parser.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
+    parser.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
+    parser.set_defaults(command=_analyse, task=task)
+
+
 def _share(text: str) -> float:
     with suppress(ValueError):
         if 0 < float(text) < 1:
@@ -99,21 +114,26 @@ def _count(text: str) -> int:
     raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
 
 
-def _detect(
+def _analyse(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
     with _writable(options.output):
-        return _detect_into(options, console, stopped, outputs)
+        return _analyse_into(options, console, stopped, outputs)
 
 
-def _detect_into(
+def _analyse_into(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
     from .batch import Batch, run_batch
-    from .library import DEFAULT_DETECTOR, find_package
+    from .library import find_package
     from .pipeline import open_package
 
-    package = find_package(options.model or DEFAULT_DETECTOR)
+    package = find_package(options.model)
+    if package.manifest.task != options.task:
+        raise PackageError(
+            f"{package.id} is a model for `medinfer {package.manifest.task}`, not for `medinfer {options.task}`: "
+            "use that command, or another model (see: medinfer models)."
+        )
     if outputs is None:
         outputs = installed_outputs()
     with open_package(

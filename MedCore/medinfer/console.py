@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from .findings import Findings
+from .findings import Findings, distances_to_next
 
 # Plain lines say at most this often (seconds) how far a stage is.
 _PLAIN_EVERY_S = 10.0
@@ -131,10 +131,28 @@ class TerminalConsole:
 
 def findings_table(findings: Findings) -> list[str]:
     """The findings as aligned lines for a reader."""
+    if findings.landmarks:
+        return _landmark_lines(findings)
     if not findings.boxes:
         return ["  nothing found"]
     lines = ["  rank  score  diameter  side   centre R, A, S (mm)"]
     for rank, box in enumerate(findings.boxes, start=1):
         place = ", ".join(f"{value:.1f}" for value in box.center_ras)
         lines.append(f"  {rank:>4}  {box.score:5.2f}  {box.diameter_mm:5.1f} mm  {box.side or '–':<5}  {place}")
+    return lines
+
+
+def _landmark_lines(findings: Findings) -> list[str]:
+    """Found landmarks a line each; the missing ones together in one."""
+    lines = ["  landmark  confidence  to next   R, A, S (mm)"] if findings.found else ["  nothing found"]
+    for landmark, to_next in zip(findings.landmarks, distances_to_next(findings.landmarks), strict=True):
+        if landmark.position_ras is None:
+            continue
+        place = ", ".join(f"{value:.1f}" for value in landmark.position_ras)
+        step = "" if to_next is None else f"{to_next:.1f} mm"
+        doubt = f"   check: {'; '.join(landmark.flags)}" if landmark.flags else ""
+        lines.append(f"  {landmark.label:<8}  {landmark.confidence:10.2f}  {step:>7}   {place}{doubt}")
+    missing = [landmark.label for landmark in findings.landmarks if landmark.position_ras is None]
+    if missing and findings.found:
+        lines.append(f"  not found: {', '.join(missing)}")
     return lines

@@ -1,4 +1,4 @@
-"""What a run finds, in world millimetres: boxes, and later landmarks and segments.
+"""What a run finds, in world millimetres: boxes and landmarks.
 
 Everything is RAS mm and says so in its field names, so that no coordinate travels without its frame.
 """
@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -74,14 +75,47 @@ def box_from_index(
 
 
 @dataclass(frozen=True)
+class Landmark:
+    """A named anatomical point.
+
+    position_ras: mm; None where it was not found. confidence: 0…1; of a missing one the best that was seen.
+    flags: what contradicts the other landmarks, a clear phrase each ("above T12").
+    deviation_mm: standard deviation of its place along the scan's k, j, i axes, where the decoder knows it.
+    """
+
+    label: str
+    position_ras: Vector | None
+    confidence: float
+    flags: tuple[str, ...] = ()
+    deviation_mm: Vector | None = None
+
+    @property
+    def status(self) -> str:
+        """"found", "flagged" or "missing"."""
+        return "missing" if self.position_ras is None else "flagged" if self.flags else "found"
+
+
+def distances_to_next(landmarks: Sequence[Landmark]) -> tuple[float | None, ...]:
+    """Millimetres from each found landmark to the next found one in the list; None for missing ones and the last."""
+    distances: list[float | None] = [None] * len(landmarks)
+    found = [n for n, landmark in enumerate(landmarks) if landmark.position_ras is not None]
+    for here, there in pairwise(found):
+        step = np.subtract(landmarks[there].position_ras, landmarks[here].position_ras)  # type: ignore[arg-type]
+        distances[here] = float(np.linalg.norm(step))
+    return tuple(distances)
+
+
+@dataclass(frozen=True)
 class Findings:
     """The result of one run on one scan.
 
-    boxes: best score first. scan, model: what was run on what. run: how (backend, device, precision,
+    boxes: best score first. landmarks: in the package's label order, missing ones included; of a package whose one
+    label many points share: best first. scan, model: what was run on what. run: how (backend, device, precision,
     seconds by stage). notes: what the user should know about this scan.
     """
 
     boxes: tuple[Box, ...] = ()
+    landmarks: tuple[Landmark, ...] = ()
     scan: str = ""
     model: str = ""
     run: Mapping[str, Any] = field(default_factory=dict)
@@ -105,9 +139,15 @@ class Findings:
             })
             for box in data.pop("boxes")
         )
-        return Findings(boxes=boxes, notes=tuple(data.pop("notes")), **data)
+        landmarks = tuple(_landmark(entry) for entry in data.pop("landmarks", ()))
+        return Findings(boxes=boxes, landmarks=landmarks, notes=tuple(data.pop("notes")), **data)
 
-    def to_csv(self) -> str:
+    @property
+    def found(self) -> int:
+        """How many boxes and landmarks there are; missing landmarks don't count."""
+        return len(self.boxes) + sum(landmark.position_ras is not None for landmark in self.landmarks)
+
+    def boxes_csv(self) -> str:
         """One row a box: rank, label, score, diameter, centre (RAS mm), side."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -116,3 +156,25 @@ class Findings:
             place = [f"{value:.3f}" for value in box.center_ras]
             writer.writerow([rank, box.label, f"{box.score:.4f}", f"{box.diameter_mm:.2f}", *place, box.side])
         return out.getvalue()
+
+    def landmarks_csv(self) -> str:
+        """One row a landmark: label, status, position (RAS mm), confidence, distance to the next found one, flags."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["label", "status", "r_mm", "a_mm", "s_mm", "confidence", "to_next_mm", "flags"])
+        for landmark, to_next in zip(self.landmarks, distances_to_next(self.landmarks), strict=True):
+            place = [f"{value:.3f}" for value in landmark.position_ras or ()] or ["", "", ""]
+            distance = "" if to_next is None else f"{to_next:.2f}"
+            sure, flags = f"{landmark.confidence:.4f}", "; ".join(landmark.flags)
+            writer.writerow([landmark.label, landmark.status, *place, sure, distance, flags])
+        return out.getvalue()
+
+
+def _landmark(data: dict[str, Any]) -> Landmark:
+    place, deviation = data["position_ras"], data["deviation_mm"]
+    return Landmark(**{
+        **data,
+        "position_ras": None if place is None else _vector(place),
+        "deviation_mm": None if deviation is None else _vector(deviation),
+        "flags": tuple(data["flags"]),
+    })

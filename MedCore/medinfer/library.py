@@ -13,11 +13,13 @@ from .archive import unpack
 from .catalogue import Download, read_catalogue
 from .download import download
 from .errors import PackageError
+from .manifest import Task
 from .package import ModelPackage, load_package
 from .writing import output_error, staging, take_place
 
 Progress = Callable[[str, int, int], None]
-DEFAULT_DETECTOR = "chest-nodules"
+DEFAULT_MODELS: dict[Task, str] = {"detect": "chest-nodules", "landmark": "vertebrae"}
+"""What a task runs where no model is named."""
 
 
 def bundled_folder() -> Path:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, f
 
 SCHEMA_VERSION = 1
 
+Task = Literal["detect", "landmark"]
+
 Triple = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 Size = tuple[PositiveInt, PositiveInt, PositiveInt]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -134,7 +136,14 @@ class LungsRegion(_Strict):
     clean: bool = Field(default=False, description="Paint what lies outside the dilated lungs, and bone in the rim.")
 
 
-Region = Annotated[WholeRegion | BodyRegion | LungsRegion, Field(discriminator="kind")]
+class PointsRegion(_Strict):
+    """The box around the points that the coarse stage found."""
+
+    kind: Literal["points"]
+    margin_mm: float = Field(default=0, ge=0, description="Added around that box.")
+
+
+Region = Annotated[WholeRegion | BodyRegion | LungsRegion | PointsRegion, Field(discriminator="kind")]
 
 
 class Prepare(_Strict):
@@ -145,6 +154,9 @@ class Prepare(_Strict):
         default="LPS", description="Where the i, j and k axes point, as three letters out of L/R, A/P, S/I."
     )
     spacing: Triple | None = Field(default=None, description="Millimetres along k, j, i; null keeps the scan's own.")
+    antialias: bool = Field(
+        default=False, description="Where the spacing is coarser than the scan's: average before sampling."
+    )
     region: Region = Field(default=WholeRegion(kind="whole"), description="The part of the scan to look at.")
     intensity: tuple[IntensityStep, ...] = Field(default=(), description="Steps on the values, in this order.")
     minimum_mm: Triple = Field(default=(10, 10, 10), description="A scan that covers less is refused.")
@@ -187,7 +199,15 @@ class CoordinatesInput(_Strict):
     name: str = Field(description="The input's name in the network file.")
 
 
-NetworkInput = Annotated[ImageInput | CoordinatesInput, Field(discriminator="role")]
+class PointInput(_Strict):
+    """A Gaussian of height 1 at the coarse stage's point, [batch, 1, k, j, i]; only with `patches`."""
+
+    role: Literal["point"]
+    name: str = Field(description="The input's name in the network file.")
+    sigma: PositiveFloat = Field(default=2.0, description="Its standard deviation in voxels.")
+
+
+NetworkInput = Annotated[ImageInput | CoordinatesInput | PointInput, Field(discriminator="role")]
 
 
 class Network(_Strict):
@@ -268,7 +288,16 @@ class SlabTiling(_Strict):
         return self
 
 
-Tiling = Annotated[CropTiling | BlendTiling | SlabTiling, Field(discriminator="join")]
+class PatchTiling(_Strict):
+    """One patch around each point of the coarse stage, its middle voxel on that point; nothing is joined."""
+
+    join: Literal["patches"]
+    patch: Size = Field(description="Voxels along k, j, i that go into the network at once.")
+    stride: PositiveInt = Field(default=1, description="Input voxels per output voxel.")
+    pad: Pad = "edge"
+
+
+Tiling = Annotated[CropTiling | BlendTiling | SlabTiling | PatchTiling, Field(discriminator="join")]
 
 
 class AnchorsDecoder(_Strict):
@@ -292,36 +321,129 @@ class LabelsDecoder(_Strict):
     max_findings: PositiveInt = Field(default=100, description="At most so many a scan.")
 
 
-Decoder = Annotated[AnchorsDecoder | LabelsDecoder, Field(discriminator="kind")]
+class Chain(_Strict):
+    """The landmarks lie along a line in the order of the labels, as the vertebrae do, head first."""
+
+    spacing_mm: tuple[PositiveFloat, PositiveFloat] = Field(
+        description="Smallest and largest distance between a landmark and the next."
+    )
+
+    @field_validator("spacing_mm")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError("the smallest distance must be below the largest")
+        return value
 
 
-class Manifest(_Strict):
+class HeatmapDecoder(_Strict):
+    """A heatmap a landmark: its place is the maximum, refined below the voxel, or the expectation (DSNT)."""
+
+    kind: Literal["heatmap"]
+    position: Literal["argmax", "expectation"] = Field(
+        default="argmax", description="argmax: the refined maximum; expectation: the mean place, with its deviation."
+    )
+    activation: Literal["none", "softmax"] = Field(
+        default="none", description="softmax: over all voxels of a channel, before anything else."
+    )
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="Confidence below which a landmark is missing.")
+    peak: PositiveFloat = Field(
+        default=1.0, description="Height of the heatmap at a certain landmark: confidence = height / peak, at most 1."
+    )
+    peaks: PositiveInt = Field(default=1, description="Most points a channel: 1 for one landmark a label.")
+    separation_mm: PositiveFloat = Field(
+        default=10.0, description="Of two peaks of a channel that lie nearer than this the higher counts."
+    )
+    chain: Chain | None = Field(default=None, description="How the landmarks follow each other, where they do.")
+
+    @model_validator(mode="after")
+    def _go_together(self) -> HeatmapDecoder:
+        if self.position == "expectation" and self.peaks > 1:
+            raise ValueError("position expectation gives one point a channel: peaks must be 1")
+        if self.activation == "softmax" and self.position != "expectation":
+            raise ValueError("activation softmax goes with position expectation")
+        if self.chain is not None and self.peaks > 1:
+            raise ValueError("a chain has one point a label: peaks must be 1")
+        return self
+
+
+Decoder = Annotated[AnchorsDecoder | LabelsDecoder | HeatmapDecoder, Field(discriminator="kind")]
+
+
+class Stage(_Strict):
+    """One pass of a network over a scan."""
+
+    prepare: Prepare = Field(description="From the scan to the network's grid.")
+    network: Network = Field(description="The weights.")
+    tiling: Tiling = Field(description="How the scan is cut and the results joined.")
+    decoder: Decoder = Field(description="From the network's output to findings.")
+
+    @model_validator(mode="after")
+    def _stage_agrees(self) -> Stage:
+        if self.decoder.kind == "anchors" and self.network.channels != 5 * len(self.decoder.anchors):
+            raise ValueError("network.channels must be 5 × the number of decoder.anchors")
+        roles = {entry.role for entry in self.network.inputs}
+        if "coordinates" in roles and self.tiling.join != "crop":
+            raise ValueError("a coordinates input needs tiling.join = crop")
+        if "point" in roles and self.tiling.join != "patches":
+            raise ValueError("a point input needs tiling.join = patches")
+        if self.tiling.join == "patches" and self.decoder.kind != "heatmap":
+            raise ValueError("tiling.join = patches needs decoder.kind = heatmap")
+        return self
+
+    @property
+    def needs_points(self) -> bool:
+        """Whether another stage must have found points before."""
+        return self.tiling.join == "patches" or self.prepare.region.kind == "points"
+
+
+class Manifest(Stage):
     """The contents of `model.json`."""
 
     schema_version: int = Field(description=f"Version of this format; this MedInfer reads up to {SCHEMA_VERSION}.")
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]{1,63}$", description="Name in the library and on the command line.")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="Version of the model.")
     title: str = Field(min_length=1, description="Name shown to the user.")
-    task: Literal["detect"] = Field(description="Which module runs it.")
+    task: Task = Field(description="Which module runs it.")
     card: Card = Field(description="What a user must know before trusting it.")
-    prepare: Prepare = Field(description="From the scan to the network's grid.")
-    network: Network = Field(description="The weights.")
-    tiling: Tiling = Field(description="How the scan is cut and the results joined.")
-    decoder: Decoder = Field(description="From the network's output to findings.")
-    labels: tuple[Label, ...] = Field(min_length=1, description="The classes of findings.")
+    labels: tuple[Label, ...] = Field(min_length=1, description="The classes of findings; heatmaps in this order.")
+    coarse: Stage | None = Field(
+        default=None, description="A first pass at low resolution that finds the points around which this one looks."
+    )
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The passes in the order in which they run; the last one makes the findings."""
+        return (self,) if self.coarse is None else (self.coarse, self)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Manifest:
-        if self.decoder.kind == "anchors" and self.network.channels != 5 * len(self.decoder.anchors):
-            raise ValueError("network.channels must be 5 × the number of decoder.anchors")
         values = [label.value for label in self.labels]
-        if len(set(values)) != len(values):
-            raise ValueError("labels must have distinct values")
+        names = [label.name for label in self.labels]
+        if len(set(values)) != len(values) or len(set(names)) != len(names):
+            raise ValueError("labels must have distinct values and names")
         if max(values) > max(1, self.network.channels - 1) and self.decoder.kind == "labels":
             raise ValueError("labels name a value that the network's channels don't reach")
-        if self.tiling.join != "crop" and any(entry.role == "coordinates" for entry in self.network.inputs):
-            raise ValueError("a coordinates input needs tiling.join = crop")
+        if (self.task == "landmark") != (self.decoder.kind == "heatmap"):
+            raise ValueError("task landmark goes with decoder.kind heatmap, and no other task does")
+        if self.needs_points and self.coarse is None:
+            raise ValueError("tiling.join = patches and prepare.region = points need a coarse stage")
+        if self.coarse is not None and (self.coarse.needs_points or self.coarse.decoder.kind != "heatmap"):
+            raise ValueError("coarse must have a heatmap decoder and see the scan itself, not points")
+        for name, stage in (("coarse.", self.coarse), ("", self)):
+            if stage is not None:
+                _check_heatmaps(name, stage, len(self.labels))
         return self
+
+
+def _check_heatmaps(name: str, stage: Stage, labels: int) -> None:
+    """Each heatmap belongs to one label. Raises ValueError."""
+    if stage.decoder.kind != "heatmap" or (stage.tiling.join == "patches" and stage.network.channels == 1):
+        return
+    if stage.network.channels != labels:
+        raise ValueError(
+            f"{name}network.channels is {stage.network.channels}, but there are {labels} labels, a heatmap each"
+        )
 
 
 def json_schema() -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .errors import PackageError
-from .manifest import SCHEMA_VERSION, File, Manifest
+from .manifest import SCHEMA_VERSION, File, Manifest, Network
 
 # The fields that say which variant an object of the schema is.
 _TAGS = ("kind", "join", "op", "role")
@@ -43,9 +43,10 @@ class ModelPackage:
         """The score from which findings are reported: what was asked for, or else what the package declares."""
         return self.manifest.decoder.threshold if asked is None else asked
 
-    def verified_files(self) -> list[tuple[File, Path]]:
-        """The network files with their paths, each present and of the declared sha256. Raises PackageError."""
-        return [(file, _verified(self.folder, file)) for file in self.manifest.network.files]
+    def verified_files(self, network: Network | None = None) -> list[tuple[File, Path]]:
+        """The files of `network` (default: the package's last stage) with their paths, each present and of the
+        declared sha256. Raises PackageError."""
+        return [(file, _verified(self.folder, file)) for file in (network or self.manifest.network).files]
 
 
 def load_package(folder: Path | str) -> ModelPackage:

@@ -18,8 +18,8 @@ from .intensity import apply_intensity
 from .lungs import Lungs, clean, lung_box, lung_mask
 from .manifest import Prepare
 from .orientation import reorient
-from .resample import Index, resample, respaced
-from .volume import Grid, Volume
+from .resample import Index, block_means, resample, respaced
+from .volume import Floats, Grid, Volume
 
 # A CT holds air; a value range that never goes below this is not Hounsfield units.
 _CT_AIR_HU = -300.0
@@ -53,11 +53,13 @@ class Prepared:
 
 
 def prepare(
-    volume: Volume, wanted: Prepare, cancel: Callable[[], bool] | None = None, *, lungs: Lungs | None = None
+    volume: Volume, wanted: Prepare, cancel: Callable[[], bool] | None = None, *,
+    lungs: Lungs | None = None, points: Floats | None = None, reach_mm: Sequence[float] | Floats = (0, 0, 0),
 ) -> Prepared:
     """Bring `volume` to the grid and values that a package wants.
 
     lungs: where they are already known (a phantom's truth), on the scan reoriented as `wanted` says.
+    points, reach_mm: for the region `points`: RAS mm `[n, 3]`, and how far around them (k, j, i) the tiles look.
 
     Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes a voxel)
     and, for lungs, a mask of 1 byte a voxel of the scan. Raises ScanError where the scan does not suit the model.
@@ -77,9 +79,13 @@ def prepare(
             cleaned, start = clean(scan, lungs)
             source = np.pad(cleaned, 1, constant_values=0)
             source_start = np.array(start, dtype=float) - 1
+    elif wanted.region.kind == "points":
+        if points is None or not len(points):
+            raise ValueError("a region of points needs points")
+        low, high = _points_box(points, target, np.array(reach_mm) + wanted.region.margin_mm)
     grid = target.cropped(_index(low), _index(high - low))
     step = np.array(target.spacing) / np.array(scan.spacing)
-    voxels = _sampled(source, step, low * step - source_start, grid.shape)
+    voxels = _sampled(source, step, low * step - source_start, grid.shape, antialias=wanted.antialias)
     return Prepared(apply_intensity(voxels, wanted.intensity), grid, lungs, scan.grid if lungs else None)
 
 
@@ -128,10 +134,22 @@ def _body_box(scan: Volume, target: Grid, margin_mm: float) -> tuple[NDArray[np.
     return np.maximum(low, 0), np.minimum(high, target.shape)
 
 
+def _points_box(points: Floats, target: Grid, margin_mm: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The box on `target` around points (RAS mm); at least one voxel, also where they lie outside."""
+    index, margin = target.to_index(points), margin_mm / np.array(target.spacing)
+    last = np.array(target.shape) - 1
+    low = np.clip(np.floor(index.min(axis=0) - margin).astype(int), 0, last)
+    high = np.clip(np.ceil(index.max(axis=0) + margin).astype(int), low, last) + 1
+    return low, high
+
+
 def _sampled(
-    source: NDArray[np.generic], step: NDArray[np.float64], start: NDArray[np.float64], shape: Index
+    source: NDArray[np.generic], step: NDArray[np.float64], start: NDArray[np.float64], shape: Index, *, antialias: bool
 ) -> NDArray[np.float32]:
-    """`source` at start + n · step; a plain slice where that falls on voxels. Only the needed block is handed on."""
+    """`source` at start + n · step; a plain slice where that falls on voxels. Only the needed block is handed on.
+
+    antialias: linear interpolation between means of as many voxels as fit into a step, not between single voxels.
+    """
     stop = start + step * (np.array(shape) - 1)
     # min: the block never becomes empty, also where the region lies outside the source.
     first = np.minimum(np.maximum(np.floor(start).astype(int), 0), np.array(source.shape) - 1)
@@ -139,4 +157,9 @@ def _sampled(
     block = source[tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))]
     if np.allclose(step, 1) and np.allclose(start, first) and block.shape == shape:
         return block.astype(np.float32)
-    return resample(block, step, start - first, shape)
+    start = start - first
+    factors = np.maximum(np.floor(step + 1e-6).astype(int), 1) if antialias else np.ones(3, dtype=int)
+    if (factors > 1).any():
+        block = block_means(block, [int(factor) for factor in factors])
+        start, step = (start - (factors - 1) / 2) / factors, step / factors
+    return resample(block, step, start, shape)

@@ -45,3 +45,26 @@ def resample(
     resampler.SetSize([int(value) for value in reversed(shape)])
     sampled: NDArray[np.float32] = sitk.GetArrayFromImage(resampler.Execute(image))
     return sampled
+
+
+def block_means(voxels: NDArray[np.generic], factors: Sequence[int]) -> NDArray[np.float32]:
+    """Means of `voxels` [k, j, i] over blocks of `factors` voxels; at the far end the last voxel is repeated.
+
+    Block n covers the voxels from n · factor on, so its middle lies at n · factor + (factor − 1) / 2.
+    """
+    result = voxels
+    for axis, factor in enumerate(factors):
+        if factor == 1:
+            continue
+        last = result.shape[axis] - 1
+        blocks = -(-result.shape[axis] // factor)
+        means = np.zeros((*result.shape[:axis], blocks, *result.shape[axis + 1 :]), np.float32)
+        for offset in range(factor):
+            # Whole strided slices at once, and the voxels behind the end one by one.
+            part = result[(slice(None),) * axis + (slice(offset, None, factor),)]
+            means[(slice(None),) * axis + (slice(0, part.shape[axis]),)] += part
+            if part.shape[axis] < blocks:
+                means[(slice(None),) * axis + (slice(blocks - 1, None),)] += result.take([last], axis)
+        means /= factor
+        result = means
+    return result.astype(np.float32, copy=False)

@@ -46,7 +46,8 @@ def write_results(
         fresh = place / name
         fresh.mkdir()
         write_text(fresh / FINDINGS_FILE, findings.to_json() + "\n")
-        write_text(fresh / f"{stem_of(manifest)}.csv", findings.to_csv())
+        table = findings.landmarks_csv() if manifest.task == "landmark" else findings.boxes_csv()
+        write_text(fresh / f"{stem_of(manifest)}.csv", table)
         for output in outputs.values():
             output(volume, findings, manifest, fresh)
         take_place(fresh, home, place / "older")
@@ -68,7 +69,9 @@ def results_before(folder: Path, name: str) -> Findings | None:
 
 
 def stem_of(manifest: Manifest) -> str:
-    """How a package's result files are called: "nodules" for a package with the one label "Nodule"."""
+    """How a package's result files are called: "landmarks", or "nodules" for a detector with the one label "Nodule"."""
+    if manifest.task == "landmark":
+        return "landmarks"
     if len(manifest.labels) > 1:
         return "boxes"
     return re.sub(r"[^a-z0-9]+", "-", manifest.labels[0].name.lower()).strip("-") + "s"

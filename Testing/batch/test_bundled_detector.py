@@ -11,7 +11,7 @@ import pytest
 
 from medinfer.cli import main
 from medinfer.findings import Findings
-from medinfer.library import DEFAULT_DETECTOR, bundled_folder, find_package
+from medinfer.library import DEFAULT_MODELS, bundled_folder, find_package
 from medinfer.pipeline import open_package, run
 from medinfer.volume import Volume
 from medinfer.writing import write_volume
@@ -33,17 +33,17 @@ def chest() -> Any:
 
 
 def test_the_package_is_small_whole_and_honest() -> None:
-    package = find_package(DEFAULT_DETECTOR)
+    package = find_package(DEFAULT_MODELS["detect"])
     files = package.verified_files()
     assert {file.format for file, _ in files} == {"onnx", "torchscript"}
-    size = sum(path.stat().st_size for path in (bundled_folder() / DEFAULT_DETECTOR).iterdir())
+    size = sum(path.stat().st_size for path in (bundled_folder() / DEFAULT_MODELS["detect"]).iterdir())
     assert size <= 8e6
     assert "not for clinical use" in package.manifest.card.limits.lower()
     assert package.manifest.card.measured
 
 
 def test_it_gives_the_same_findings_on_all_three_runtimes(chest: Any) -> None:
-    package = find_package(DEFAULT_DETECTOR)
+    package = find_package(DEFAULT_MODELS["detect"])
     found = {}
     for backend in ("onnxruntime", "openvino", "torch"):
         with open_package(package, backend=backend, precision="float32") as session:
@@ -63,7 +63,7 @@ def test_a_scan_stored_mirrored_gives_the_same_nodules_in_the_world(chest: Any) 
     """The same scan with its axes permuted and flipped on disk: nothing in the world may move or change sides."""
     from medinfer.orientation import reorient
 
-    package = find_package(DEFAULT_DETECTOR)
+    package = find_package(DEFAULT_MODELS["detect"])
     turned = reorient(chest.volume, "SAR")
     stored = Volume(np.ascontiguousarray(turned.voxels), turned.grid, "turned")
     with open_package(package) as session:
@@ -91,7 +91,7 @@ def test_a_run_from_the_shell_leaves_boxes_table_scene_and_pictures(chest: Any, 
 
 
 def test_most_of_the_large_nodules_are_found(chest: Any) -> None:
-    package = find_package(DEFAULT_DETECTOR)
+    package = find_package(DEFAULT_MODELS["detect"])
     with open_package(package) as session:
         boxes = run(chest.volume, package, session).boxes
     hits = [

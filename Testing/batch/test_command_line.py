@@ -44,7 +44,7 @@ def test_a_scan_gives_a_folder_with_json_and_csv(
     scan: Path, blob_package: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert detect(scan, "-o", out, "--model", blob_package()) == 0
+    assert detect(scan, "-o", out, "--model", blob_package(), "--precision", "float32") == 0
     assert names(out) == {"chest"}
     assert names(out / "chest") == {"findings.json", "nodules.csv"}
     findings = Findings.from_json((out / "chest" / "findings.json").read_text())

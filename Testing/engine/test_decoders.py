@@ -12,6 +12,7 @@ from medinfer.decoders import decoding_for
 from medinfer.decoders.anchors import AnchorsDecoding
 from medinfer.decoders.labels import LabelsDecoding
 from medinfer.manifest import AnchorsDecoder, Label, LabelsDecoder
+from medinfer.volume import Grid
 
 NODULE = Label(value=1, name="Nodule")
 SHAPE, STRIDE = (32, 40, 48), 4
@@ -132,6 +133,6 @@ def test_the_manifest_chooses_the_decoding_and_a_threshold_overrides_it(blob_pac
     from medinfer.package import load_package
 
     manifest = load_package(blob_package()).manifest
-    decoding = decoding_for(manifest, (4, 4, 4), 1, 0.9)
+    decoding = decoding_for(manifest, manifest.labels, Grid((4, 4, 4), np.eye(4)), 0.9)
     decoding.feed((0, 0, 0), np.full((1, 4, 4, 4), 0.8, np.float32))
     assert decoding.finish() == []

@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 
-from medinfer.findings import Findings, box_from_index
+from medinfer.findings import Findings, Landmark, box_from_index
 from medinfer.volume import Grid
 
 
@@ -19,7 +19,11 @@ def some_findings() -> Findings:
         box_from_index(grid, low, high, label="Nodule", score=score, side="left")
         for low, high, score in [((3, 5, 7), (6, 15, 19), 0.9), ((1.5, 2.25, 3), (4, 8, 9), 0.25)]
     )
-    return Findings(boxes, "scan", "model 1.0.0", {"runtime": "openvino", "seconds": {"network": 1.5}}, ("a note",))
+    run = {"runtime": "openvino", "seconds": {"network": 1.5}}
+    landmarks = (
+        Landmark("L1", (1.0, -2.0, 3.5), 0.75, ("above T12",), (0.5, 1.0, 1.5)), Landmark("L2", None, 0.1)
+    )
+    return Findings(boxes, landmarks, "scan", "model 1.0.0", run, ("a note",))
 
 
 def test_json_there_and_back_is_the_same() -> None:
@@ -33,7 +37,7 @@ def test_other_json_is_refused(text: str) -> None:
 
 
 def test_the_csv_has_one_row_a_box_with_world_coordinates() -> None:
-    rows = list(csv.DictReader(io.StringIO(some_findings().to_csv())))
+    rows = list(csv.DictReader(io.StringIO(some_findings().boxes_csv())))
     assert [row["rank"] for row in rows] == ["1", "2"]
     # Voxels 7…18 along i, spacing −0.7: the centre is −0.7 · 12.5.
     assert float(rows[0]["r_mm"]) == pytest.approx(-0.7 * 12.5)

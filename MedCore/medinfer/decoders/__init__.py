@@ -1,4 +1,4 @@
-"""From the network's joined output to boxes on the prepared grid.
+"""From the network's joined output to boxes and points on the prepared grid.
 
 A decoder is fed finished blocks as they come and keeps only what it needs of them,
 so memory does not grow with the network's channels.
@@ -6,35 +6,42 @@ so memory does not grow with the network's channels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..manifest import Manifest
+from ..manifest import Label, Stage
+from ..volume import Grid
 from .anchors import AnchorsDecoding
+from .heatmap import HeatmapDecoding, points_along_chain
 from .index_box import IndexBox
+from .index_point import IndexPoint
 from .labels import LabelsDecoding
 
-__all__ = ["Decoding", "IndexBox", "decoding_for"]
+__all__ = ["Decoding", "IndexBox", "IndexPoint", "decoding_for", "points_along_chain"]
 
 
 class Decoding(Protocol):
-    """The life of one decoding: blocks in, boxes out."""
+    """The life of one decoding: blocks in, boxes or points out."""
 
     def feed(self, start: tuple[int, int, int], values: NDArray[np.float32]) -> None:
         """Take the finished block `values` [c, k, j, i] whose first voxel is `start` on the output grid."""
 
-    def finish(self) -> list[IndexBox]:
-        """The findings, best first, on the prepared grid."""
+    def finish(self) -> Sequence[IndexBox | IndexPoint]:
+        """The findings on the prepared grid: boxes best first, points in the order of the labels."""
 
 
-def decoding_for(manifest: Manifest, shape: tuple[int, int, int], stride: int, threshold: float) -> Decoding:
-    """The decoding that `manifest` declares, for a prepared volume of `shape` and a network of output `stride`.
+def decoding_for(stage: Stage, labels: Sequence[Label], grid: Grid, threshold: float) -> Decoding:
+    """The decoding that `stage` declares, for a prepared volume (or patch) on `grid`.
 
     threshold: the score from which findings count, in place of the declared one.
     """
-    decoder = manifest.decoder.model_copy(update={"threshold": threshold})
+    decoder = stage.decoder.model_copy(update={"threshold": threshold})
+    stride = 1 if stage.tiling.join == "slabs" else stage.tiling.stride
     if decoder.kind == "anchors":
-        return AnchorsDecoding(decoder, manifest.labels[0], shape, stride)
-    return LabelsDecoding(decoder, manifest.labels, shape, stride)
+        return AnchorsDecoding(decoder, labels[0], grid.shape, stride)
+    if decoder.kind == "heatmap":
+        return HeatmapDecoding(decoder, labels, grid.shape, stride, grid.spacing)
+    return LabelsDecoding(decoder, labels, grid.shape, stride)
