@@ -12,7 +12,6 @@ voxels are recoded first, in a copy of at most 256 voxels an edge:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,10 @@ from medinfer.errors import ScanError
 from medinfer.findings import Box
 from medinfer.volume import Grid, Volume
 
-TARGET_MM, MOST_VOXELS = 1.5, 256
+from .rendering import Transfer, coarsened
+
 BONE = 190.0
-# Position on the recoded scale, opacity per millimetre of depth, colour.
-_TRANSFER = (
+CHEST_TRANSFER: Transfer = (
     (-2200.0, 0.35, (0.88, 0.28, 0.22)),
     (-1200.0, 0.10, (0.75, 0.30, 0.30)),
     (-1050.0, 0.00, (0.45, 0.60, 0.85)),
@@ -41,7 +40,7 @@ _TRANSFER = (
 )
 
 
-def recoded(volume: Volume, boxes: Sequence[Box]) -> Volume:
+def recoded_chest(volume: Volume, boxes: Sequence[Box]) -> Volume:
     """`volume` (CT in HU), coarser and recoded as above; a scan without lungs shows its bones alone."""
     from scipy.ndimage import binary_dilation
 
@@ -62,48 +61,6 @@ def recoded(volume: Volume, boxes: Sequence[Box]) -> Volume:
     result[inside] = -1000 - 2 * np.clip(values[inside] + 500, 0, 600)
     result[found] = 4000 + np.clip(values[found] + 500, 0, 600)
     return coarse.with_voxels(result.astype(np.int16))
-
-
-def coarsened(volume: Volume) -> Volume:
-    """Means of blocks of voxels, about 1.5 mm wide; what is left over at the far ends is dropped."""
-    step = [
-        max(1, round(TARGET_MM / spacing), -(-n // MOST_VOXELS))
-        for n, spacing in zip(volume.shape, volume.spacing, strict=True)
-    ]
-    step = [min(s, n) for s, n in zip(step, volume.shape, strict=True)]
-    shape = [n // s for n, s in zip(volume.shape, step, strict=True)]
-    means = np.zeros(shape, dtype=np.float32)
-    # One voxel of every block at a time: no copy of the whole scan in floating point.
-    for k, j, i in np.ndindex(*step):
-        part = volume.voxels[k::step[0], j::step[1], i::step[2]][:shape[0], :shape[1], :shape[2]]
-        means += np.clip(part, -1024, 3000)
-    means /= float(np.prod(step))
-    matrix = volume.grid.ijk_to_ras.copy()
-    matrix[:3, :3] *= step[::-1]
-    matrix[:3, 3] = volume.grid.to_ras((np.array(step) - 1) / 2)
-    grid = Grid((shape[0], shape[1], shape[2]), matrix)
-    return Volume(means.astype(np.int16), grid, volume.name, volume.modality)
-
-
-def volume_property(scene: Any) -> Any:
-    """A vtkMRMLVolumePropertyNode with the colours above."""
-    import vtk
-
-    opacity, color = vtk.vtkPiecewiseFunction(), vtk.vtkColorTransferFunction()
-    for value, alpha, rgb in _TRANSFER:
-        opacity.AddPoint(value, alpha)
-        color.AddRGBPoint(value, *rgb)
-    node = scene.AddNewNodeByClass("vtkMRMLVolumePropertyNode")
-    node.SetScalarOpacity(opacity)
-    node.SetColor(color)
-    shading = node.GetVolumeProperty()
-    shading.ShadeOn()
-    shading.SetAmbient(0.55)
-    shading.SetDiffuse(0.85)
-    shading.SetSpecular(0.20)
-    shading.SetSpecularPower(12)
-    shading.SetInterpolationTypeToLinear()
-    return node
 
 
 def _in_boxes(grid: Grid, boxes: Sequence[Box]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from medinfer.errors import OutputError
 
-PICTURE_PIXELS = 720
+PICTURE_PIXELS = 900
 
 
 class OffscreenView:

@@ -1,4 +1,4 @@
-"""From a run's plain data to files for Slicer: boxes, scene, pictures. The command line calls it, if it is installed.
+"""From a run's plain data to files for Slicer: markups, scene, pictures. The command line calls it, if it is installed.
 
 It is registered under the entry points `medinfer.outputs`; `medinfer` itself knows nothing of Slicer.
 """
@@ -17,9 +17,10 @@ from medinfer.volume import Volume
 from .headless import SlicerMissingError, import_slicer, open_scene
 from .pictures import PictureError, draw_scene
 from .results import add_findings
-from .saving import save_rois, save_scene
+from .saving import save_markups, save_scene
+from .sights import sights_of_boxes, sights_of_landmarks
 from .views import turn_views
-from .volumes import add_volume, centre_ras
+from .volumes import BONE_WINDOW, LUNG_WINDOW, add_volume
 
 SCENE_FILE = "scene.mrb"
 log = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ def write_scene(
 ) -> list[Path]:
     """Write `findings` on `volume` to `folder` and return the files.
 
-    The boxes in one Markups file (`nodules.mrk.json`, by the package's label), the scan with boxes and table as
-    `scene.mrb`, and with `pictures` axial.png, coronal.png, sagittal.png and view3d.png. `on_stage` is told
-    "scene" and "pictures" as they begin. Raises OutputError where a file cannot be written.
+    The markups in one file: boxes in `nodules.mrk.json`, by the package's label; points and, of a chain, the curve
+    through them in `landmarks.mrk.json`. The scan with markups and table as `scene.mrb`. With `pictures` axial.png,
+    coronal.png, sagittal.png and view3d.png. `on_stage` is told "scene" and "pictures" as they begin.
+    Raises OutputError where a file cannot be written.
     What is not installed costs its files and not the run: a scene without slicer-core, or pictures without a way to
     draw, are a warning in the log that says what to install.
     """
@@ -49,12 +51,16 @@ def write_scene(
     paths = [folder / f"{stem}.mrk.json", folder / SCENE_FILE]
     on_stage("scene")
     with open_scene() as scene:
-        volume_node = add_volume(scene, volume)
-        nodes = add_findings(scene, findings, volume_node, name=stem.capitalize(), labels=manifest.labels)
-        # Boxes come best first.
-        place = findings.boxes[0].center_ras if findings.boxes else centre_ras(volume_node)
-        turn_views(scene, volume_node, place)
-        save_rois(nodes.rois, paths[0])
+        volume_node = add_volume(scene, volume, BONE_WINDOW if manifest.task == "landmark" else LUNG_WINDOW)
+        nodes = add_findings(
+            scene, findings, volume_node,
+            name=stem.capitalize(), task=manifest.task, labels=manifest.labels, chain=_is_chain(manifest),
+        )
+        if nodes.fiducials:
+            turn_views(scene, volume_node, sights_of_landmarks(nodes.fiducials, volume_node))
+        else:
+            turn_views(scene, volume_node, sights_of_boxes(nodes.rois, volume_node))
+        save_markups(nodes.markups, paths[0])
         save_scene(scene, paths[1])
     if pictures:
         on_stage("pictures")
@@ -63,3 +69,8 @@ def write_scene(
         except PictureError as error:
             log.warning("%s", error)
     return paths
+
+
+def _is_chain(manifest: Manifest) -> bool:
+    """Whether the landmarks follow each other along a line, by any of the passes."""
+    return any(stage.decoder.kind == "heatmap" and stage.decoder.chain is not None for stage in manifest.stages)

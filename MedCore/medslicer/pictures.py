@@ -1,4 +1,4 @@
-"""Pictures of a saved scene: three slices through the best finding, and the chest in 3-D.
+"""Pictures of a saved scene: three slices through what was found, and the scan in 3-D.
 
 They are drawn in a child process (`python -m medslicer.pictures SCENE FOLDER`): a crash in a graphics driver then
 costs the pictures and not the run, and another way of drawing without a display can be tried in a fresh process.
@@ -11,19 +11,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from medinfer.errors import MedInferError, OutputError
 from medinfer.writing import staging
 
+from .box_pictures import draw_boxes
 from .headless import HeadlessSlicer
+from .landmark_pictures import draw_landmarks
 from .lookup import nodes_of
+from .markups import CONFIDENCE
 from .quiet import quiet_libraries
-from .rois import CONFIDENCE, DIAMETER, VOLUME_ROLE, measured
-from .slice_picture import draw_slice
-from .views import SLICE_VIEWS, turn_views
-from .volume_picture import draw_volume
-from .volumes import centre_ras
 
 # Ways to draw, as VTK calls them: the graphics card or Mesa through EGL, then Mesa alone.
 _WINDOWS = ("vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
@@ -76,39 +73,11 @@ def _run_child(scene_file: Path, folder: Path, window: str) -> subprocess.Comple
         return None
 
 
-def draw_finding(
-    application_logic: Any, volume_node: Any, rois: Sequence[Any], best: Any | None, folder: Path
-) -> list[Path]:
-    """Draw `best` (one of `rois`, or None) in axial, coronal and sagittal slices and all `rois` in 3-D.
-
-    Without a finding the slices go through the middle of the scan. Writes axial.png, coronal.png, sagittal.png and
-    view3d.png to `folder` and returns them. Raises OutputError.
-    """
-    scene = application_logic.GetMRMLScene()
-    turn_views(scene, volume_node, best.GetCenterWorld() if best else centre_ras(volume_node))
-    paths = []
-    for layout_name, orientation in SLICE_VIEWS.items():
-        paths.append(folder / f"{orientation.lower()}.png")
-        draw_slice(application_logic, layout_name, _caption(best), paths[-1])
-    paths.append(folder / "view3d.png")
-    draw_volume(application_logic, volume_node, rois, paths[-1])
-    return paths
-
-
 def _windows() -> Sequence[str]:
     """What to try: the user's own choice where there is one; a display's own window elsewhere than on Linux."""
     if os.environ.get(_WINDOW_VARIABLE) or not sys.platform.startswith("linux"):
         return ("",)
     return _WINDOWS
-
-
-def _caption(best: Any | None) -> str:
-    if best is None:
-        return "nothing found"
-    side = best.GetNthControlPointDescription(0)
-    return f"{best.GetName()}   score {measured(best, CONFIDENCE):.2f}   {measured(best, DIAMETER):.1f} mm" + (
-        f"   {side}" if side else ""
-    )
 
 
 def draw_file(scene_file: Path, folder: Path) -> list[Path]:
@@ -119,10 +88,12 @@ def draw_file(scene_file: Path, folder: Path) -> list[Path]:
             volumes = nodes_of(headless.scene, "vtkMRMLScalarVolumeNode")
         if not volumes:
             raise PictureError(f"{scene_file} is no Slicer scene with a scan in it.")
+        logic, (volume_node, *_) = headless.application_logic, volumes
+        for fiducials in nodes_of(headless.scene, "vtkMRMLMarkupsFiducialNode"):
+            if fiducials.GetMeasurement(CONFIDENCE):
+                return draw_landmarks(logic, volume_node, fiducials, folder)
         rois = [roi for roi in nodes_of(headless.scene, "vtkMRMLMarkupsROINode") if roi.GetMeasurement(CONFIDENCE)]
-        best = max(rois, key=lambda roi: measured(roi, CONFIDENCE), default=None)
-        volume_node = best.GetNodeReference(VOLUME_ROLE) if best else volumes[0]
-        return draw_finding(headless.application_logic, volume_node, rois, best, folder)
+        return draw_boxes(logic, volume_node, rois, folder)
 
 
 def main(arguments: Sequence[str]) -> int:

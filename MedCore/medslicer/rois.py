@@ -10,13 +10,11 @@ import numpy as np
 from medinfer.findings import Box, Vector
 from medinfer.volume import Floats
 
+from .markups import CONFIDENCE, DEFAULT_COLOR, add_measurement, locked_display, measured, tie_to_scan
 from .volumes import matrix_of
 
-DEFAULT_COLOR = (0.9, 0.6, 0.1)
 SMALL_DOT = 0.3
-CONFIDENCE, DIAMETER = "confidence", "diameter"
-# The scan a finding was made on.
-VOLUME_ROLE = "MedInfer.volume"
+DIAMETER = "diameter"
 
 
 def add_roi(
@@ -37,12 +35,9 @@ def add_roi(
     roi.SetNthControlPointPosition(0, *box.center_ras)
     roi.SetNthControlPointLabel(0, box.label)
     roi.SetNthControlPointDescription(0, box.side)
-    roi.SetNthControlPointAssociatedNodeID(0, volume_node.GetID())
-    _measure(roi, CONFIDENCE, box.score, "", "%5.2f")
-    _measure(roi, DIAMETER, box.diameter_mm, "mm", "%.1f %s")
-    roi.SetNodeReferenceID(VOLUME_ROLE, volume_node.GetID())
-    roi.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-    roi.SetLocked(True)
+    add_measurement(roi, CONFIDENCE, box.score, "", "%5.2f")
+    add_measurement(roi, DIAMETER, box.diameter_mm, "mm", "%.1f %s")
+    tie_to_scan(roi, volume_node)
     _display(roi, color)
     return roi
 
@@ -90,35 +85,9 @@ def _vector(values: Iterable[float]) -> Vector:
     return x, y, z
 
 
-def measured(roi: Any, name: str) -> float:
-    """The value of a measurement. Raises ValueError where the ROI has none of that name."""
-    measurement = roi.GetMeasurement(name)
-    if measurement is None or not measurement.GetValueDefined():
-        raise ValueError(f"{roi.GetName()} has no measurement called {name}")
-    return float(measurement.GetValue())
-
-
-def _measure(roi: Any, name: str, value: float, units: str, print_format: str) -> None:
-    import slicer
-
-    measurement = slicer.vtkMRMLStaticMeasurement()
-    measurement.SetName(name)
-    measurement.SetUnits(units)
-    measurement.SetPrintFormat(print_format)
-    measurement.SetValue(float(value))
-    roi.SetNthMeasurement(roi.GetNumberOfMeasurements(), measurement)
-
-
 def _display(roi: Any, color: tuple[float, float, float]) -> None:
-    roi.CreateDefaultDisplayNodes()
-    display = roi.GetDisplayNode()
-    display.SetUndoEnabled(True)
-    display.SetColor(*color)
-    display.SetSelectedColor(*color)
-    # Handles are on by default: boxes get dragged by accident.
-    display.SetHandlesInteractive(False)
+    display = locked_display(roi, color)
     # The fill would hide the image in slice views.
     display.SetFillVisibility(False)
-    display.SetPropertiesLabelVisibility(False)
     # The dot in the middle would hide a small nodule; switched off altogether, it takes the 3-D outline with it.
     display.SetGlyphScale(SMALL_DOT)

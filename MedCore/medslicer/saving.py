@@ -1,4 +1,4 @@
-"""Files that Slicer opens: all boxes in one `.mrk.json`, the whole scene in one `.mrb`.
+"""Files that Slicer opens: all markups in one `.mrk.json`, the whole scene in one `.mrb`.
 
 Both are written beside and renamed, so that a full disk or a crash leaves the old file or none.
 """
@@ -19,25 +19,25 @@ from medinfer.writing import staging, write_text
 from .lookup import nodes_of
 from .quiet import quiet_libraries
 
-# What Slicer's own files say; with boxes in it, a file says what the Slicer that wrote them says.
+# What Slicer's own files say; with markups in it, a file says what the Slicer that wrote them says.
 MARKUPS_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
 
 
-def save_rois(rois: Sequence[Any], path: Path) -> None:
-    """Write all `rois` to one Markups JSON file, each under its own name.
+def save_markups(markups: Sequence[Any], path: Path) -> None:
+    """Write all `markups` (nodes of any kind) to one Markups JSON file, each under its own name.
 
     Slicer's writer puts one markup into a file; its reader takes as many as the file lists, with their names
-    (vtkSlicerMarkupsLogic.LoadMarkups). So each ROI is written by Slicer and the lists are joined.
+    (vtkSlicerMarkupsLogic.LoadMarkups). So each node is written by Slicer and the lists are joined.
     Coordinates are the nodes' own, as in every file of Slicer's: a parent transform is not applied.
     Raises OutputError.
     """
     document: dict[str, Any] = {"@schema": MARKUPS_SCHEMA, "markups": []}
     with staging(path) as folder:
-        for number, roi in enumerate(rois):
-            written = _written_markup(roi, folder / f"{number}.mrk.json")
+        for number, node in enumerate(markups):
+            written = _written_markup(node, folder / f"{number}.mrk.json")
             document = {**written, "markups": [*document["markups"], *written["markups"]]}
     write_text(path, json.dumps(document, indent=2) + "\n")
 
@@ -59,21 +59,21 @@ def save_scene(scene: Any, path: Path) -> None:
         os.replace(bundle, path)
 
 
-def _written_markup(roi: Any, path: Path) -> dict[str, Any]:
-    """The Markups JSON document that Slicer writes for `roi`, with the node's name added. Raises OSError."""
-    import slicer
-
-    # Not the node's own storage node: where its user saves it is not ours to change.
-    storage = slicer.vtkMRMLMarkupsROIJsonStorageNode()
+def _written_markup(node: Any, path: Path) -> dict[str, Any]:
+    """The Markups JSON document that Slicer writes for `node`, with the node's name added. Raises OSError."""
+    # Of the class that the node wants (a ROI's is not the others'), but not its own: where its user saves it is not
+    # ours to change.
+    storage = node.GetScene().CreateNodeByClass(node.GetDefaultStorageNodeClassName())
+    storage.UnRegister(None)
     storage.SetFileName(str(path))
     with quiet_libraries():
-        written = storage.WriteData(roi)
+        written = storage.WriteData(node)
     if not written:
         _try_to_write([path.parent], 1 << 16)
         raise OSError(storage.GetUserMessages().GetAllMessagesAsString().strip())
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for markup in document["markups"]:
-        markup["name"] = roi.GetName()
+        markup["name"] = node.GetName()
         for point in markup["controlPoints"]:
             # Ids of nodes mean nothing outside their scene.
             point["associatedNodeID"] = ""

@@ -1,59 +1,111 @@
-"""Findings as a vtkMRMLTableNode: a row a finding, best first."""
+"""Findings as a vtkMRMLTableNode: a row a finding, with the columns of the CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import nan
+from typing import Any, Generic, TypeVar
 
-from medinfer.findings import Box, Findings
+from medinfer.findings import Box, Landmark, distances_to_next
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class Column:
-    """name: as in the CSV. array: the VTK class that holds it. value: what stands in a row, from rank and box."""
+class Column(Generic[Row]):
+    """name: as in the CSV. array: the VTK class that holds it. value: what stands in a row of the findings."""
 
     name: str
     title: str
     unit: str
     description: str
     array: str
-    value: Callable[[int, Box], Any]
+    value: Callable[[Row], Any]
 
 
-COLUMNS = (
+@dataclass(frozen=True)
+class RankedBox:
+    """A row of the table of boxes."""
+
+    rank: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class LandmarkInList:
+    """A row of the table of landmarks: a landmark, and how far it is to the next found one in the list."""
+
+    landmark: Landmark
+    to_next_mm: float | None
+
+    def coordinate(self, axis: int) -> float:
+        """Millimetres along R, A or S; not a number where the landmark is missing."""
+        return nan if self.landmark.position_ras is None else self.landmark.position_ras[axis]
+
+
+BOX_COLUMNS: tuple[Column[RankedBox], ...] = (
     Column("rank", "Rank", "", "Place among the findings of this run, best score first",
-           "vtkIntArray", lambda rank, box: rank),
-    Column("label", "Finding", "", "What was found", "vtkStringArray", lambda rank, box: box.label),
+           "vtkIntArray", lambda row: row.rank),
+    Column("label", "Finding", "", "What was found", "vtkStringArray", lambda row: row.box.label),
     Column("score", "Score", "", "The model's confidence, 0 to 1; not a probability of disease",
-           "vtkDoubleArray", lambda rank, box: box.score),
+           "vtkDoubleArray", lambda row: row.box.score),
     Column("diameter_mm", "Diameter", "mm", "Size as a report would give it",
-           "vtkDoubleArray", lambda rank, box: box.diameter_mm),
+           "vtkDoubleArray", lambda row: row.box.diameter_mm),
     Column("r_mm", "R", "mm", "Centre, towards the patient's right",
-           "vtkDoubleArray", lambda rank, box: box.center_ras[0]),
+           "vtkDoubleArray", lambda row: row.box.center_ras[0]),
     Column("a_mm", "A", "mm", "Centre, towards the front",
-           "vtkDoubleArray", lambda rank, box: box.center_ras[1]),
+           "vtkDoubleArray", lambda row: row.box.center_ras[1]),
     Column("s_mm", "S", "mm", "Centre, towards the head",
-           "vtkDoubleArray", lambda rank, box: box.center_ras[2]),
+           "vtkDoubleArray", lambda row: row.box.center_ras[2]),
     Column("side", "Side", "", "The patient's left or right, where it has a meaning",
-           "vtkStringArray", lambda rank, box: box.side),
+           "vtkStringArray", lambda row: row.box.side),
+)
+
+LANDMARK_COLUMNS: tuple[Column[LandmarkInList], ...] = (
+    Column("label", "Landmark", "", "Which point it is", "vtkStringArray", lambda row: row.landmark.label),
+    Column("status", "Status", "", "found; flagged: found, but it contradicts others; missing: not found",
+           "vtkStringArray", lambda row: row.landmark.status),
+    Column("r_mm", "R", "mm", "Position, towards the patient's right", "vtkDoubleArray", lambda row: row.coordinate(0)),
+    Column("a_mm", "A", "mm", "Position, towards the front", "vtkDoubleArray", lambda row: row.coordinate(1)),
+    Column("s_mm", "S", "mm", "Position, towards the head", "vtkDoubleArray", lambda row: row.coordinate(2)),
+    Column("confidence", "Confidence", "", "The model's confidence, 0 to 1; of a missing point the best that was seen",
+           "vtkDoubleArray", lambda row: row.landmark.confidence),
+    Column("to_next_mm", "To next", "mm", "Distance to the next found landmark in the list",
+           "vtkDoubleArray", lambda row: nan if row.to_next_mm is None else row.to_next_mm),
+    Column("flags", "Flags", "", "What contradicts the other landmarks",
+           "vtkStringArray", lambda row: "; ".join(row.landmark.flags)),
 )
 
 
-def add_table(scene: Any, findings: Findings, name: str) -> Any:
-    """Add the findings to `scene` as a table called `name` and return its vtkMRMLTableNode.
+def add_box_table(scene: Any, boxes: Sequence[Box], name: str) -> Any:
+    """Add `boxes`, best first, to `scene` as a table called `name` and return its vtkMRMLTableNode.
 
     Centres are RAS mm in the coordinates of the scan's node (its parent transform not applied).
     """
+    return _add_table(scene, name, BOX_COLUMNS, [RankedBox(*ranked) for ranked in enumerate(boxes, start=1)])
+
+
+def add_landmark_table(scene: Any, landmarks: Sequence[Landmark], name: str) -> Any:
+    """Add `landmarks`, missing ones included, to `scene` as a table called `name` and return its vtkMRMLTableNode.
+
+    Positions are RAS mm in the coordinates of the scan's node (its parent transform not applied). Numbers that there
+    are none of (of a missing landmark, after the last one) are NaN.
+    """
+    rows = [LandmarkInList(*pair) for pair in zip(landmarks, distances_to_next(landmarks), strict=True)]
+    return _add_table(scene, name, LANDMARK_COLUMNS, rows)
+
+
+def _add_table(scene: Any, name: str, columns: Sequence[Column[Row]], rows: Sequence[Row]) -> Any:
     import vtk
 
     table = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
     table.SetUndoEnabled(True)
-    for column in COLUMNS:
+    for column in columns:
         array = getattr(vtk, column.array)()
         array.SetName(column.name)
-        for rank, box in enumerate(findings.boxes, start=1):
-            array.InsertNextValue(column.value(rank, box))
+        for row in rows:
+            array.InsertNextValue(column.value(row))
         table.AddColumn(array)
         table.SetColumnTitle(column.name, column.title)
         table.SetColumnDescription(column.name, column.description)

@@ -6,6 +6,8 @@ An entry is `context~category~type~modifier~regionContext~region~regionModifier`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 # The contexts that Slicer brings along, by name; the terminology selector looks codes up in them.
@@ -48,6 +50,36 @@ def terminology_entry(terminology: Terminology) -> str:
         _code(region) if region else NO_CODE,
         NO_CODE,
     ])
+
+
+@dataclass(frozen=True)
+class CommonTerminology:
+    """What several findings are in one word."""
+
+    category: Code
+    type: Code
+    region: Code | None = None
+
+
+def common_terminology(terminologies: Sequence[Terminology | None]) -> Terminology | None:
+    """One entry for a node that shows findings of all `terminologies`: what holds for each of them, or None.
+
+    The type is the one that all share; else the region that all lie in, as the structure they are parts of.
+    """
+    known = [entry for entry in terminologies if entry is not None]
+    if not known or len(known) < len(terminologies):
+        return None
+    category, kind, region = (
+        _shared([getattr(entry, part) for entry in known]) for part in ("category", "type", "region")
+    )
+    what = kind or region
+    if category is None or what is None:
+        return None
+    return CommonTerminology(category, what, region if kind else None)
+
+
+def _shared(codes: Sequence[Code | None]) -> Code | None:
+    return codes[0] if all(code == codes[0] for code in codes) else None
 
 
 def set_terminology(node: Any, terminology: Terminology) -> None:

@@ -1,4 +1,4 @@
-"""What a scene shows when it is opened: four views, the scan in the slices, all turned to one finding.
+"""What a scene shows when it is opened: four views, the scan in the slices, all turned to the findings.
 
 In the application its views are there and are only turned. Without it the nodes are made under the names that the
 application gives its own, which then take over what a `.mrb` says of them.
@@ -6,37 +6,43 @@ application gives its own, which then take over what a `.mrb` says of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .lookup import nodes_of
+from .sights import Overview, Sights
 
 # Layout name (also the singleton tag) and orientation of the application's three slice views.
 SLICE_VIEWS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 VIEW_3D = "1"
-FIELD_OF_VIEW_MM = 180.0
 VIEW_PIXELS = 640
-# From the front, a little from the patient's left and from above (R, A, S).
-CAMERA_DIRECTION = np.array([-0.35, 0.95, 0.18])
 BACKGROUND, BACKGROUND_TOP = (0.03, 0.04, 0.07), (0.10, 0.12, 0.18)
 
 
-def turn_views(scene: Any, volume_node: Any, point_ras: Sequence[float]) -> None:
-    """Show `volume_node` in the slice views, centred on `point_ras` (mm), and all of it in the 3-D view."""
+def turn_views(scene: Any, volume_node: Any, sights: Sights) -> None:
+    """Show `volume_node` in the slice views and turn all four views as `sights` says."""
     for layout_name, orientation in SLICE_VIEWS.items():
+        sight = sights.of(orientation)
         slice_node = _slice_node(scene, layout_name)
         slice_node.SetOrientation(orientation)
-        slice_node.JumpSliceByCentering(*point_ras)
+        slice_node.JumpSliceByCentering(*sight.centre_ras)
+        zoom(slice_node, sight.field_of_view_mm)
         _composite_node(scene, layout_name).SetBackgroundVolumeID(volume_node.GetID())
     _view_node(scene)
-    _aim_camera(_camera_node(scene), volume_node)
+    _aim_camera(_camera_node(scene), sights.overview)
     layout = _singleton(scene, "vtkMRMLLayoutNode", "vtkMRMLLayoutNode")
     if not layout.IsLayoutDescription(layout.SlicerLayoutFourUpView):
         # The application knows this layout by its number; only that is saved.
         layout.AddLayoutDescription(layout.SlicerLayoutFourUpView, "<layout/>")
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
+
+
+def zoom(slice_node: Any, field_of_view_mm: float) -> None:
+    """Let the shorter side of a slice view show so many millimetres."""
+    width, height, _ = slice_node.GetDimensions()
+    millimetres = field_of_view_mm / max(1, min(width, height))
+    slice_node.SetFieldOfView(width * millimetres, height * millimetres, slice_node.GetFieldOfView()[2])
 
 
 def _slice_node(scene: Any, layout_name: str) -> Any:
@@ -46,7 +52,6 @@ def _slice_node(scene: Any, layout_name: str) -> Any:
         node.SetName(layout_name)
         node.SetLayoutName(layout_name)
         node.SetDimensions(VIEW_PIXELS, VIEW_PIXELS, 1)
-        node.SetFieldOfView(FIELD_OF_VIEW_MM, FIELD_OF_VIEW_MM, 1.0)
         node.SetRulerType(node.RulerTypeThin)
     return node
 
@@ -83,16 +88,13 @@ def _camera_node(scene: Any) -> Any:
     return scene.AddNode(node)
 
 
-def _aim_camera(camera: Any, volume_node: Any) -> None:
-    """Look at the whole volume, head up, from far enough that it fills the view."""
-    bounds = np.zeros(6)
-    volume_node.GetRASBounds(bounds)
-    low, high = bounds[0::2], bounds[1::2]
-    centre = (low + high) / 2
+def _aim_camera(camera: Any, overview: Overview) -> None:
+    """Look at all of it, head up, from far enough that it fills the view."""
+    centre, direction = np.array(overview.centre_ras), np.array(overview.direction_ras)
     half_angle = np.radians(camera.GetViewAngle() / 2)
-    distance = 0.54 * float((high - low).max()) / np.tan(half_angle)
+    distance = 0.54 * overview.extent_mm / np.tan(half_angle)
     camera.SetFocalPoint(*centre)
-    camera.SetPosition(*(centre + CAMERA_DIRECTION / np.linalg.norm(CAMERA_DIRECTION) * distance))
+    camera.SetPosition(*(centre + direction / np.linalg.norm(direction) * distance))
     camera.SetViewUp(0.0, 0.0, 1.0)
     camera.ResetClippingRange()
 

@@ -1,4 +1,4 @@
-"""The chest in 3-D with the boxes in it, drawn as Slicer's volume rendering draws it."""
+"""The scan in 3-D with the markups in it, drawn as Slicer's volume rendering draws it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .chest_rendering import recoded, volume_property
-from .offscreen import OffscreenView
-from .rois import box_from_roi
+import numpy as np
+
+from medinfer.volume import Floats, Volume
+
+from .names import NamedPoint, named_dots
+from .offscreen import PICTURE_PIXELS, OffscreenView
+from .rendering import Transfer, volume_property
 from .views import VIEW_3D
-from .volumes import add_volume, volume_from_node
+from .volumes import add_volume
 
 _MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
@@ -21,18 +25,22 @@ _MANAGERS = (
 )
 
 
-def draw_volume(application_logic: Any, volume_node: Any, rois: Sequence[Any], path: Path) -> None:
-    """Write the 3-D view of the application logic's scene, with `volume_node` and the boxes, to `path` as PNG.
+def draw_volume(
+    application_logic: Any, volume_node: Any, recoded: Volume, transfer: Transfer, path: Path, *,
+    points: Sequence[NamedPoint] = (), reach_mm: float = 0,
+) -> None:
+    """Write the 3-D view of the application logic's scene to `path` as PNG.
 
-    What volume rendering needs is put into the scene for the picture and taken out again.
+    In place of `volume_node` it shows `recoded`, a copy whose values `transfer` gives opacity and colour. What that
+    needs is put into the scene for the picture and taken out again. points: drawn over it; their names
+    stand `reach_mm` to the right (left if negative).
     """
     import slicer
 
     scene = application_logic.GetMRMLScene()
-    volume = recoded(volume_from_node(volume_node), [box_from_roi(roi) for roi in rois])
-    node = add_volume(scene, volume)
+    node = add_volume(scene, recoded)
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-    colors = volume_property(scene)
+    colors = volume_property(scene, transfer)
     # On the processor: a software OpenGL needs ten times as long for the same picture.
     rendering = scene.AddNewNodeByClass("vtkMRMLCPURayCastVolumeRenderingDisplayNode")
     rendering.SetAndObserveVolumePropertyNodeID(colors.GetID())
@@ -42,7 +50,27 @@ def draw_volume(application_logic: Any, volume_node: Any, rois: Sequence[Any], p
     view = OffscreenView(application_logic, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _MANAGERS)
     view.show(scene.GetSingletonNode(VIEW_3D, "vtkMRMLViewNode"))
     view.renderer.ResetCameraClippingRange()
+    pixels, reach = _pixels(view.renderer, points), reach_mm * _pixels_a_mm(view.renderer)
+    for actor in named_dots(points, pixels, reach, hollow=np.zeros(len(points), dtype=bool)):
+        view.renderer.AddViewProp(actor)
     view.write_png(path)
     view.close()
     for added in (rendering, colors, node):
         scene.RemoveNode(added)
+
+
+def _pixels(renderer: Any, points: Sequence[NamedPoint]) -> Floats:
+    """Where `points` are in the picture: `[n, 2]`, x and y from the lower left corner."""
+    pixels = np.zeros((len(points), 2))
+    for place, point in zip(pixels, points, strict=True):
+        renderer.SetWorldPoint(*point.position_ras, 1.0)
+        renderer.WorldToDisplay()
+        place[:] = renderer.GetDisplayPoint()[:2]
+    return pixels
+
+
+def _pixels_a_mm(renderer: Any) -> float:
+    """At the point that the camera looks at."""
+    camera = renderer.GetActiveCamera()
+    across_mm = 2 * camera.GetDistance() * np.tan(np.radians(camera.GetViewAngle() / 2))
+    return float(PICTURE_PIXELS / across_mm)

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medinfer.volume import Grid, Volume
+from medinfer.volume import Floats, Grid, Volume
 
-# Window, level in HU: the usual lung window.
+# Window, level in HU: the usual ones for lung and for bone.
 LUNG_WINDOW = (1500.0, -600.0)
+BONE_WINDOW = (1500.0, 300.0)
 
 
-def add_volume(scene: Any, volume: Volume) -> Any:
-    """Add `volume` to `scene` and return its vtkMRMLScalarVolumeNode, displayed in the lung window if it is CT.
+def add_volume(scene: Any, volume: Volume, window: tuple[float, float] = LUNG_WINDOW) -> Any:
+    """Add `volume` to `scene` and return its vtkMRMLScalarVolumeNode, shown in `window` (window, level) if it is CT.
 
     The voxels `[k, j, i]` are copied; the node's IJKToRAS is `volume.grid.ijk_to_ras` (RAS mm).
     """
@@ -30,7 +31,7 @@ def add_volume(scene: Any, volume: Volume) -> Any:
     if volume.modality in ("CT", None):
         display = node.GetDisplayNode()
         display.SetAutoWindowLevel(False)
-        display.SetWindowLevel(*LUNG_WINDOW)
+        display.SetWindowLevel(*window)
     return node
 
 
@@ -55,12 +56,11 @@ def grid_matrix(node: Any) -> NDArray[np.float64]:
     return np.array(slicer.util.arrayFromVTKMatrix(matrix))
 
 
-def centre_ras(node: Any) -> tuple[float, float, float]:
-    """The middle of the node's bounds in world RAS mm (its parent transform applied)."""
-    bounds = [0.0] * 6
+def world_bounds(node: Any) -> tuple[Floats, Floats]:
+    """The lowest and highest corner of the node in world RAS mm (its parent transform applied)."""
+    bounds = np.zeros(6)
     node.GetRASBounds(bounds)
-    r, a, s = ((low + high) / 2 for low, high in zip(bounds[0::2], bounds[1::2], strict=True))
-    return r, a, s
+    return bounds[0::2], bounds[1::2]
 
 
 def matrix_of(values: NDArray[np.float64]) -> Any:

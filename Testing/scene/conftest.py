@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medinfer.findings import Findings, box_from_index
+from medinfer.findings import Findings, Landmark, box_from_index
 from medinfer.manifest import Code, Label, Terminology
 from medinfer.volume import Grid, Volume
 from medslicer.headless import HeadlessSlicer
@@ -91,3 +91,22 @@ def label() -> Label:
             region=Code(scheme="SCT", value="39607008", meaning="Lung"),
         ),
     )
+
+
+@pytest.fixture
+def landmarks(volume: Volume) -> tuple[Landmark, ...]:
+    """T12 … L5 along the scan's k axis: one is missing in the middle and one at the end, one has two flags."""
+    places = {"T12": (1, 8, 9), "L1": (3.25, 8.5, 9), "L2": None, "L3": (7, 9.125, 8.75), "L4": (9.5, 9, 8), "L5": None}
+    flags = {"L3": ("above L1", "too near L4")}
+    return tuple(
+        Landmark(
+            label, None if place is None else vector(volume.grid.to_ras(place)), confidence=0.9 / number,
+            flags=flags.get(label, ()),
+        )
+        for number, (label, place) in enumerate(places.items(), start=1)
+    )
+
+
+def vector(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    r, a, s = (float(value) for value in values)
+    return r, a, s

@@ -18,7 +18,7 @@ from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
 from medslicer.results import add_findings
 from medslicer.rois import add_roi, box_from_roi
-from medslicer.saving import save_rois, save_scene
+from medslicer.saving import save_markups, save_scene
 from medslicer.volumes import add_volume, volume_from_node
 
 TOLERANCE_MM = 1e-6
@@ -107,7 +107,7 @@ def test_voxels_of_the_box_are_inside_for_slicer_and_their_neighbours_are_not(sc
 def test_a_markups_file_keeps_the_corners(scene: Any, grid: Grid, tmp_path: Path) -> None:
     node = add_volume(scene, empty(grid))
     nodes = add_findings(scene, one_box(grid), node, name="Nodules")
-    save_rois(nodes.rois, tmp_path / "nodules.mrk.json")
+    save_markups(nodes.rois, tmp_path / "nodules.mrk.json")
     expected = corners_by_volume_node(node, LOW, HIGH)
     with HeadlessSlicer() as other:
         other.application_logic.GetModuleLogic("Markups").LoadMarkups(str(tmp_path / "nodules.mrk.json"))

@@ -36,6 +36,7 @@ def test_a_process_that_used_a_scene_ends_without_a_word() -> None:
         from medinfer.volume import Grid, Volume
         from medslicer.headless import open_scene
         from medslicer.results import add_findings
+        from medslicer.sights import sights_of_boxes
         from medslicer.views import turn_views
         from medslicer.volumes import add_volume
         grid = Grid((8, 9, 10), np.eye(4))
@@ -43,8 +44,8 @@ def test_a_process_that_used_a_scene_ends_without_a_word() -> None:
             with open_scene() as scene:
                 node = add_volume(scene, Volume(np.zeros(grid.shape, np.int16), grid))
                 box = box_from_index(grid, (1, 1, 1), (3, 3, 3), label="nodule", score=0.5)
-                add_findings(scene, Findings((box,)), node, name="Nodules")
-                turn_views(scene, node, box.center_ras)
+                nodes = add_findings(scene, Findings((box,)), node, name="Nodules")
+                turn_views(scene, node, sights_of_boxes(nodes.rois, node))
     """
     child = run(code)
     assert (child.returncode, child.stdout, child.stderr) == (0, "", "")

@@ -67,3 +67,27 @@ def test_pictures_are_drawn_also_for_a_relative_folder(
     monkeypatch.chdir(tmp_path)
     write_scene(volume, findings, manifest, Path("out"))
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"scene.mrb", "axial.png", "view3d.png"}
+
+
+def test_landmarks_curve_scene_and_pictures_are_written(
+    dots_scan: tuple[Volume, dict[str, np.ndarray]], dots_package: Callable[..., Path], tmp_path: Path
+) -> None:
+    from medinfer.findings import Landmark
+    from medslicer.fiducials import landmarks_from_fiducials
+
+    volume, truth = dots_scan
+    manifest = load_package(dots_package()).manifest
+    places = {name: tuple(map(float, place)) for name, place in truth.items()}
+    findings = Findings(landmarks=tuple(Landmark(label.name, places.get(label.name), 0.5) for label in manifest.labels))
+    stages: list[str] = []
+    paths = write_scene(volume, findings, manifest, tmp_path / "out", on_stage=stages.append)
+    assert [path.name for path in paths] == [
+        "landmarks.mrk.json", "scene.mrb", "axial.png", "coronal.png", "sagittal.png", "view3d.png",
+    ]
+    assert stages == ["scene", "pictures"]
+    with HeadlessSlicer() as opened:
+        opened.application_logic.GetModuleLogic("Markups").LoadMarkups(str(paths[0]))
+        (fiducials,) = nodes_of(opened.scene, "vtkMRMLMarkupsFiducialNode")
+        read = landmarks_from_fiducials(fiducials)
+        assert [(one.label, one.status) for one in read] == [(one.label, one.status) for one in findings.landmarks]
+        assert len(nodes_of(opened.scene, "vtkMRMLMarkupsCurveNode")) == 1

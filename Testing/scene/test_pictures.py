@@ -18,10 +18,10 @@ from medslicer.offscreen import PICTURE_PIXELS
 from medslicer.pictures import PictureError, draw_scene
 from medslicer.results import add_findings
 from medslicer.saving import save_scene
-from medslicer.views import FIELD_OF_VIEW_MM
+from medslicer.sights import NEAR_MM
 from medslicer.volumes import add_volume
 
-PIXELS_A_MM = PICTURE_PIXELS / FIELD_OF_VIEW_MM
+PIXELS_A_MM = PICTURE_PIXELS / NEAR_MM
 NODULE_MM = 24.0
 COLOR = (0.1, 0.9, 0.2)
 # Grey levels of −1000, −850 and 40 HU in a window of 1500 about −600 HU.

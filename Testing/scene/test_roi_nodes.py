@@ -12,9 +12,10 @@ from medinfer.manifest import Label
 from medinfer.volume import Volume
 from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
+from medslicer.markups import VOLUME_ROLE, measured
 from medslicer.results import FindingNodes, add_findings
-from medslicer.rois import VOLUME_ROLE, box_from_roi, measured
-from medslicer.saving import save_rois
+from medslicer.rois import box_from_roi
+from medslicer.saving import save_markups
 from medslicer.volumes import add_volume
 
 
@@ -72,7 +73,7 @@ def test_one_markups_file_holds_all_findings_with_names_scores_and_looks(
     nodes: FindingNodes, findings: Findings, label: Label, tmp_path: Path
 ) -> None:
     path = tmp_path / "nodules.mrk.json"
-    save_rois(nodes.rois, path)
+    save_markups(nodes.rois, path)
     with HeadlessSlicer() as other:
         other.application_logic.GetModuleLogic("Markups").LoadMarkups(str(path))
         read = nodes_of(other.scene, "vtkMRMLMarkupsROINode")

@@ -21,7 +21,8 @@ from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
 from medslicer.results import FindingNodes, add_findings
 from medslicer.rois import box_from_roi
-from medslicer.saving import save_rois, save_scene
+from medslicer.saving import save_markups, save_scene
+from medslicer.sights import sights_of_boxes
 from medslicer.views import SLICE_VIEWS, turn_views
 from medslicer.volumes import add_volume, volume_from_node
 
@@ -51,7 +52,7 @@ def test_a_scene_bundle_opens_on_the_best_finding(
     scene: Any, nodes: FindingNodes, findings: Findings, tmp_path: Path
 ) -> None:
     (volume_node,) = nodes_of(scene, "vtkMRMLScalarVolumeNode")
-    turn_views(scene, volume_node, findings.boxes[0].center_ras)
+    turn_views(scene, volume_node, sights_of_boxes(nodes.rois, volume_node))
     save_scene(scene, tmp_path / "scene.mrb")
     with HeadlessSlicer() as other:
         assert other.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
@@ -74,7 +75,7 @@ def test_a_scene_bundle_opens_on_the_best_finding(
 def test_the_markups_file_is_slicers_own_format_with_names_and_no_foreign_ids(
     nodes: FindingNodes, tmp_path: Path
 ) -> None:
-    save_rois(nodes.rois, tmp_path / "nodules.mrk.json")
+    save_markups(nodes.rois, tmp_path / "nodules.mrk.json")
     document = json.loads((tmp_path / "nodules.mrk.json").read_text())
     assert "markups-schema-v1" in document["@schema"]
     assert [markup["name"] for markup in document["markups"]] == ["Nodule 1", "Nodule 2", "Nodule 3"]
@@ -83,14 +84,14 @@ def test_the_markups_file_is_slicers_own_format_with_names_and_no_foreign_ids(
 
 
 def test_a_run_that_found_nothing_still_writes_a_markups_file(tmp_path: Path) -> None:
-    save_rois([], tmp_path / "nodules.mrk.json")
+    save_markups([], tmp_path / "nodules.mrk.json")
     document = json.loads((tmp_path / "nodules.mrk.json").read_text())
     assert document["markups"] == []
     assert "markups-schema-v1" in document["@schema"]
 
 
 def test_saving_leaves_no_other_files_and_changes_no_node(scene: Any, nodes: FindingNodes, tmp_path: Path) -> None:
-    save_rois(nodes.rois, tmp_path / "nodules.mrk.json")
+    save_markups(nodes.rois, tmp_path / "nodules.mrk.json")
     save_scene(scene, tmp_path / "scene.mrb")
     assert sorted(os.listdir(tmp_path)) == ["nodules.mrk.json", "scene.mrb"]
     assert all(roi.GetStorageNode() is None or not roi.GetStorageNode().GetFileName() for roi in nodes.rois)
@@ -110,7 +111,7 @@ def test_names_that_no_file_may_have_are_saved(
 
 def test_a_folder_that_cannot_be_is_one_sentence(scene: Any, nodes: FindingNodes, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    for save in (lambda path: save_rois(nodes.rois, path), lambda path: save_scene(scene, path)):
+    for save in (lambda path: save_markups(nodes.rois, path), lambda path: save_scene(scene, path)):
         with pytest.raises(OutputError) as caught:
             save(tmp_path / "file" / "result")
         assert "\n" not in str(caught.value)
@@ -127,7 +128,7 @@ FULL_DISK = """
     from medinfer.volume import Grid, Volume
     from medslicer.headless import HeadlessSlicer
     from medslicer.results import add_findings
-    from medslicer.saving import save_rois, save_scene
+    from medslicer.saving import save_markups, save_scene
     from medslicer.volumes import add_volume
 
     path = Path(sys.argv[1])
@@ -141,7 +142,7 @@ FULL_DISK = """
         nodes = add_findings(slicer.scene, Findings((box,)), node, name="Nodules")
         # No file may grow past so many bytes: writes end as on a full disk, with an error half-way.
         for room, save, what in [
-            (1000, save_rois, nodes.rois), (300_000, save_scene, slicer.scene), (1000, save_scene, slicer.scene),
+            (1000, save_markups, nodes.rois), (300_000, save_scene, slicer.scene), (1000, save_scene, slicer.scene),
         ]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
             try:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from medinfer.findings import Findings
+from medinfer.findings import Findings, Landmark
 from medinfer.volume import Volume
 from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
 from medslicer.saving import save_scene
-from medslicer.tables import add_table
+from medslicer.tables import add_box_table, add_landmark_table
 
 NUMBERS = ("score", "diameter_mm", "r_mm", "a_mm", "s_mm")
 
@@ -35,11 +36,11 @@ def check(table: Any, findings: Findings) -> None:
 
 
 def test_a_row_a_finding_best_first(scene: Any, findings: Findings) -> None:
-    check(add_table(scene, findings, "Nodules"), findings)
+    check(add_box_table(scene, findings.boxes, "Nodules"), findings)
 
 
 def test_titles_are_the_headers_and_lengths_have_units(scene: Any, findings: Findings) -> None:
-    table = add_table(scene, findings, "Nodules")
+    table = add_box_table(scene, findings.boxes, "Nodules")
     assert table.GetUseColumnTitleAsColumnHeader()
     assert table.GetColumnTitle("diameter_mm") == "Diameter"
     assert {name: table.GetColumnUnitLabel(name) for name in NUMBERS} == {
@@ -49,13 +50,13 @@ def test_titles_are_the_headers_and_lengths_have_units(scene: Any, findings: Fin
 
 
 def test_the_columns_are_those_of_the_csv(scene: Any, findings: Findings) -> None:
-    table = add_table(scene, findings, "Nodules")
+    table = add_box_table(scene, findings.boxes, "Nodules")
     names = [table.GetColumnName(number) for number in range(table.GetNumberOfColumns())]
-    assert names == findings.to_csv().splitlines()[0].split(",")
+    assert names == findings.boxes_csv().splitlines()[0].split(",")
 
 
 def test_a_run_that_found_nothing_has_an_empty_table(scene: Any) -> None:
-    table = add_table(scene, Findings(), "Nodules")
+    table = add_box_table(scene, (), "Nodules")
     assert table.GetNumberOfRows() == 0
     assert table.GetColumnTitle("score") == "Score"
 
@@ -63,7 +64,7 @@ def test_a_run_that_found_nothing_has_an_empty_table(scene: Any) -> None:
 def test_a_scene_bundle_keeps_numbers_types_titles_and_units(
     scene: Any, volume: Volume, findings: Findings, tmp_path: Path
 ) -> None:
-    add_table(scene, findings, "Nodules")
+    add_box_table(scene, findings.boxes, "Nodules")
     save_scene(scene, tmp_path / "scene.mrb")
     with HeadlessSlicer() as other:
         assert other.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
@@ -72,3 +73,46 @@ def test_a_scene_bundle_keeps_numbers_types_titles_and_units(
         assert table.GetUseColumnTitleAsColumnHeader()
         assert (table.GetColumnTitle("r_mm"), table.GetColumnUnitLabel("r_mm")) == ("R", "mm")
         assert table.GetTable().GetColumnByName("score").IsNumeric()
+
+
+def test_a_row_a_landmark_in_the_lists_order_missing_ones_included(
+    scene: Any, landmarks: tuple[Landmark, ...]
+) -> None:
+    table = add_landmark_table(scene, landmarks, "Landmarks")
+    check_landmarks(table, landmarks)
+    assert table.GetColumnTitle("to_next_mm") == "To next"
+    assert [table.GetColumnUnitLabel(name) for name in ("r_mm", "a_mm", "s_mm", "to_next_mm")] == ["mm"] * 4
+
+
+def check_landmarks(table: Any, landmarks: tuple[Landmark, ...]) -> None:
+    read = rows(table)
+    assert [row["label"] for row in read] == ["T12", "L1", "L2", "L3", "L4", "L5"]
+    assert [row["status"] for row in read] == ["found", "found", "missing", "flagged", "found", "missing"]
+    assert [row["flags"] for row in read] == ["", "", "", "above L1; too near L4", "", ""]
+    for row, landmark in zip(read, landmarks, strict=True):
+        place = landmark.position_ras or (np.nan,) * 3
+        assert [float(row[name]) for name in ("r_mm", "a_mm", "s_mm")] == pytest.approx(place, abs=1e-3, nan_ok=True)
+        assert float(row["confidence"]) == pytest.approx(landmark.confidence, abs=1e-6)
+    found = np.array([landmark.position_ras for landmark in landmarks if landmark.position_ras])
+    to_next = np.full(6, np.nan)
+    # From T12 to L1, from L1 past the missing L2 to L3, from L3 to L4.
+    to_next[[0, 1, 3]] = np.linalg.norm(np.diff(found, axis=0), axis=1)
+    assert [float(row["to_next_mm"]) for row in read] == pytest.approx(to_next, rel=1e-5, nan_ok=True)
+
+
+def test_the_columns_of_landmarks_are_those_of_their_csv(scene: Any, landmarks: tuple[Landmark, ...]) -> None:
+    table = add_landmark_table(scene, landmarks, "Landmarks")
+    names = [table.GetColumnName(number) for number in range(table.GetNumberOfColumns())]
+    assert names == Findings(landmarks=landmarks).landmarks_csv().splitlines()[0].split(",")
+
+
+def test_a_scene_bundle_keeps_the_rows_of_landmarks(
+    scene: Any, landmarks: tuple[Landmark, ...], tmp_path: Path
+) -> None:
+    add_landmark_table(scene, landmarks, "Landmarks")
+    save_scene(scene, tmp_path / "scene.mrb")
+    with HeadlessSlicer() as other:
+        assert other.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+        (table,) = nodes_of(other.scene, "vtkMRMLTableNode")
+        check_landmarks(table, landmarks)
+        assert table.GetTable().GetColumnByName("to_next_mm").IsNumeric()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from medinfer.findings import Findings
 from medinfer.manifest import Code, Label, Terminology
 from medinfer.volume import Volume
@@ -12,7 +14,13 @@ from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
 from medslicer.results import add_findings
 from medslicer.saving import save_scene
-from medslicer.terminology import REGION_CONTEXT, TYPE_CONTEXT, terminology_attribute, terminology_entry
+from medslicer.terminology import (
+    REGION_CONTEXT,
+    TYPE_CONTEXT,
+    common_terminology,
+    terminology_attribute,
+    terminology_entry,
+)
 from medslicer.volumes import add_volume
 
 NODULE = (
@@ -74,3 +82,29 @@ def test_rois_carry_the_codes_of_their_label_also_through_a_scene_bundle(
         assert other.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
         read = nodes_of(other.scene, "vtkMRMLMarkupsROINode")
         assert [roi.GetAttribute(terminology_attribute()) for roi in read] == [NODULE] * len(findings.boxes)
+
+
+def coded(kind: str, region: str | None) -> Terminology:
+    def code(word: str) -> Code:
+        return Code(scheme="SCT", value=word, meaning=word)
+
+    return Terminology(category=code("structure"), type=code(kind), region=code(region) if region else None)
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([coded("vertebra", "spine"), coded("vertebra", "spine")], ("vertebra", "spine")),
+        ([coded("vertebra", "neck"), coded("vertebra", "chest")], ("vertebra", None)),
+        ([coded("T12", "spine"), coded("L1", "spine")], ("spine", None)),
+        ([coded("T12", "spine"), coded("hip", "pelvis")], None),
+        ([coded("T12", None), coded("L1", None)], None),
+        ([coded("T12", "spine"), None], None),
+        ([], None),
+    ],
+)
+def test_one_node_for_several_labels_has_the_codes_that_hold_for_all(
+    entries: list[Terminology | None], expected: tuple[str, str | None] | None
+) -> None:
+    common = common_terminology(entries)
+    assert (common and (common.type.value, common.region and common.region.value)) == expected

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medinfer.volume import Grid, Volume
-from medslicer.volumes import LUNG_WINDOW, add_volume, volume_from_node
+from medslicer.volumes import BONE_WINDOW, LUNG_WINDOW, add_volume, volume_from_node
 
 
 def test_voxels_and_geometry_come_back(scene: Any, grid: Grid) -> None:
@@ -46,6 +46,8 @@ def test_transposed_voxels_are_stored_in_their_own_order(scene: Any, volume: Vol
     assert np.array_equal(volume_from_node(add_volume(scene, volume.with_voxels(voxels))).voxels, volume.voxels)
 
 
-def test_ct_is_shown_in_the_lung_window(scene: Any, volume: Volume) -> None:
+def test_ct_is_shown_in_the_lung_window_or_in_the_one_asked_for(scene: Any, volume: Volume) -> None:
     display = add_volume(scene, volume).GetDisplayNode()
     assert (display.GetWindow(), display.GetLevel()) == LUNG_WINDOW
+    display = add_volume(scene, volume, BONE_WINDOW).GetDisplayNode()
+    assert (display.GetWindow(), display.GetLevel()) == BONE_WINDOW

@@ -1,0 +1,46 @@
+"""Pictures of boxes: three slices through the best one, and the chest in 3-D with all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .chest_rendering import CHEST_TRANSFER, recoded_chest
+from .markups import CONFIDENCE, VOLUME_ROLE, measured
+from .rois import DIAMETER, box_from_roi
+from .sights import sights_of_boxes
+from .slice_picture import draw_slice
+from .views import SLICE_VIEWS, turn_views
+from .volume_picture import draw_volume
+from .volumes import volume_from_node
+
+
+def draw_boxes(application_logic: Any, volume_node: Any, rois: Sequence[Any], folder: Path) -> list[Path]:
+    """Draw the best of `rois` in axial, coronal and sagittal slices and all of them in 3-D.
+
+    Without a box the slices go through the middle of the scan. Writes axial.png, coronal.png, sagittal.png and
+    view3d.png to `folder` and returns them. Raises OutputError.
+    """
+    rois = sorted(rois, key=lambda roi: -measured(roi, CONFIDENCE))
+    best = rois[0] if rois else None
+    if best:
+        volume_node = best.GetNodeReference(VOLUME_ROLE)
+    turn_views(application_logic.GetMRMLScene(), volume_node, sights_of_boxes(rois, volume_node))
+    paths = []
+    for layout_name, orientation in SLICE_VIEWS.items():
+        paths.append(folder / f"{orientation.lower()}.png")
+        draw_slice(application_logic, layout_name, _caption(best), paths[-1])
+    paths.append(folder / "view3d.png")
+    recoded = recoded_chest(volume_from_node(volume_node), [box_from_roi(roi) for roi in rois])
+    draw_volume(application_logic, volume_node, recoded, CHEST_TRANSFER, paths[-1])
+    return paths
+
+
+def _caption(best: Any | None) -> str:
+    if best is None:
+        return "nothing found"
+    side = best.GetNthControlPointDescription(0)
+    return f"{best.GetName()}   score {measured(best, CONFIDENCE):.2f}   {measured(best, DIAMETER):.1f} mm" + (
+        f"   {side}" if side else ""
+    )

@@ -1,0 +1,47 @@
+"""The line along a chain of landmarks (the spine) as a vtkMRMLMarkupsCurveNode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from medinfer.findings import Landmark
+
+from .markups import DEFAULT_COLOR, locked_display, tie_to_scan
+
+POINT_PERCENT = 0.01
+LINE_MM = 1.5
+
+
+def add_curve(
+    scene: Any, landmarks: Sequence[Landmark], name: str, volume_node: Any, *,
+    color: tuple[float, float, float] = DEFAULT_COLOR,
+) -> Any | None:
+    """Add a smooth curve through `landmarks`, in their order, to `scene`; return its vtkMRMLMarkupsCurveNode.
+
+    Missing and flagged landmarks are passed by; where fewer than two are left there is no curve, and None is returned.
+    It is a cardinal spline (Slicer's own) through the points in RAS mm, locked, under the parent transform of
+    `volume_node`, with its length as a measurement.
+    """
+    through = [
+        (landmark.position_ras, landmark.label) for landmark in landmarks
+        if landmark.position_ras is not None and not landmark.flags
+    ]
+    if len(through) < 2:
+        return None
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsCurveNode", name)
+    node.SetUndoEnabled(True)
+    node.SetCurveTypeToCardinalSpline()
+    for position, label in through:
+        node.AddControlPoint(*position, label)
+    node.GetMeasurement("length").SetEnabled(True)
+    tie_to_scan(node, volume_node)
+    display = locked_display(node, color)
+    # The points themselves are the fiducials'.
+    display.SetPointLabelsVisibility(False)
+    display.SetGlyphScale(POINT_PERCENT)
+    display.SetCurveLineSizeMode(display.UseLineDiameter)
+    display.SetLineDiameter(LINE_MM)
+    display.SetOccludedVisibility(True)
+    display.SetOccludedOpacity(1.0)
+    return node
