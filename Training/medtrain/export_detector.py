@@ -15,15 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from medinfer.package import parse_manifest, sha256_of
 from medinfer.writing import write_text
 
 from .anchor_net import STRIDE, AnchorNet
-
-OPSET = 18
+from .onnx_export import Example, onnx_answers, plain_copy, write_onnx
 
 CHECKED_SIZES = ((1, 64, 64, 64), (1, 48, 80, 112), (2, 32, 16, 96))
 """Batch and sides on which the exported files are compared with the network."""
@@ -40,55 +38,31 @@ def example_inputs(size: tuple[int, int, int, int], seed: int = 0) -> tuple[Tens
 
 def export_onnx(net: AnchorNet, path: Path) -> None:
     """Write the network as one ONNX file with free batch and sides; whole or not at all."""
-    import onnx
-
-    dynamic = {
+    axes = {
         "image": {0: "batch", 2: "z", 3: "y", 4: "x"},
         "coordinates": {0: "batch", 2: "cells_z", 3: "cells_y", 4: "cells_x"},
         "anchors": {0: "batch", 1: "cells_z", 2: "cells_y", 3: "cells_x"},
     }
     partial = path.with_suffix(".partial")
-    torch.onnx.export(
-        _plain(net),
-        example_inputs((1, 64, 64, 64)),
-        str(partial),
-        input_names=["image", "coordinates"],
-        output_names=["anchors"],
-        dynamic_axes=dynamic,
-        opset_version=OPSET,
-        dynamo=False,
-    )
-    onnx.checker.check_model(onnx.load(str(partial)), full_check=True)
+    write_onnx(plain_copy(net), partial, _named(example_inputs((1, 64, 64, 64))), ["anchors"], axes)
     os.replace(partial, path)
+
+
+def _named(inputs: tuple[Tensor, Tensor]) -> Example:
+    return dict(zip(("image", "coordinates"), inputs, strict=True))
 
 
 def export_torchscript(net: AnchorNet, path: Path) -> None:
     """Write the network as TorchScript; whole or not at all."""
     partial = path.with_suffix(".partial")
-    traced = torch.jit.trace(_plain(net), example_inputs((1, 64, 64, 64)), check_trace=False)
+    traced = torch.jit.trace(plain_copy(net), example_inputs((1, 64, 64, 64)), check_trace=False)
     torch.jit.save(torch.jit.freeze(traced), str(partial))
     os.replace(partial, path)
 
 
-def _plain(net: AnchorNet) -> AnchorNet:
-    """A copy for inference in the ordinary memory layout, so that the files don't depend on how it was trained."""
-    plain = AnchorNet(net.spec)
-    plain.load_state_dict(net.state_dict())
-    plain.eval().requires_grad_(False).to(memory_format=torch.contiguous_format)
-    return plain
-
-
-def _onnx_answer(path: Path, image: NDArray[np.float32], coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found: NDArray[np.float32] = session.run(["anchors"], {"image": image, "coordinates": coordinates})[0]
-    return found
-
-
 def differences(net: AnchorNet, folder: Path) -> dict[str, float]:
     """The largest absolute difference of each file's answers from the network's, over `CHECKED_SIZES`."""
-    plain = _plain(net)
+    plain = plain_copy(net)
     script = torch.jit.load(str(folder / "network.torchscript.pt"))
     worst = {"onnx": 0.0, "torchscript": 0.0}
     for size in CHECKED_SIZES:
@@ -96,7 +70,7 @@ def differences(net: AnchorNet, folder: Path) -> dict[str, float]:
         with torch.inference_mode():
             expected = plain(image, coordinates).numpy()
             scripted = script(image, coordinates).numpy()
-        runtime = _onnx_answer(folder / "network.onnx", image.numpy(), coordinates.numpy())
+        (runtime,) = onnx_answers(folder / "network.onnx", _named((image, coordinates)))
         worst["onnx"] = max(worst["onnx"], float(np.abs(runtime - expected).max()))
         worst["torchscript"] = max(worst["torchscript"], float(np.abs(scripted - expected).max()))
     return worst
