@@ -28,7 +28,8 @@ from medtrain.detection_data import (
 )
 from medtrain.evaluate_detector import answer, as_scan
 from medtrain.froc import match_all
-from medtrain.train_detector import Trainer, TrainingPlan, learning_rate, train
+from medtrain.train_detector import Trainer, TrainingPlan, train
+from medtrain.training_run import learning_rate
 
 TINY = AnchorNetSpec(
     stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), back_widths=(8, 8), back_depths=(1, 1), head=8, anchors=2

@@ -1,7 +1,5 @@
 """Train the anchor detector: `python -m medtrain.train_detector --cases FOLDER --out FOLDER`.
 
-A run is a function of its seed, its cases and its settings: every batch, dropout mask and learning rate follows
-from the step's number, so a run that was stopped and resumed ends with the same weights as one that was not.
 The learning rate warms up, stays, and falls to zero over the last part of `--steps`; because its first two parts do
 not depend on how many steps are asked for, a run can be lengthened or cut short when it is resumed.
 """
@@ -10,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,84 +22,50 @@ from .anchor_loss import DetectorLoss, detector_loss
 from .anchor_net import SISTER, AnchorNet, AnchorNetSpec
 from .anchor_targets import SISTER_TARGETS, AnchorTargets
 from .detection_data import SISTER_CROPS, Case, CropPlan, case_files, draw_batch, load_case
+from .training_run import RunPlan, TrainingRun, learning_rate
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
+class TrainingPlan(RunPlan):
     """What a run does.
 
-    steps, crops: how many batches of how many crops.
-    rate: the learning rate's plateau; `warm_up` steps lead to it, the last `cool_down` share of the steps away.
-    num_hard, focus: of the loss (see `detector_loss`).
-    averaging: decay of the running average of the weights, which is what is exported.
+    crops: of each batch. num_hard, focus: of the loss (see `detector_loss`).
     """
 
-    steps: int = 6000
     crops: int = 8
-    seed: int = 1
-    rate: float = 2e-3
-    warm_up: int = 100
-    cool_down: float = 0.4
-    weight_decay: float = 1e-4
     num_hard: int = 16
     focus: float = 0.0
-    averaging: float = 0.998
     net: AnchorNetSpec = SISTER
     targets: AnchorTargets = SISTER_TARGETS
     cropping: CropPlan = SISTER_CROPS
 
 
-def learning_rate(step: int, plan: TrainingPlan) -> float:
-    """The rate of step 0, 1, …: a ramp, a plateau, and a fall to zero that is linear in the step."""
-    rise = min(1.0, (step + 1) / plan.warm_up)
-    fall = min(1.0, (plan.steps - step) / max(1.0, plan.cool_down * plan.steps))
-    return plan.rate * rise * max(fall, 0.0)
+class Trainer(TrainingRun):
+    """A training run of the detector between two steps."""
 
-
-class Trainer:
-    """A training run between two steps: the network, its running average and the optimiser."""
+    net: AnchorNet
 
     def __init__(self, plan: TrainingPlan) -> None:
         self.plan = plan
-        self.step = 0
         torch.manual_seed(plan.seed)
-        self.net = AnchorNet(plan.net).to(memory_format=torch.channels_last_3d)
+        net = AnchorNet(plan.net)
         # Rare positives: start from "no nodule" (p = 0.01), as focal loss's authors do.
         with torch.no_grad():
-            bias = self.net.output[2].bias
+            bias = net.output[2].bias
             assert isinstance(bias, Tensor)
             bias.view(-1, 5)[:, 0] = -4.6
-        self.average = {name: value.clone() for name, value in self.net.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+        super().__init__(net, plan)
 
     def advance(self, cases: Sequence[Case]) -> DetectorLoss:
         """One step: draw the batch of this step, learn from it."""
         plan = self.plan
         batch = draw_batch(cases, plan.cropping, plan.targets, plan.crops, plan.seed, self.step)
-        torch.manual_seed(plan.seed * 1_000_003 + self.step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, plan)
-        self.net.train()
+        self.begin_step()
         images = torch.from_numpy(batch.images).to(memory_format=torch.channels_last_3d)
         output = self.net(images, torch.from_numpy(batch.coordinates))
         loss = detector_loss(output, torch.from_numpy(batch.labels), plan.num_hard, plan.focus)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.total.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
-        self.optimiser.step()
-        self.step += 1
-        self._keep_average()
+        self.end_step(loss.total)
         return loss
-
-    def _keep_average(self) -> None:
-        # A shorter memory at the start, so that the first weights are soon forgotten.
-        decay = min(self.plan.averaging, (1 + self.step) / (10 + self.step))
-        for name, value in self.net.state_dict().items():
-            kept = self.average[name]
-            if value.is_floating_point():
-                kept.lerp_(value, 1 - decay)
-            else:
-                kept.copy_(value)
 
     def averaged(self) -> AnchorNet:
         """A copy of the network with the averaged weights, ready to be used."""
@@ -111,29 +74,9 @@ class Trainer:
         net.eval().to(memory_format=torch.channels_last_3d)
         return net
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint; whole or not at all."""
-        partial = path.with_suffix(".partial")
-        state = {
-            "step": self.step,
-            "seed": self.plan.seed,
-            "net": self.net.state_dict(),
-            "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
-            "anchors": list(self.plan.targets.anchors),
-        }
-        torch.save(state, partial)
-        os.replace(partial, path)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises ValueError where it belongs to a run with another seed."""
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if state["seed"] != self.plan.seed:
-            raise ValueError(f"{path} is of a run with seed {state['seed']}: resume with it, not {self.plan.seed}")
-        self.net.load_state_dict(state["net"])
-        self.average = state["average"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+    def save(self, path: Path, **more: Any) -> None:
+        """Write a checkpoint, with the anchors it was trained for; whole or not at all."""
+        super().save(path, anchors=list(self.plan.targets.anchors), **more)
 
 
 def averaged_network(checkpoint: Path, spec: AnchorNetSpec = SISTER) -> AnchorNet:

@@ -1,0 +1,66 @@
+"""Write the trained stages into a landmark package: `python -m medtrain.export_landmarks --coarse FILE --fine FILE`.
+
+Writes `coarse.onnx` and `fine.onnx`, compares them with the networks at several sizes and stamps their sha256 into the
+package's `model.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from medinfer.package import parse_manifest, sha256_of
+from medinfer.writing import write_text
+
+from .landmark_net import COARSE, FINE, HeatmapNet, LandmarkNet
+from .onnx_export import export_onnx
+from .train_landmarks import averaged_network
+
+# Sides on which the files are compared with the networks: also odd ones.
+CHECKED_SIZES = ((48, 56, 56), (64, 40, 48), (37, 51, 43))
+
+
+def examples(net: LandmarkNet) -> list[dict[str, Tensor]]:
+    """Inputs like a scan's, in the order of the network's channels."""
+    generator = torch.Generator().manual_seed(0)
+    names = ("image", "point")[: net.spec.inputs]
+    return [{name: torch.rand(1, 1, *size, generator=generator) * 2 - 1 for name in names} for size in CHECKED_SIZES]
+
+
+def stamp(folder: Path) -> None:
+    """Write the sha256 of every network file into `model.json` and check it whole. Raises PackageError."""
+    path = folder / "model.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    for stage in (manifest.get("coarse"), manifest):
+        for file in stage["network"]["files"] if stage else ():
+            # A stage that was not trained yet keeps the digest that it has.
+            if (folder / file["path"]).is_file():
+                file["sha256"] = sha256_of(folder / file["path"])
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    parse_manifest(text, str(path))
+    write_text(path, text)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m medtrain.export_landmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("--coarse", type=Path, help="checkpoint of the coarse stage")
+    parser.add_argument("--fine", type=Path, help="checkpoint of the fine stage")
+    parser.add_argument("--out", type=Path, required=True, help="the model package's folder")
+    chosen = parser.parse_args(arguments)
+    for name, checkpoint, spec in (("coarse", chosen.coarse, COARSE), ("fine", chosen.fine, FINE)):
+        if checkpoint is None:
+            continue
+        net, path = averaged_network(checkpoint, spec), chosen.out / f"{name}.onnx"
+        worst = export_onnx(HeatmapNet(net), path, examples(net), ["heatmaps"])
+        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, differs from the network by at most {worst:.2g}")
+    stamp(chosen.out)
+
+
+if __name__ == "__main__":
+    main()

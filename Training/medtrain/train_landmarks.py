@@ -1,0 +1,195 @@
+"""Train a stage of the vertebra package: `python -m medtrain.train_landmarks coarse --patients FOLDER --out FOLDER`.
+
+The patients are phantoms (`python -m medtrain.prepare_patients`); no real image is seen. Each step's crops follow
+from the seed and the step's number. The arithmetic is bfloat16 where the CPU has it, unless `--float32` is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .gaussian_targets import gaussian_heatmaps
+from .landmark_net import COARSE, FINE, STRIDE, LandmarkNet, LandmarkNetSpec
+from .tissue_hu import ct_table
+from .training_run import RunPlan, TrainingRun
+from .vertebra_crops import (
+    CoarsePlan,
+    FinePlan,
+    LandmarkSample,
+    PatientMap,
+    coarse_sample,
+    coarse_size,
+    fine_sample,
+    patient_files,
+)
+
+Stage = Literal["coarse", "fine"]
+
+
+@dataclass(frozen=True)
+class LandmarkPlan(RunPlan):
+    """crops: of each batch. sigma: of the target Gaussians, in output voxels."""
+
+    rate: float = 2e-3
+    warm_up: int = 200
+    cool_down: float = 0.5
+    averaging: float = 0.998
+    crops: int = 2
+    sigma: float = 1.3
+    net: LandmarkNetSpec = COARSE
+    bfloat16: bool = True
+
+
+COARSE_TRAINING = LandmarkPlan(steps=12_000)
+FINE_TRAINING = LandmarkPlan(steps=6000, crops=8, sigma=1.6, net=FINE)
+
+
+class Crops(Dataset[LandmarkSample]):
+    """Batch n of a stage, drawn from the seed and n."""
+
+    def __init__(self, patients: Sequence[PatientMap], stage: Stage, plan: LandmarkPlan, steps: range) -> None:
+        self._patients, self._stage, self._plan, self._steps = patients, stage, plan, steps
+        self._tables = ct_table(contrast=False), ct_table(contrast=True)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, index: int) -> LandmarkSample:
+        rng = np.random.default_rng((self._plan.seed, self._steps[index]))
+        size = coarse_size(CoarsePlan(), rng)
+        samples = [self._draw(rng, size) for _ in range(self._plan.crops)]
+        return LandmarkSample(
+            torch.stack([sample.image for sample in samples]),
+            torch.stack([sample.points for sample in samples]),
+            torch.stack([sample.known for sample in samples]),
+        )
+
+    def _draw(self, rng: np.random.Generator, size: tuple[int, int, int]) -> LandmarkSample:
+        patient = self._patients[int(rng.integers(len(self._patients)))]
+        table = self._tables[int(rng.integers(2))]
+        if self._stage == "fine":
+            return fine_sample(patient, table, FinePlan(), rng)
+        return coarse_sample(patient, size, table, CoarsePlan(), rng)
+
+
+def heatmap_loss(logits: Tensor, points: Tensor, known: Tensor, sigma: float) -> Tensor:
+    """Cross-entropy of the heatmaps' sigmoid against Gaussians of σ `sigma` around `points` (output voxels).
+
+    logits: `[b, n, k, j, i]`. points: `[b, n, 3]`, NaN where absent: the target is 0 everywhere. known: `[b, n]`
+    weights. Divided by the targets' mass, so that a field of view with many voxels or few landmarks weighs no more.
+    At its minimum a heatmap is the expected Gaussian: its height is the probability that the landmark is there.
+    """
+    target = gaussian_heatmaps(points, logits.shape[2:], sigma)
+    cost = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=(2, 3, 4))
+    mass = (2 * np.pi) ** 1.5 * sigma**3
+    return (cost * known).sum() / (mass * (1 + (known * ~points[..., 0].isnan()).sum()))
+
+
+class LandmarkTrainer(TrainingRun):
+    """A run of one stage between two steps."""
+
+    net: LandmarkNet
+
+    def __init__(self, plan: LandmarkPlan) -> None:
+        self.plan = plan
+        torch.manual_seed(plan.seed)
+        super().__init__(LandmarkNet(plan.net), plan)
+
+    def advance(self, batch: LandmarkSample) -> float:
+        """Learn from one batch; returns its loss."""
+        self.begin_step()
+        images = batch.image.to(memory_format=torch.channels_last_3d)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bfloat16):
+            logits = self.net(images)
+        loss = heatmap_loss(logits.float(), _on_output(batch.points), batch.known, self.plan.sigma)
+        self.end_step(loss)
+        return float(loss.detach())
+
+
+def _on_output(points: Tensor) -> Tensor:
+    """Voxels of the image in voxels of the network's answer."""
+    return (points - (STRIDE - 1) / 2) / STRIDE
+
+
+def averaged_network(checkpoint: Path, spec: LandmarkNetSpec) -> LandmarkNet:
+    """The network of a checkpoint with the averaged weights, ready to be used."""
+    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    net = LandmarkNet(spec)
+    net.load_state_dict(state["average"])
+    return net.eval().to(memory_format=torch.channels_last_3d)
+
+
+def train(
+    trainer: LandmarkTrainer, stage: Stage, patients: Sequence[PatientMap], out: Path, *,
+    minutes: float | None = None, workers: int = 1, log_every: int = 50, save_every: int = 250,
+) -> None:
+    """Run the plan to its end, or for `minutes`, with checkpoints and a log on the way."""
+    out.mkdir(parents=True, exist_ok=True)
+    steps = range(trainer.step, trainer.plan.steps)
+    crops = Crops(patients, stage, trainer.plan, steps)
+    began = mark = time.monotonic()
+    losses: list[float] = []
+    for batch in DataLoader(crops, batch_size=None, num_workers=workers, worker_init_fn=_one_thread):
+        losses.append(trainer.advance(batch))
+        late = minutes is not None and time.monotonic() - began > minutes * 60
+        ended = late or trainer.step == trainer.plan.steps
+        if trainer.step % log_every == 0 or ended:
+            seconds = (time.monotonic() - mark) / len(losses)
+            entry = {"step": trainer.step, "loss": round(float(np.mean(losses)), 4), "s_per_step": round(seconds, 3)}
+            with (out / "log.jsonl").open("a") as stream:
+                stream.write(json.dumps(entry) + "\n")
+            print(entry, flush=True)
+            losses, mark = [], time.monotonic()
+        if trainer.step % save_every == 0 or ended:
+            trainer.save(out / "checkpoint.pt")
+        if late:
+            return
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m medtrain.train_landmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("stage", choices=["coarse", "fine"])
+    parser.add_argument("--patients", type=Path, required=True, help="folder of medtrain.prepare_patients")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint.pt and log.jsonl")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="batches in all")
+    parser.add_argument("--minutes", type=float, help="stop (resumably) after so long")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw crops")
+    parser.add_argument("--float32", action="store_true", help="not bfloat16")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(chosen.threads)
+    usual = COARSE_TRAINING if chosen.stage == "coarse" else FINE_TRAINING
+    asked = {"seed": chosen.seed, "bfloat16": not chosen.float32, "steps": chosen.steps or usual.steps}
+    trainer = LandmarkTrainer(LandmarkPlan(**{**usual.__dict__, **asked}))
+    checkpoint = chosen.out / "checkpoint.pt"
+    if chosen.resume:
+        trainer.load(checkpoint)
+    elif checkpoint.exists():
+        parser.error(f"{checkpoint} exists: pass --resume to go on with it, or choose another --out")
+    patients = [PatientMap.load(path) for path in patient_files(chosen.patients)]
+    if not patients:
+        parser.error(f"{chosen.patients} holds no patients: make some with medtrain.prepare_patients")
+    train(trainer, chosen.stage, patients, chosen.out, minutes=chosen.minutes, workers=chosen.workers)
+
+
+if __name__ == "__main__":
+    main()

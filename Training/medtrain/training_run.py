@@ -1,0 +1,97 @@
+"""What every training run here has in common: the learning rate, a running average of the weights, checkpoints.
+
+A run is a function of its seed, its data and its plan: the batch, the dropout masks and the learning rate of a step
+follow from the step's number, so a run that was stopped and resumed ends with the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """steps: updates in all. rate: the learning rate's plateau; `warm_up` steps lead to it, the last `cool_down`
+    share of the steps away. averaging: decay of the running average of the weights, which is what is exported."""
+
+    steps: int = 6000
+    seed: int = 1
+    rate: float = 2e-3
+    warm_up: int = 100
+    cool_down: float = 0.4
+    weight_decay: float = 1e-4
+    averaging: float = 0.998
+
+
+def learning_rate(step: int, plan: RunPlan) -> float:
+    """The rate of step 0, 1, …: a ramp, a plateau, and a fall to zero that is linear in the step."""
+    rise = min(1.0, (step + 1) / plan.warm_up)
+    fall = min(1.0, (plan.steps - step) / max(1.0, plan.cool_down * plan.steps))
+    return plan.rate * rise * max(fall, 0.0)
+
+
+class TrainingRun:
+    """A run between two steps: the network, its running average and the optimiser."""
+
+    def __init__(self, net: nn.Module, plan: RunPlan) -> None:
+        self._plan = plan
+        self.step = 0
+        self.net = net.to(memory_format=torch.channels_last_3d)
+        self.average = {name: value.clone() for name, value in self.net.state_dict().items()}
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+
+    def begin_step(self) -> None:
+        """Seed what is drawn during this step and set its learning rate."""
+        torch.manual_seed(self._plan.seed * 1_000_003 + self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, self._plan)
+        self.net.train()
+
+    def end_step(self, loss: Tensor) -> None:
+        """Learn from the step's loss."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
+        self.optimiser.step()
+        self.step += 1
+        self._keep_average()
+
+    def _keep_average(self) -> None:
+        # A shorter memory at the start, so that the first weights are soon forgotten.
+        decay = min(self._plan.averaging, (1 + self.step) / (10 + self.step))
+        for name, value in self.net.state_dict().items():
+            kept = self.average[name]
+            if value.is_floating_point():
+                kept.lerp_(value, 1 - decay)
+            else:
+                kept.copy_(value)
+
+    def save(self, path: Path, **more: Any) -> None:
+        """Write a checkpoint; whole or not at all. more: what else to keep in it."""
+        partial = path.with_suffix(".partial")
+        state = {
+            "step": self.step,
+            "seed": self._plan.seed,
+            "net": self.net.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+            **more,
+        }
+        torch.save(state, partial)
+        os.replace(partial, path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises ValueError where it belongs to a run with another seed."""
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if state["seed"] != self._plan.seed:
+            raise ValueError(f"{path} is of a run with seed {state['seed']}: resume with it, not {self._plan.seed}")
+        self.net.load_state_dict(state["net"])
+        self.average = state["average"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
