@@ -6,4 +6,16 @@ from .patient import draw_patient
 from .scan import scan_patient
 from .spec import EXTRA, LEVELS, CutVertebra, Patient, PatientSpec, ScanSpec, SpineScan, Tissue, Vector
 
-__all__ = ["EXTRA", "LEVELS", "CutVertebra", "Patient", "PatientSpec", "ScanSpec", "SpineScan", "Tissue", "Vector", "draw_patient", "scan_patient"]
+__all__ = [
+    "EXTRA",
+    "LEVELS",
+    "CutVertebra",
+    "Patient",
+    "PatientSpec",
+    "ScanSpec",
+    "SpineScan",
+    "Tissue",
+    "Vector",
+    "draw_patient",
+    "scan_patient",
+]

@@ -19,8 +19,9 @@ def paint_osteophytes(canvas: Canvas, rng: np.random.Generator, physique: Physiq
             continue
         for _ in range(int(rng.integers(1, 4))):
             angle, end = rng.uniform(-2.0, 2.0), rng.choice([-0.5, 0.5])
-            rim = np.array([v.width / 2 * np.sin(angle), v.depth / 2 * np.cos(angle)])
-            base, tip = v.at(*(0.88 * rim), 0.85 * end * v.height), v.at(*(1.1 * rim), 1.12 * end * v.height)
+            right, front = v.width / 2 * np.sin(angle), v.depth / 2 * np.cos(angle)
+            base = v.at(0.88 * right, 0.88 * front, 0.85 * end * v.height)
+            tip = v.at(1.1 * right, 1.1 * front, 1.12 * end * v.height)
             box, distance = canvas.tube_distance(np.stack([base, tip]), [4.0, 2.0])
             free = (distance < 0) & (canvas.vertebrae[box] == 0)
             canvas.vertebrae[box][free] = LEVELS.index(v.name) + 1 if v.name in LEVELS else EXTRA
@@ -45,7 +46,8 @@ def paint_lesions(canvas: Canvas, rng: np.random.Generator, spine: Spine) -> Non
     for n in rng.integers(3, len(spine.vertebrae), int(rng.integers(1, 7))):
         v = spine.vertebrae[n]
         spot = v.at(*(rng.uniform(-0.3, 0.3, 3) * np.array([v.width, v.depth, v.height])))
-        canvas.ellipsoid(spot, rng.uniform(0.12, 0.4, 3) * v.height, Tissue.LESION, (Tissue.CANCELLOUS, Tissue.ENDPLATE))
+        radii = rng.uniform(0.12, 0.4, 3) * v.height
+        canvas.ellipsoid(spot, radii, Tissue.LESION, (Tissue.CANCELLOUS, Tissue.ENDPLATE))
 
 
 def paint_screws(canvas: Canvas, rng: np.random.Generator, physique: Physique, spine: Spine) -> None:

@@ -59,7 +59,7 @@ class Canvas:
         distance = np.full([s.stop - s.start for s in box], 1e3, np.float32)
         for n in range(len(points) - 1):
             inner = self.box(points[n : n + 2], widest)
-            k, j, i = (slice(one.start - all_.start, one.stop - all_.start) for one, all_ in zip(inner, box, strict=True))
+            k, j, i = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, box, strict=True))
             spot = distance[k, j, i]
             if spot.size:
                 ends = points[n] * stretch, points[n + 1] * stretch
@@ -79,9 +79,7 @@ class Canvas:
         box, distance = self.tube_distance(np.asarray(points, float), radii, flat)
         self.fill(box, distance < 0, tissue, over)
 
-    def bone(
-        self, points: ArrayLike, radii: ArrayLike, shell: float = 1.8, flat: ArrayLike = (1, 1, 1)
-    ) -> None:
+    def bone(self, points: ArrayLike, radii: ArrayLike, shell: float = 1.8, flat: ArrayLike = (1, 1, 1)) -> None:
         """Fill a bent tube with cancellous bone in a cortical shell (mm)."""
         box, distance = self.tube_distance(np.asarray(points, float), radii, flat)
         self.shell(box, distance, shell)
@@ -108,4 +106,10 @@ def bend(points: ArrayLike, count: int = 24) -> Floats:
     points = np.asarray(points, float)
     way = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1) + 1e-6)])
     result: Floats = PchipInterpolator(way, points)(np.linspace(0, way[-1], count))
+    return result
+
+
+def moved(point: Floats, right: float, front: float, up: float) -> Floats:
+    """A point farther to the right, front and head, mm."""
+    result: Floats = point + np.array([right, front, up])
     return result

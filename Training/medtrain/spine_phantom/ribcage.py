@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..chest_phantom.lattice import Floats
-from .canvas import Canvas, bend
+from .canvas import Canvas, bend, moved
 from .measures import Physique
 from .spec import Tissue
 from .spine_curve import Spine, Vertebra
@@ -90,7 +90,14 @@ def paint_ribs(canvas: Canvas, rng: np.random.Generator, physique: Physique, spi
 
 
 def _rib(
-    canvas: Canvas, rng: np.random.Generator, v: Vertebra, cage: Cage, side: float, reach: float, drop: float, thick: float
+    canvas: Canvas,
+    rng: np.random.Generator,
+    v: Vertebra,
+    cage: Cage,
+    side: float,
+    reach: float,
+    drop: float,
+    thick: float,
 ) -> Floats:
     """One bony rib from its head at the body to `reach` (of a half circle); returns its front end."""
     head = v.at(side * (v.width / 2 + thick * 0.4), -v.depth / 2 + 3, 0.28 * v.height)
@@ -111,7 +118,7 @@ def _rib(
 
 def _sternum(spine: Spine, cage: Cage, s: float) -> Floats:
     """Notch, angle, lower end of the body, tip of the xiphoid: points in the midline, `[4, 3]`."""
-    z = np.interp([9.0, 11.2, 16.0, 17.3], [p for p in range(7, 19)], [spine.level(p)[2] for p in range(7, 19)])
+    z = np.array([spine.level(place)[2] for place in (9.0, 11.2, 16.0, 17.3)])
     middle = cage.at(z, np.pi, 1.0)
     middle[:, 1] += 2 * s
     return middle
@@ -141,27 +148,25 @@ def _paint_sternum(canvas: Canvas, points: Floats, s: float) -> None:
     canvas.tube(bend([end, tip], 5), 3.2 * s, Tissue.CARTILAGE, flat=(0.5, 1, 1))
 
 
-def paint_shoulders(
-    canvas: Canvas, rng: np.random.Generator, physique: Physique, spine: Spine, cage: Cage, heads: dict[float, Floats]
-) -> None:
-    """Collar bones and shoulder blades; heads: the middle of each humeral head by side."""
+def paint_shoulders(canvas: Canvas, physique: Physique, spine: Spine, cage: Cage, heads: dict[float, Floats]) -> None:
+    """Collar bones, shoulder blades as fans from their sockets, humeral heads (heads: their middles by side)."""
     s = physique.size
-    sternum = _sternum(spine, cage, s)
+    notch = _sternum(spine, cage, s)[0]
     up = 12 * s if physique.arms_up else 0.0
+    high, low = float(spine.level(8.4)[2]) + up, float(spine.level(14.2)[2]) + 1.5 * up
     for side, head in heads.items():
-        inner = sternum[0] + np.array([side * 19 * s, -2 * s, 4 * s])
-        acromion = head + np.array([side * 2 * s, -8 * s, 26 * s])
-        middle = 0.5 * (inner + acromion) + np.array([-side * 10 * s, 16 * s, 2 * s + 0.2 * up])
+        inner = notch + np.array([side * 19, -2, 4]) * s
+        acromion = head + np.array([side * 2, -8, 26]) * s
+        middle = moved(0.5 * (inner + acromion), -side * 10 * s, 16 * s, 2 * s + 0.2 * up)
         canvas.bone(bend([inner, middle, acromion], 16), 5.6 * s, shell=1.6)
-        glenoid = head + np.array([-side * 24 * s, -7 * s, -4 * s])
-        low = float(spine.level(14.2)[2]) + 1.5 * up
-        high = float(spine.level(8.4)[2]) + up
-        border = []
-        for z in np.linspace(high, low, 22):
-            place = cage.at(z, np.pi * (0.215 + 0.03 * rng.random() * 0) + (0.22 if up else 0.0), side)
-            x, y, _ = place
-            border.append((x, y - 15 * s, z))
+        socket = head + np.array([-side * 24, -7, -4]) * s
+        z = np.linspace(high, low, 22)
+        border = cage.at(z, np.pi * 0.215 + (0.22 if up else 0.0), side)
+        border[:, 1] -= 15 * s
         for point in border:
-            canvas.bone(np.array([glenoid, 0.5 * (glenoid + np.array(point)) + (0, -6 * s, 0), point]), [4.5 * s, 2.2 * s, 2.6 * s], shell=1.3)
-        canvas.bone(bend([border[4], glenoid + (0, -26 * s, 14 * s), acromion], 12), 4.5 * s, shell=1.4, flat=(1, 1, 0.8))
-        canvas.bone(np.array([glenoid, glenoid + (-side * 1, 3, 2)]), 11 * s, shell=1.6)
+            strut = np.stack([socket, moved(0.5 * (socket + point), 0, -6 * s, 0), point])
+            canvas.bone(strut, np.array([4.5, 2.2, 2.6]) * s, shell=1.3)
+        spina = [border[4], moved(socket, 0, -26 * s, 14 * s), acromion]
+        canvas.bone(bend(spina, 12), 4.5 * s, shell=1.4, flat=(1, 1, 0.8))
+        canvas.bone(np.stack([socket, moved(socket, -side, 3, 2)]), 11 * s, shell=1.6)
+        canvas.bone(np.stack([head, moved(head, side * 0.5, 0, 0)]), 23 * s, shell=1.6)

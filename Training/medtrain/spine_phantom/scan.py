@@ -40,7 +40,10 @@ class _Pose:
         return result
 
 
-def scan_patient(patient: Patient, seed: int, spec: ScanSpec = ScanSpec()) -> SpineScan:
+ANY_SCAN = ScanSpec()
+
+
+def scan_patient(patient: Patient, seed: int, spec: ScanSpec = ANY_SCAN) -> SpineScan:
     """Scan a patient.
 
     Axes of the volume: k to the head, j to the back, i to the left; its world is RAS mm, another than the patient's.
@@ -49,7 +52,8 @@ def scan_patient(patient: Patient, seed: int, spec: ScanSpec = ScanSpec()) -> Sp
     views = tuple(VIEWS)
     view = spec.view or views[int(rng.choice(len(views), p=(0.06, 0.14, 0.14, 0.18, 0.16, 0.2, 0.12)))]
     contrast = spec.contrast if spec.contrast is not None else bool(rng.random() < 0.5)
-    thickness = float(np.exp(rng.uniform(np.log(0.6), np.log(5.0))))
+    thinnest = 0.6 if view in ("neck", "lumbar", "spine") else 1.25  # long scans are not stored thinner
+    thickness = float(np.exp(rng.uniform(np.log(thinnest), np.log(5.0))))
     thickness = spec.thickness_mm or spec.spacing_mm or thickness
     pixel = spec.spacing_mm or float(rng.uniform(0.7, 1.2))
     noise = float(np.exp(rng.uniform(np.log(6), np.log(35))))
@@ -59,7 +63,7 @@ def scan_patient(patient: Patient, seed: int, spec: ScanSpec = ScanSpec()) -> Sp
     pose = _Pose(Rotation.from_euler("xyz", angles, degrees=True).as_matrix(), center, rng.uniform(-150, 150, 3))
     grid = _view(rng, patient, pose, view, (thickness, pixel, pixel))
     hu = _render(rng, patient, pose, grid, contrast)
-    hu = _blur(hu, patient, grid, rng.uniform(0.35, 0.75))
+    hu = _blur(hu, grid, rng.uniform(0.35, 0.75))
     hu += _noise(rng, grid, noise, float(rng.uniform(0, 1)))
     voxels = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
     truth, cut = _in_view(patient, pose, grid)
@@ -80,7 +84,7 @@ def _view(rng: np.random.Generator, patient: Patient, pose: _Pose, view: FieldOf
     spine = pose.to_scan(np.array(list(patient.centroids.values())))
     inside = spine[(spine[:, 2] > low_z) & (spine[:, 2] < high_z)]
     if view in ("spine", "neck", "lumbar") and rng.random() < 0.6:
-        middle, half = inside[:, :2].mean(axis=0) + (0, 15), rng.uniform(80, 130)
+        middle, half = inside[:, :2].mean(axis=0) + np.array([0, 15]), rng.uniform(95, 135)
         low_xy, high_xy = middle - half, middle + half
     else:
         low_xy, high_xy = ends[:, :2].min(axis=0), ends[:, :2].max(axis=0)
@@ -120,7 +124,7 @@ def _render(rng: np.random.Generator, patient: Patient, pose: _Pose, grid: Grid,
     return result
 
 
-def _blur(hu: Array, patient: Patient, grid: Grid, sigma: float) -> Array:
+def _blur(hu: Array, grid: Grid, sigma: float) -> Array:
     """The kernel within the slice, sigma mm."""
     _, row, column = grid.spacing
     result: Array = ndimage.gaussian_filter(hu, (0, sigma / row, sigma / column))
@@ -150,17 +154,16 @@ def _in_view(patient: Patient, pose: _Pose, grid: Grid) -> tuple[dict[str, Vecto
     """Centroids of the vertebrae whose every voxel lies in the scan's voxels, and the parts of the others."""
     truth: dict[str, Vector] = {}
     cut: dict[str, CutVertebra] = {}
-    for label, box in enumerate(ndimage.find_objects(patient.vertebrae, max_label=len(LEVELS)), start=1):
-        if box is None:
-            continue
-        own = np.argwhere(patient.vertebrae[box] == label) + [part.start for part in box]
-        points = pose.to_scan(patient.grid.to_ras(own))
+    for label in np.unique(patient.vertebrae[(patient.vertebrae > 0) & (patient.vertebrae <= len(LEVELS))]):
+        points = pose.to_scan(patient.grid.to_ras(np.argwhere(patient.vertebrae == label)))
         index = grid.to_index(points)
         inside = np.all((index >= -0.5) & (index <= np.array(grid.shape) - 0.5), axis=1)
-        if inside.any():
-            right, front, up = (float(c) for c in points[inside].mean(axis=0))
-            if inside.all():
-                truth[LEVELS[label - 1]] = (right, front, up)
-            else:
-                cut[LEVELS[label - 1]] = CutVertebra(float(inside.mean()), (right, front, up))
+        if not inside.any():
+            continue
+        right, front, up = (float(c) for c in points[inside].mean(axis=0))
+        name = LEVELS[label - 1]
+        if inside.all():
+            truth[name] = (right, front, up)
+        else:
+            cut[name] = CutVertebra(float(inside.mean()), (right, front, up))
     return truth, cut

@@ -131,7 +131,10 @@ class ScanSpec:
 
 @dataclass(frozen=True)
 class CutVertebra:
-    """A vertebra partly in view. fraction: of its voxels inside, 0..1; position_ras: centre of mass of that part, mm."""
+    """A vertebra partly in view.
+
+    fraction: of its voxels inside, 0..1. position_ras: centre of mass of that part, mm.
+    """
 
     fraction: float
     position_ras: Vector

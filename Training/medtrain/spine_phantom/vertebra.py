@@ -88,8 +88,8 @@ def _body(v: Vertebra, local: Local) -> Array:
     side = (_section(v, local, v.width, v.depth) - 1) * np.float32(across) + np.float32(0.06 * across) * hollow
     lean = local.front / v.depth
     tall = v.height / 2 * (1 - v.wedge * lean * 2)
-    dish = np.float32(0.04 * v.height) * np.maximum(1 - (local.right / (v.width / 2)) ** 2 - (local.front / (v.depth / 2)) ** 2, 0)
-    ends = np.abs(local.up) - tall + dish
+    inner = 1 - (local.right / (v.width / 2)) ** 2 - (local.front / (v.depth / 2)) ** 2
+    ends = np.abs(local.up) - tall + np.float32(0.04 * v.height) * np.maximum(inner, 0)
     if 1.5 < v.place < 7.5:  # uncinate processes: the upper rim of a cervical body rises at its sides
         ends = np.where(local.up > 0, ends - np.clip(local.aside - 0.36 * v.width, 0, 4), ends)
     return smooth_max(side, ends, 2.5)
@@ -109,12 +109,10 @@ def _capsule(
 
 def _arch(v: Vertebra, local: Local, stout: float) -> Array:
     """Everything behind the body, less the canal."""
-    scale = v.height / 26
-    cervical, lumbar = v.place < 7, v.place > 18.9
     behind = -v.depth / 2
     root = v.canal_width / 2 + v.pedicle_width / 2
     roof = behind - v.canal_depth  # the back of the canal
-    lift = 0.02 * v.height if cervical else 0.2 * v.height
+    lift = 0.02 * v.height if v.place < 7 else 0.2 * v.height
     pedicle = np.sqrt(
         (2 * (local.aside - root) / v.pedicle_width) ** 2 + (2 * (local.up - lift) / v.pedicle_height) ** 2
     )
@@ -123,22 +121,29 @@ def _arch(v: Vertebra, local: Local, stout: float) -> Array:
     arch = np.minimum(pedicle, _lamina(v, local, root, roof, lift))
     arch = np.minimum(arch, _spinous(v, local, roof))
     arch = np.minimum(arch, _transverse(v, local, root, roof, lift))
-    facet = (6.0 if cervical else 4.9) * scale + (3.8 if cervical else 0.4) + (0.9 if lumbar else 0.0)
-    out, high = (root + 2.5, 0.42) if cervical else (root + (1.5 if lumbar else 0.5), 0.62)
-    low = 0.55 if cervical else (0.85 if lumbar else 0.68)
-    near = roof + (0.55 if cervical else 0.3) * v.canal_depth
-    upper = _capsule(local, (out, near, 0.0), (out + (2 if lumbar else 0), near - 2, high * v.height), facet, 0.75 * facet)
-    lower_out = out if cervical else root - (1.0 if lumbar else 2.0)
-    lower = _capsule(
-        local, (lower_out, near - 3, 0.0), (lower_out, near - (7 if lumbar else 4), -low * v.height), facet, 0.7 * facet
-    )
-    arch = np.minimum(arch, np.minimum(upper, lower))
+    arch = np.minimum(arch, _facets(v, local, root, roof))
     canal = np.sqrt(
         (2 * local.right / v.canal_width) ** 2 + (2 * (local.front - behind + v.canal_depth / 2) / v.canal_depth) ** 2
     )
     canal = (canal - 1) * (min(v.canal_width, v.canal_depth) / 2)
     between = np.minimum(local.front - behind - 1.0, 50.0)  # nothing of the arch lies in the body's place
-    return np.maximum(np.maximum(arch - np.float32(stout), -canal), between)
+    result: Array = np.maximum(np.maximum(arch - np.float32(stout), -canal), between)
+    return result
+
+
+def _facets(v: Vertebra, local: Local, root: float, roof: float) -> Array:
+    """Articular processes up and down: pillars in the neck, slender in the chest, stout in the loin."""
+    cervical, lumbar = v.place < 7, v.place > 18.9
+    thick = (6.0 if cervical else 4.9) * (v.height / 26) + (3.8 if cervical else 0.4) + (0.9 if lumbar else 0.0)
+    out, high = (root + 2.5, 0.42) if cervical else (root + (1.5 if lumbar else 0.5), 0.62)
+    low = 0.55 if cervical else (0.85 if lumbar else 0.68)
+    near = roof + (0.55 if cervical else 0.3) * v.canal_depth
+    tip = (out + (2 if lumbar else 0), near - 2, high * v.height)
+    upper = _capsule(local, (out, near, 0.0), tip, thick, 0.75 * thick)
+    side = out if cervical else root - (1.0 if lumbar else 2.0)
+    tip = (side, near - (7 if lumbar else 4), -low * v.height)
+    lower = _capsule(local, (side, near - 3, 0.0), tip, thick, 0.7 * thick)
+    return np.minimum(upper, lower)
 
 
 def _lamina(v: Vertebra, local: Local, root: float, roof: float, lift: float) -> Array:
@@ -184,8 +189,8 @@ def _transverse(v: Vertebra, local: Local, root: float, roof: float, lift: float
     last = v.place > 22.7  # the fifth lumbar's are stout, from the body's side
     start = (root, mid + 6, lift) if last else (root, mid + 2, lift)
     tip = (v.transverse - 4, mid + (4 if last else -3), lift + (6 if last else 1))
-    flat = _capsule(Local(local.right, local.front, local.up * 0.75, local.aside), start, tip, 8.0 if last else 4.8, 4.4)
-    return flat
+    flattened = Local(local.right, local.front, local.up * 0.75, local.aside)
+    return _capsule(flattened, start, tip, 8.0 if last else 4.8, 4.4)
 
 
 def _dens(v: Vertebra, local: Local) -> Array:
