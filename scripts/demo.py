@@ -1,7 +1,7 @@
-"""`make demo`: MedDetect on a generated chest CT, beside the truth that is known of it.
+"""`make demo`: MedDetect on a generated chest CT and MedLandmark on a generated spine CT, beside the truth of both.
 
-The phantom is drawn from a fixed seed that no training saw; results and pictures go to demo/.
-Another scan can be shown instead: `make demo SCAN=chest.nii.gz`.
+The phantoms are drawn from fixed seeds that no training saw; results and pictures go to demo/.
+Another scan can be shown instead: `make demo SCAN=scan.nii.gz` runs both on it.
 """
 
 from __future__ import annotations
@@ -18,23 +18,41 @@ from medinfer.findings import Findings
 
 SEED = 9001
 FOLDER = Path("demo")
+CHEST, SPINE = FOLDER / "phantom.nii.gz", FOLDER / "spine.nii.gz"
 
 
-def draw_phantom() -> list[tuple[np.ndarray, float, str]]:
+def draw_chest() -> list[tuple[np.ndarray, float, str]]:
     """Write demo/phantom.nii.gz; returns the nodules drawn into it: centre (RAS mm), diameter (mm), kind."""
     from medinfer.writing import write_volume
     from medtrain.chest_phantom import make_chest
 
     begin = time.perf_counter()
     phantom = make_chest(SEED)
-    write_volume(phantom.volume, FOLDER / "phantom.nii.gz")
+    write_volume(phantom.volume, CHEST)
     print(f"generated a chest CT with {len(phantom.nodules)} nodules in {time.perf_counter() - begin:.1f} s")
     return [(np.array(n.center_ras), n.diameter_mm, f"{n.kind}, {n.place}") for n in phantom.nodules]
 
 
-def compare(truth: list[tuple[np.ndarray, float, str]]) -> None:
+def draw_spine() -> dict[str, np.ndarray]:
+    """Write demo/spine.nii.gz; returns the centroids (RAS mm) of the vertebrae that are wholly in view."""
+    from medinfer.writing import write_volume
+    from medtrain.spine_phantom import ScanSpec, draw_patient, scan_patient
+
+    begin = time.perf_counter()
+    scan = scan_patient(draw_patient(SEED), SEED, ScanSpec(view="trunk", spacing_mm=2.0))
+    write_volume(scan.volume, SPINE)
+    print(f"generated a CT of the trunk with {len(scan.truth)} vertebrae in {time.perf_counter() - begin:.1f} s")
+    return {name: np.array(place) for name, place in scan.truth.items()}
+
+
+def findings_of(scan: Path) -> Findings:
+    folder = FOLDER / scan.name.removesuffix(".nii.gz")
+    return Findings.from_json((folder / "findings.json").read_text(encoding="utf-8"))
+
+
+def compare_nodules(truth: list[tuple[np.ndarray, float, str]]) -> None:
     """Print for each nodule that was drawn whether a box hit it (its centre within the radius, LUNA16's rule)."""
-    findings = Findings.from_json((FOLDER / "phantom" / "findings.json").read_text(encoding="utf-8"))
+    findings = findings_of(CHEST)
     print("what was drawn, and what was found:")
     hit = set()
     for center, diameter, kind in truth:
@@ -48,11 +66,42 @@ def compare(truth: list[tuple[np.ndarray, float, str]]) -> None:
     print(f"  and {len(findings.boxes) - len(hit)} boxes where nothing was drawn")
 
 
+def compare_vertebrae(truth: dict[str, np.ndarray]) -> None:
+    """Print how far each vertebra's centroid was found from where it was drawn."""
+    found = {landmark.label: landmark.position_ras for landmark in findings_of(SPINE).landmarks}
+    errors = {
+        name: float(np.linalg.norm(np.subtract(found[name], place)))
+        for name, place in truth.items() if found[name] is not None
+    }
+    print("what was drawn, and how far from it it was found:")
+    words = [f"{name} {errors[name]:.1f} mm" if name in errors else f"{name} missed" for name in truth]
+    for start in range(0, len(words), 8):
+        print("  " + ", ".join(words[start : start + 8]))
+    if errors:
+        print(f"  mean error {np.mean(list(errors.values())):.2f} mm")
+    extra = [name for name, place in found.items() if place is not None and name not in truth]
+    print(f"  and {len(extra)} landmarks that are not wholly in view" + (f": {', '.join(extra)}" if extra else ""))
+
+
+def show_own(scan: str) -> int:
+    """Both tasks on the user's scan; the one that its anatomy doesn't suit says so."""
+    codes = [main([task, scan, "-o", str(FOLDER / task), "--overwrite"]) for task in ("detect", "landmark")]
+    return min(codes)
+
+
+def show_phantoms() -> int:
+    nodules = draw_chest()
+    if code := main(["detect", str(CHEST), "-o", str(FOLDER), "--overwrite"]):
+        return code
+    compare_nodules(nodules)
+    vertebrae = draw_spine()
+    if code := main(["landmark", str(SPINE), "-o", str(FOLDER), "--overwrite"]):
+        return code
+    compare_vertebrae(vertebrae)
+    return 0
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    scan = os.environ.get("SCAN")
-    drawn = [] if scan else draw_phantom()
-    code = main(["detect", scan or str(FOLDER / "phantom.nii.gz"), "-o", str(FOLDER), "--overwrite"])
-    if drawn and code == 0:
-        compare(drawn)
-    sys.exit(code)
+    own = os.environ.get("SCAN")
+    sys.exit(show_own(own) if own else show_phantoms())
