@@ -263,8 +263,8 @@ def _answer(
         output = np.moveaxis(output.reshape(*output.shape[:3], -1), -1, 0)
     if output.ndim != 4 or len(output) != network.channels:
         raise PackageError(
-            f"The output {network.output!r} of this model has the shape {output.shape}, but its model.json declares "
-            f"{network.channels} channels in front of k, j, i: correct network.channels or network.layout."
+            f"The output {network.output!r} of {network.files[0].path} has the shape {output.shape}, but model.json "
+            f"declares {network.channels} channels in front of k, j, i: correct network.channels or network.layout."
         )
     return output
 

@@ -12,10 +12,10 @@ import scipy.ndimage
 
 from medinfer.errors import ScanError
 from medinfer.intensity import apply_intensity
-from medinfer.manifest import Clip, Prepare, Scale, ZScore
+from medinfer.manifest import Clip, PointsRegion, Prepare, Scale, ZScore
 from medinfer.package import load_package
 from medinfer.prepare import prepare
-from medinfer.resample import resample, respaced
+from medinfer.resample import block_means, resample, respaced
 from medinfer.volume import Grid, Volume
 
 Make = Callable[..., Path]
@@ -125,3 +125,50 @@ def test_a_scan_without_a_body_is_refused(blob_package: Make) -> None:
     volume = Volume(np.full((40, 40, 40), -1000, np.int16), Grid((40, 40, 40), np.eye(4)), "air")
     with pytest.raises(ScanError, match="holds no body"):
         prepare(volume, wanted(blob_package, region={"kind": "body"}))
+
+
+def naive_block_means(voxels: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
+    shape = [-(-n // f) for n, f in zip(voxels.shape, factors, strict=True)]
+    means = np.zeros(shape)
+    for k, j, i in np.ndindex(*shape):
+        index = [
+            np.minimum(np.arange(a * f, a * f + f), n - 1)
+            for a, f, n in zip((k, j, i), factors, voxels.shape, strict=True)
+        ]
+        means[k, j, i] = voxels[np.ix_(*index)].astype(float).mean()
+    return means
+
+
+@pytest.mark.parametrize("factors", [(1, 1, 1), (1, 3, 1), (2, 3, 4), (9, 1, 2)])
+def test_block_means_repeat_the_last_voxel_at_the_far_end(factors: tuple[int, int, int]) -> None:
+    voxels = np.random.default_rng(0).integers(-1000, 3000, (7, 8, 9)).astype(np.int16)
+    np.testing.assert_allclose(block_means(voxels, factors), naive_block_means(voxels, factors), rtol=1e-5, atol=1e-3)
+
+
+def test_antialiasing_averages_what_lies_between_the_samples_and_moves_nothing(blob_package: Make) -> None:
+    """Noise averages out; a linear ramp, which averaging about the sample keeps, stays exactly where it was."""
+    grid = Grid((40, 60, 60), np.diag([-0.8, -0.8, 1.2, 1.0]))
+    world = grid.to_ras(np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1))
+    ramp = world @ np.array([2.0, -3.0, 5.0]) - 800
+    noise = np.random.default_rng(1).normal(0, 100, grid.shape)
+    change: Any = {"spacing": [4, 4, 4], "intensity": [], "antialias": True}
+    prepared = prepare(Volume(ramp.astype(np.float32), grid), wanted(blob_package, **change))
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in prepared.grid.shape), indexing="ij"), axis=-1)
+    expected = prepared.grid.to_ras(index) @ np.array([2.0, -3.0, 5.0]) - 800
+    inner = (slice(1, -1),) * 3
+    np.testing.assert_allclose(prepared.voxels[inner], expected[inner], atol=1e-2)
+    smooth = prepare(Volume((noise - 800).astype(np.float32), grid), wanted(blob_package, **change)).voxels
+    rough = prepare(
+        Volume((noise - 800).astype(np.float32), grid), wanted(blob_package, **{**change, "antialias": False})
+    ).voxels
+    assert smooth.std() < 0.25 * rough.std()
+
+
+def test_the_region_of_points_is_the_box_around_them_with_its_reach() -> None:
+    grid = Grid((50, 60, 70), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    volume = Volume(np.full(grid.shape, -1000, np.int16), grid)
+    points = grid.to_ras(np.array([[20.0, 30, 40], [30, 10, 69]]))
+    around = Prepare(spacing=(1, 1, 1), region=PointsRegion(kind="points", margin_mm=2))
+    prepared = prepare(volume, around, points=points, reach_mm=(3, 4, 5))
+    np.testing.assert_allclose(prepared.grid.to_ras((0, 0, 0)), grid.to_ras((15, 4, 33)))
+    assert prepared.grid.shape == (36 - 15, 37 - 4, 70 - 33)

@@ -120,7 +120,7 @@ def test_the_three_lines_of_the_docstring_work(blob_package: Make, blob_scan: An
 
 
 def test_an_output_that_does_not_match_the_manifest_is_named(blob_package: Make, blob_scan: Any) -> None:
-    with pytest.raises(PackageError, match=r"'probability' of blobs has the shape .* declares 2 channels"):
+    with pytest.raises(PackageError, match=r"'probability' of network.onnx has the shape .* declares 2 channels"):
         find(blob_package(lambda manifest: manifest["network"].update(channels=2)), blob_scan[0])
 
 

@@ -107,15 +107,14 @@ class LandmarkTrainer(TrainingRun):
         torch.manual_seed(plan.seed)
         super().__init__(LandmarkNet(plan.net), plan)
 
-    def advance(self, batch: LandmarkSample) -> float:
-        """Learn from one batch; returns its loss."""
+    def advance(self, batch: LandmarkSample) -> float | None:
+        """Learn from one batch; returns its loss, None where it overflowed and nothing was learnt."""
         self.begin_step()
         images = batch.image.to(memory_format=torch.channels_last_3d)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bfloat16):
             logits = self.net(images)
         loss = heatmap_loss(logits.float(), _on_output(batch.points), batch.known, self.plan.sigma)
-        self.end_step(loss)
-        return float(loss.detach())
+        return float(loss.detach()) if self.end_step(loss) else None
 
 
 def _on_output(points: Tensor) -> Tensor:
@@ -142,12 +141,17 @@ def train(
     began = mark = time.monotonic()
     losses: list[float] = []
     for batch in DataLoader(crops, batch_size=None, num_workers=workers, worker_init_fn=_one_thread):
-        losses.append(trainer.advance(batch))
+        loss = trainer.advance(batch)
+        if loss is None:
+            print(f"step {trainer.step}: overflow, nothing learnt", flush=True)
+        else:
+            losses.append(loss)
         late = minutes is not None and time.monotonic() - began > minutes * 60
         ended = late or trainer.step == trainer.plan.steps
         if trainer.step % log_every == 0 or ended:
-            seconds = (time.monotonic() - mark) / len(losses)
-            entry = {"step": trainer.step, "loss": round(float(np.mean(losses)), 4), "s_per_step": round(seconds, 3)}
+            seconds = (time.monotonic() - mark) / max(len(losses), 1)
+            mean = round(float(np.mean(losses)), 4) if losses else None
+            entry = {"step": trainer.step, "loss": mean, "s_per_step": round(seconds, 3)}
             with (out / "log.jsonl").open("a") as stream:
                 stream.write(json.dumps(entry) + "\n")
             print(entry, flush=True)

@@ -42,6 +42,7 @@ class TrainingRun:
     def __init__(self, net: nn.Module, plan: RunPlan) -> None:
         self._plan = plan
         self.step = 0
+        self._buffers: dict[str, Tensor] = {}
         self.net = net.to(memory_format=torch.channels_last_3d)
         self.average = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
@@ -52,15 +53,25 @@ class TrainingRun:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self._plan)
         self.net.train()
+        self._buffers = {name: value.clone() for name, value in self.net.named_buffers()}
 
-    def end_step(self, loss: Tensor) -> None:
-        """Learn from the step's loss."""
+    def end_step(self, loss: Tensor) -> bool:
+        """Learn from the step's loss; False where nothing was learnt because loss or gradient were not finite.
+
+        In bfloat16 one batch in thousands overflows: without this, its NaN would stay in the weights for ever.
+        """
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
-        self.optimiser.step()
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
+        learnt = bool(torch.isfinite(norm)) and bool(torch.isfinite(loss))
+        if learnt:
+            self.optimiser.step()
+        else:
+            # The forward pass has already moved the batch norms' statistics.
+            self.net.load_state_dict(self._buffers, strict=False)
         self.step += 1
         self._keep_average()
+        return learnt
 
     def _keep_average(self) -> None:
         # A shorter memory at the start, so that the first weights are soon forgotten.
