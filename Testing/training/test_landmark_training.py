@@ -19,11 +19,12 @@ from medtrain.vertebra_crops import (
     FinePlan,
     LandmarkSample,
     PatientMap,
-    View,
     coarse_sample,
+    even_view,
     fine_sample,
     middle_gaussian,
     patient_files,
+    stretched,
 )
 
 # No randomness but the geometry's: a value a tissue, so that what lies where can be read from the image.
@@ -88,15 +89,26 @@ def test_a_cut_vertebra_is_unknown_and_one_out_of_view_absent() -> None:
     # The view ends in the middle of level 0 (k 136–145) and begins above level 15 (k 64–73).
     middle = int(patient.points[0, 0])
     first = int(patient.high[15, 0])
-    view = View(np.array([float(first), 0, 0]), np.ones(3), (middle - first, 70, 80), False)
+    view = even_view(np.array([float(first), 0, 0]), np.ones(3), (middle - first, 70, 80), False)
     share = view.share(patient)
     assert 0 < share[0] < 0.7
     assert share[5] == share[10] == 1
     assert share[15] == share[20] == share[1] == 0
 
 
+def test_a_stretched_axis_rises_keeps_its_middle_and_its_steps_near_the_even_ones() -> None:
+    even = 5 + 1.5 * np.arange(200)
+    for seed in range(5):
+        axis = stretched(even, 0.2, np.random.default_rng(seed))
+        assert axis[100] == pytest.approx(even[100])
+        steps = np.diff(axis)
+        assert steps.min() >= 1.5 * 0.8 - 1e-9
+        assert steps.max() <= 1.5 * 1.2 + 1e-9
+        assert np.ptp(steps) > 0
+
+
 def test_a_view_outside_the_patient_is_air() -> None:
-    view = View(np.array([-10.0, -4.0, 70.0]), np.ones(3), (20, 10, 20), False)
+    view = even_view(np.array([-10.0, -4.0, 70.0]), np.ones(3), (20, 10, 20), False)
     seen = view.tissues(column())
     for outside in (seen[:10], seen[:, :4], seen[:, :, 10:]):
         assert (outside == 0).all()

@@ -62,52 +62,80 @@ class LandmarkSample:
     known: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
-    """How a crop lies in the patient: index = start + scale · n along k, j, i (patient's voxels); mirrored along i."""
+    """How a crop lies in the patient: the patient's voxel (fractional, rising) that each voxel along k, j, i shows;
+    mirrored along i."""
 
-    start: Floats
-    scale: Floats
-    size: tuple[int, int, int]
+    axes: tuple[Floats, Floats, Floats]
     mirrored: bool
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Voxels along k, j, i."""
+        k, j, i = (len(axis) for axis in self.axes)
+        return k, j, i
 
     def tissues(self, patient: PatientMap) -> NDArray[np.uint8]:
         """The patient's tissues in view, air outside; nearest voxel."""
-        axes, outside = [], []
-        for axis, size in enumerate(self.size):
-            index = np.rint(self.start[axis] + self.scale[axis] * np.arange(size)).astype(int)
-            outside.append((index < 0) | (index >= patient.tissues.shape[axis]))
-            axes.append(np.clip(index, 0, patient.tissues.shape[axis] - 1))
-        seen = patient.tissues[np.ix_(*axes)]
+        index = [np.rint(axis).astype(int) for axis in self.axes]
+        shape = patient.tissues.shape
+        outside = [(at < 0) | (at >= size) for at, size in zip(index, shape, strict=True)]
+        seen = patient.tissues[np.ix_(*(np.clip(at, 0, size - 1) for at, size in zip(index, shape, strict=True)))]
         seen[outside[0]] = 0
         seen[:, outside[1]] = 0
         seen[:, :, outside[2]] = 0
         return np.ascontiguousarray(seen[:, :, ::-1]) if self.mirrored else seen
 
     def place(self, index: Floats) -> Floats:
-        """Points `[n, 3]` of the patient in voxels of the view."""
-        placed: Floats = (index - self.start) / self.scale
+        """Points `[n, 3]` of the patient in voxels of the view; what lies before or behind it is a voxel outside."""
+        placed = np.stack([
+            np.interp(index[:, a], axis, np.arange(len(axis)), left=-1, right=len(axis))
+            for a, axis in enumerate(self.axes)
+        ], axis=1)
+        placed[np.isnan(index)] = np.nan
         if self.mirrored:
             placed[:, 2] = self.size[2] - 1 - placed[:, 2]
         return placed
 
     def share(self, patient: PatientMap) -> Floats:
         """The share `[n]` of each level's box that is in view."""
-        last = self.start + self.scale * (np.array(self.size) - 1)
-        inside = np.minimum(patient.high - 1, last) - np.maximum(patient.low, self.start)
+        first = np.array([axis[0] for axis in self.axes])
+        last = np.array([axis[-1] for axis in self.axes])
+        inside = np.minimum(patient.high - 1, last) - np.maximum(patient.low, first)
         whole = np.maximum(patient.high - 1 - patient.low, 1)
         share: Floats = np.prod(np.clip(inside / whole, 0, 1), axis=1)
         return np.nan_to_num(share)
 
 
+def even_view(start: Floats, scale: Floats, size: tuple[int, int, int], mirrored: bool) -> View:
+    """A view that shows the patient's voxel start + scale · n."""
+    k, j, i = (first + step * np.arange(n) for first, step, n in zip(start, scale, size, strict=True))
+    return View((k, j, i), mirrored)
+
+
+def stretched(axis: Floats, most: float, rng: np.random.Generator) -> Floats:
+    """`axis` with steps that grow and shrink along it by up to `most` (a share), in one to four waves.
+
+    No two vertebrae of a patient keep their usual distances then: a network must look where they are.
+    """
+    place = np.arange(len(axis)) / len(axis)
+    wave = np.sin(2 * np.pi * (rng.uniform(1, 4) * place + rng.uniform()))
+    steps = np.gradient(axis) * (1 + rng.uniform(0, most) * wave)
+    result: Floats = axis[0] + np.concatenate([[0], np.cumsum(steps[:-1])])
+    return result + (axis[len(axis) // 2] - result[len(axis) // 2])
+
+
 @dataclass(frozen=True)
 class CoarsePlan:
-    """sizes: fewest and most voxels (4 mm) of a view along k, j, i, in steps of 8. voxels: most in all."""
+    """smallest, largest: voxels (4 mm) of a view along k, j, i, in steps of 8; voxels: most in all.
+    stretch: see `stretched`."""
 
     smallest: tuple[int, int, int] = (32, 32, 40)
     largest: tuple[int, int, int] = (144, 72, 96)
     voxels: int = 560_000
     tilt: float = 0.2  # radians, at most, about each axis
+    stretch: float = 0.2
     synthesis: SynthesisPlan = CT_PLAN
 
 
@@ -124,15 +152,15 @@ def coarse_sample(
 ) -> LandmarkSample:
     """A scan of `size` voxels (4 mm) somewhere on the patient."""
     pooled = np.array(size) * COARSE_POOL
-    scale = rng.uniform(0.88, 1.14) * rng.uniform(0.95, 1.05, 3)
+    scale = rng.uniform(0.82, 1.18) * rng.uniform(0.92, 1.08, 3)
     reach, shape = pooled * scale, np.array(patient.tissues.shape)
     # Along the body anywhere, also past its ends; across it around the body's middle or the spine's.
     along = rng.uniform(-0.15 * reach[0], max(shape[0] - 0.85 * reach[0], 0))
     middle = shape[1:] / 2 if rng.random() < 0.6 else np.nanmean(patient.points[:, 1:], axis=0)
     across = middle + rng.normal(0, 12, 2) - reach[1:] / 2
-    view = View(
-        np.array([along, *across]), scale, (int(pooled[0]), int(pooled[1]), int(pooled[2])), bool(rng.integers(2))
-    )
+    whole = (int(pooled[0]), int(pooled[1]), int(pooled[2]))
+    even = even_view(np.array([along, *across]), scale, whole, bool(rng.integers(2)))
+    view = View((stretched(even.axes[0], plan.stretch, rng), *even.axes[1:]), even.mirrored)
     image = synthesise(view.tissues(patient), table, plan.synthesis, rng, pool=COARSE_POOL)
     points = (view.place(patient.points) - (COARSE_POOL - 1) / 2) / COARSE_POOL
     if rng.random() < 0.3:
@@ -172,12 +200,27 @@ def fine_sample(
     off = np.clip(rng.normal(0, plan.jitter, 3), -plan.most, plan.most) / PATIENT_MM
     off *= min(1.0, near / max(float(np.linalg.norm(off)), 1e-6))
     middle = np.array(plan.size) // 2
-    view = View(patient.points[level] - off - middle * scale, scale, plan.size, bool(rng.integers(2)))
+    view = even_view(patient.points[level] - off - middle * scale, scale, plan.size, bool(rng.integers(2)))
     image = synthesise(view.tissues(patient), table, plan.synthesis, rng, pool=1)
+    corners = view.place(np.stack([patient.low[level], patient.high[level] - 1]))
+    _end_of_scan(image, np.sort(corners, axis=0), rng)
     points = view.place(patient.points[level : level + 1])
     image, points = _tilted(image, points, rng.uniform(-plan.tilt, plan.tilt, 3) * (rng.random() < 0.6))
     pair = torch.stack([scaled(image), middle_gaussian(plan.size, plan.sigma)])
     return LandmarkSample(pair, torch.from_numpy(points).float(), torch.ones(1))
+
+
+def _end_of_scan(image: Tensor, box: Floats, rng: np.random.Generator) -> None:
+    """Now and then the scan ends soon behind the vertebra's box `[2, 3]`: its last voxels are repeated, in place."""
+    for axis, chance in enumerate((0.3, 0.05, 0.05)):
+        size = image.shape[axis]
+        if rng.random() < chance:
+            first = int(np.floor(box[0, axis])) - int(rng.integers(8))
+            last = int(np.ceil(box[1, axis])) + int(rng.integers(8))
+            if rng.integers(2) and 0 < first < size:
+                image.narrow(axis, 0, first).copy_(image.narrow(axis, first, 1).clone())
+            elif 0 <= last < size - 1:
+                image.narrow(axis, last + 1, size - last - 1).copy_(image.narrow(axis, last, 1).clone())
 
 
 def _next_distance(points: Floats, level: int) -> float:

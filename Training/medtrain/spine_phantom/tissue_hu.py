@@ -1,7 +1,8 @@
 """HU of the tissues, drawn for one scan.
 
 Ranges at 120 kV after Kalender, Computed Tomography (2011), table of tissues; vertebral cancellous bone after
-Pickhardt et al. (2013); enhanced blood and organs after Bae (Radiology 2010).
+Pickhardt et al. (2013); enhanced blood and organs after Bae (Radiology 2010). Cortex and endplates are drawn one voxel
+(2 mm) thick and are thinner in life: theirs are the values of such a voxel.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PLAIN: dict[Tissue, tuple[float, float, float]] = {
     Tissue.THYROID: (70, 120, 8),
     Tissue.BRAIN: (28, 40, 4),
     Tissue.EYE: (2, 15, 3),
-    Tissue.CORTICAL: (450, 1000, 90),
+    Tissue.CORTICAL: (300, 850, 90),
     Tissue.CANCELLOUS: (70, 280, 35),
     Tissue.DISC: (55, 110, 9),
     Tissue.CARTILAGE: (70, 160, 35),
@@ -52,7 +53,7 @@ PLAIN: dict[Tissue, tuple[float, float, float]] = {
     Tissue.METAL: (3000, 3071, 0),
     Tissue.TABLE: (-500, 100, 10),
     Tissue.CLOTH: (-850, -500, 50),
-    Tissue.ENDPLATE: (300, 600, 60),
+    Tissue.ENDPLATE: (180, 480, 60),
     Tissue.LESION: (-50, 900, 60),
 }
 # added by a contrast medium
