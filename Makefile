@@ -1,4 +1,4 @@
-# make demo   sets everything up and runs MedDetect on a generated chest CT; results and pictures in demo/
+# make demo   sets everything up and runs MedDetect and MedLandmark on generated CTs; results and pictures in demo/
 # make test   sets everything up and passes every test
 # Both need only Python 3.10–3.13 and make; where the user is root on Debian or Ubuntu, missing system
 # libraries are installed, otherwise one line names them.
@@ -34,9 +34,15 @@ figures: $(VENV)/.dev
 	    --published $(DATA)/froc/submission_a_published_froc.txt --bootstrap 1000
 	$(BIN)/python -m medtrain.evaluate_package chest-nodules --scans $(DATA)/chest
 	$(BIN)/python -m medtrain.evaluate_package chest-nodules --phantoms 24
+	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --phantoms 36 --voxels 2
+	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --phantoms 36
+	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --scans $(DATA)/spine --label-names totalsegmentator
 	$(BIN)/python Testing/benchmarks/slab_network.py
 	$(BIN)/python Testing/benchmarks/nms.py
 	$(BIN)/python Testing/benchmarks/joining.py
+	$(BIN)/python Testing/benchmarks/heatmaps.py
+	$(BIN)/python Testing/benchmarks/scn.py
+	$(BIN)/python Testing/benchmarks/dsnt.py
 
 $(VENV)/bin/python:
 	sh scripts/system_libraries.sh $(PYTHON)

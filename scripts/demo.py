@@ -39,7 +39,7 @@ def draw_spine() -> dict[str, np.ndarray]:
     from medtrain.spine_phantom import ScanSpec, draw_patient, scan_patient
 
     begin = time.perf_counter()
-    scan = scan_patient(draw_patient(SEED), SEED, ScanSpec(view="trunk", spacing_mm=2.0))
+    scan = scan_patient(draw_patient(SEED), SEED, ScanSpec(view="trunk", spacing_mm=2.0, contrast=False))
     write_volume(scan.volume, SPINE)
     print(f"generated a CT of the trunk with {len(scan.truth)} vertebrae in {time.perf_counter() - begin:.1f} s")
     return {name: np.array(place) for name, place in scan.truth.items()}

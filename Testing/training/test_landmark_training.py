@@ -222,6 +222,19 @@ def test_patients_survive_their_files_and_half_written_ones_are_left_out(tmp_pat
     np.testing.assert_array_equal(again.points, patient.points)
 
 
+def test_an_odd_size_moves_nothing() -> None:
+    """What a network answers on the near part of an image does not depend on whether a voxel more lies at its end."""
+    torch.manual_seed(2)
+    net = LandmarkNet(LandmarkNetSpec(landmarks=1, widths=(4, 4, 4), dilations=(1,))).eval()
+    image = torch.zeros(1, 1, 96, 24, 24)
+    image[:, :, 20:28, 8:16, 8:16] = torch.rand(8, 8, 8)
+    with torch.inference_mode():
+        whole = net(image)[:, :, :24]
+        odd = net(image[:, :, :93])[:, :, :24]
+    # 24 cells are 48 voxels: the end lies beyond what three levels see from there.
+    torch.testing.assert_close(odd, whole, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("spec", [COARSE, FINE, TINY])
 def test_any_size_gives_half_of_it_rounded_up(spec: LandmarkNetSpec) -> None:
     net = LandmarkNet(spec).eval()

@@ -1,8 +1,8 @@
 """The network of the bundled landmark packages: a U-Net that answers on half its input's grid.
 
 The stem halves the grid at once, so that what costs most in a U-Net, the layers at full resolution, is not there; a
-heatmap's maximum is found to a fraction of a voxel all the same. Up-sampled maps take the size of the map they are
-joined with, so any input size works. The bottleneck is dilated: at 4 mm voxels an answer sees more than half a metre.
+heatmap's maximum is found to a fraction of a voxel all the same. Any input size works. The bottleneck is dilated: at
+4 mm voxels an answer sees more than half a metre.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .skip_connections import crop_to
 
 STRIDE = 2
 """Input voxels an output voxel; output voxel o lies at 2 o + ½ of the input."""
@@ -63,7 +65,8 @@ class LandmarkNet(nn.Module):
         below = levels.pop()
         for up in self.up:
             beside = levels.pop()
-            below = F.interpolate(below, size=beside.shape[2:], mode="trilinear", align_corners=False)
+            # Twice as large and cut, not resized to fit: on an odd size that would move what it carries.
+            below = crop_to(F.interpolate(below, scale_factor=2, mode="trilinear", align_corners=False), beside)
             below = up(torch.cat([below, beside], dim=1))
         logits: Tensor = self.output(below)
         return logits

@@ -182,8 +182,8 @@ class FinePlan:
     `most` (mm) along each axis, as the coarse stage errs."""
 
     size: tuple[int, int, int] = (48, 56, 56)
-    jitter: float = 4.0
-    most: float = 11.0
+    jitter: float = 5.0
+    most: float = 14.0
     tilt: float = 0.25
     sigma: float = 2.0
     synthesis: SynthesisPlan = FINE_SYNTHESIS
