@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +40,16 @@ class Choice:
 
 
 def place_along_chain(
-    labels: Sequence[str], candidates: Sequence[Sequence[Candidate]], spacing_mm: tuple[float, float]
+    labels: Sequence[str], candidates: Sequence[Sequence[Candidate]], spacing_mm: tuple[float, float],
+    regularity: float | None = None,
 ) -> tuple[Choice, ...]:
     """The candidate of each label (in the chain's order) that fits the others best.
 
     spacing_mm: smallest and largest distance of neighbours. What `most_confident_chain` chooses goes together. A label
     that it leaves out gets its best candidate at a place of its own, flagged with what contradicts the chosen ones;
     it is missing where every candidate lies where another landmark is (nearer than the smallest distance).
+    regularity: the landmarks at both ends of a step that differs more than so many times from the steps around it
+    are flagged too (`irregular_steps`).
     """
     chosen = most_confident_chain(candidates, spacing_mm)
     trusted = [None if n is None else of[n].position_mm for n, of in zip(chosen, candidates, strict=True)]
@@ -60,7 +64,42 @@ def place_along_chain(
         if choices[label].candidate is None and all(_distance(place, other) >= spacing_mm[0] for other in taken):
             choices[label] = Choice(n, contradictions(labels, trusted, label, place, spacing_mm))
             taken.append(place)
-    return tuple(choices)
+    if regularity is None:
+        return tuple(choices)
+    places = [
+        None if choice.candidate is None else of[choice.candidate].position_mm
+        for choice, of in zip(choices, candidates, strict=True)
+    ]
+    return tuple(
+        Choice(choice.candidate, (*choice.flags, *more))
+        for choice, more in zip(choices, irregular_steps(labels, places, regularity), strict=True)
+    )
+
+
+def irregular_steps(
+    labels: Sequence[str], places: Sequence[Vector | None], regularity: float
+) -> list[tuple[str, ...]]:
+    """What is odd about each landmark's distance to the next ones, a phrase each: "unusually near T9".
+
+    A step (mm a label) is odd where it is more than `regularity` times shorter or longer than the median of up to
+    two steps on either side: sizes differ from patient to patient, and hardly from a vertebra to the next. Two
+    names on one vertebra, or one left out, show here even where their distance could be a smaller patient's.
+    """
+    found = [n for n, place in enumerate(places) if place is not None]
+    pairs = list(pairwise(found))
+    steps = [_distance(places[a], places[b]) / (b - a) for a, b in pairs]  # type: ignore[arg-type]
+    flags: list[tuple[str, ...]] = [()] * len(places)
+    for n, (a, b) in enumerate(pairs):
+        around = [*steps[max(n - 2, 0) : n], *steps[n + 1 : n + 3]]
+        if len(around) < 2:
+            continue
+        usual = float(np.median(around))
+        if usual / regularity <= steps[n] <= usual * regularity:
+            continue
+        word = "near" if steps[n] < usual else "far from"
+        flags[a] = (*flags[a], f"unusually {word} {labels[b]}")
+        flags[b] = (*flags[b], f"unusually {word} {labels[a]}")
+    return flags
 
 
 def most_confident_chain(

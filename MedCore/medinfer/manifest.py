@@ -327,6 +327,9 @@ class Chain(_Strict):
     spacing_mm: tuple[PositiveFloat, PositiveFloat] = Field(
         description="Smallest and largest distance between a landmark and the next."
     )
+    regularity: float | None = Field(
+        default=None, gt=1, description="A step this many times shorter or longer than those around it is flagged."
+    )
 
     @field_validator("spacing_mm")
     @classmethod

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medinfer.chain import Candidate, Choice, contradictions, most_confident_chain, place_along_chain, runs_upside_down
+from medinfer.chain import (
+    Candidate,
+    Choice,
+    contradictions,
+    irregular_steps,
+    most_confident_chain,
+    place_along_chain,
+    runs_upside_down,
+)
 
 SPACING = (12.0, 45.0)
 LEVELS = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
@@ -166,3 +174,36 @@ def test_upside_down_is_told_from_upright_and_from_lying() -> None:
     assert runs_upside_down(mixed)
     assert not runs_upside_down([upright[1], upright[0]])
     assert not runs_upside_down([None] * 5)
+
+
+def test_a_step_unlike_those_around_it_is_told_at_both_ends() -> None:
+    heights = [0, 22, 45, 66, 75, 98, 121]  # 9 mm among steps of 21–23
+    labels = [f"T{n}" for n in range(1, 8)]
+    places = [(0.0, 0.0, -float(height)) for height in heights]
+    flags = irregular_steps(labels, places, 1.7)
+    assert flags[3] == ("unusually near T5",)
+    assert flags[4] == ("unusually near T4",)
+    assert [n for n, words in enumerate(flags) if words] == [3, 4]
+
+
+def test_a_gap_counts_a_step_a_label_and_a_doubled_step_is_far() -> None:
+    labels = [f"T{n}" for n in range(1, 8)]
+    heights = [0, 22, None, 66, 88, 135, 157]
+    places = [None if height is None else (0.0, 0.0, -float(height)) for height in heights]
+    flags = irregular_steps(labels, places, 1.7)
+    assert [n for n, words in enumerate(flags) if words] == [4, 5]
+    assert flags[4] == ("unusually far from T6",)
+
+
+def test_few_landmarks_have_no_usual_step() -> None:
+    places = [(0.0, 0.0, 0.0), (0.0, 0.0, -5.0), (0.0, 0.0, -60.0)]
+    assert irregular_steps(["a", "b", "c"], places, 1.5) == [(), (), ()]
+
+
+def test_regularity_flags_what_the_chain_itself_accepts() -> None:
+    candidates = [[Candidate((0.0, 0.0, -float(height)), 0.9)] for height in (0, 22, 45, 66, 75, 98, 121)]
+    labels = [f"T{n}" for n in range(1, 8)]
+    assert all(choice.flags == () for choice in place_along_chain(labels, candidates, (8, 60)))
+    flagged = place_along_chain(labels, candidates, (8, 60), 1.7)
+    assert [choice.candidate for choice in flagged] == [0] * 7
+    assert [bool(choice.flags) for choice in flagged] == [False, False, False, True, True, False, False]

@@ -103,10 +103,9 @@ def points_along_chain(
          for point in points if point.position is not None]
         for points in found
     ]
+    choices = place_along_chain(labels, candidates, chain.spacing_mm, chain.regularity)
     chosen = []
-    for label, points, best, choice in zip(
-        labels, found, highest, place_along_chain(labels, candidates, chain.spacing_mm), strict=True
-    ):
+    for label, points, best, choice in zip(labels, found, highest, choices, strict=True):
         if choice.candidate is None:
             chosen.append(IndexPoint(label, best, None))
         else:
