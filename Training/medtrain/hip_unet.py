@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .double_convolution import DoubleConv, Down
 from .skip_connections import crop_to
 
 OUTPUTS = ("output",)
@@ -28,37 +29,6 @@ CHANNELS = (32, 32, 64, 128, 256, 512)
 Channels = tuple[int, int, int, int, int, int]
 
 
-class DoubleConv(nn.Module):
-    """Two 3×3×3 convolutions with batch norm and ReLU."""
-
-    def __init__(self, channels_in: int, between: int, channels_out: int) -> None:
-        super().__init__()
-        self.doubleConv = nn.Sequential(
-            nn.Conv3d(channels_in, between, kernel_size=3, padding=1),
-            nn.BatchNorm3d(between),
-            nn.ReLU(inplace=True),
-            nn.Conv3d(between, channels_out, kernel_size=3, padding=1),
-            nn.BatchNorm3d(channels_out),
-            nn.ReLU(inplace=True),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.doubleConv(x)
-
-
-class Down(nn.Module):
-    """Half the resolution."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.maxpool_conv = nn.Sequential(
-            nn.MaxPool3d(kernel_size=2, ceil_mode=True), DoubleConv(channels_in, channels_out, channels_out)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maxpool_conv(x)
-
-
 class Up(nn.Module):
     """Twice the resolution, joined with the skip."""
 
@@ -67,7 +37,7 @@ class Up(nn.Module):
         self.trans_conv = nn.ConvTranspose3d(
             channels_in, channels_out, kernel_size=2, stride=2, dilation=2, padding=1, output_padding=1
         )
-        self.double_conv = DoubleConv(2 * channels_out, channels_out, channels_out)
+        self.double_conv = DoubleConv(2 * channels_out, channels_out, channels_out, nn.ReLU)
 
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
         return self.double_conv(torch.cat((skip, crop_to(self.trans_conv(low), skip)), dim=1))
@@ -91,11 +61,11 @@ class HipUNet(nn.Module):
     def __init__(self, channels: int = 1, classes: int = 1, widths: Channels = CHANNELS) -> None:
         super().__init__()
         first, w1, w2, w3, w4, w5 = widths
-        self.encoder_1 = DoubleConv(channels, first, w1)
-        self.encoder_2 = Down(w1, w2)
-        self.encoder_3 = Down(w2, w3)
-        self.encoder_4 = Down(w3, w4)
-        self.buttom = Down(w4, w5)
+        self.encoder_1 = DoubleConv(channels, first, w1, nn.ReLU)
+        self.encoder_2 = Down(w1, w2, w2, nn.ReLU)
+        self.encoder_3 = Down(w2, w3, w3, nn.ReLU)
+        self.encoder_4 = Down(w3, w4, w4, nn.ReLU)
+        self.buttom = Down(w4, w5, w5, nn.ReLU)
         self.decoder_4 = Up(w5, w4)
         self.decoder_3 = Up(w4, w3)
         self.decoder_2 = Up(w3, w2)

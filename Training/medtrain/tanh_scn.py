@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .double_convolution import DoubleConv, Down
 from .skip_connections import crop_to
 
 OUTPUTS = ("heatmap",)
@@ -23,44 +24,13 @@ QUARTER = 4
 WIDTHS = (32, 64, 128, 256)
 
 
-class DoubleConv(nn.Module):
-    """Two 3×3×3 convolutions with batch norm and leaky ReLU."""
-
-    def __init__(self, channels_in: int, between: int, channels_out: int) -> None:
-        super().__init__()
-        self.doubleConv = nn.Sequential(
-            nn.Conv3d(channels_in, between, kernel_size=3, padding=1),
-            nn.BatchNorm3d(between),
-            nn.LeakyReLU(inplace=True),
-            nn.Conv3d(between, channels_out, kernel_size=3, padding=1),
-            nn.BatchNorm3d(channels_out),
-            nn.LeakyReLU(inplace=True),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.doubleConv(x)
-
-
-class Down(nn.Module):
-    """Half the resolution, twice the channels."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.maxpool_conv = nn.Sequential(
-            nn.MaxPool3d(kernel_size=2, ceil_mode=True), DoubleConv(channels_in, channels_in, channels_out)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maxpool_conv(x)
-
-
 class Up(nn.Module):
     """Twice the resolution, joined with the skip."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.up = nn.Upsample(scale_factor=2, mode="trilinear", align_corners=False)
-        self.conv = DoubleConv(channels_in, channels_out, channels_out)
+        self.conv = DoubleConv(channels_in, channels_out, channels_out, nn.LeakyReLU)
 
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
         return self.conv(torch.cat((crop_to(self.up(low), skip), skip), dim=1))
@@ -105,10 +75,10 @@ class TanhSCN(nn.Module):
     def __init__(self, channels: int, landmarks: int, widths: tuple[int, int, int, int] = WIDTHS) -> None:
         super().__init__()
         w0, w1, w2, w3 = widths
-        self.conv = DoubleConv(channels, w0 // 2, w0)
-        self.down1 = Down(w0, w1)
-        self.down2 = Down(w1, w2)
-        self.down3 = Down(w2, w3)
+        self.conv = DoubleConv(channels, w0 // 2, w0, nn.LeakyReLU)
+        self.down1 = Down(w0, w0, w1, nn.LeakyReLU)
+        self.down2 = Down(w1, w1, w2, nn.LeakyReLU)
+        self.down3 = Down(w2, w2, w3, nn.LeakyReLU)
         self.up1 = Up(w3 + w2, w2)
         self.up2 = Up(w2 + w1, w1)
         self.up3 = Up(w1 + w0, w0)
