@@ -148,7 +148,9 @@ def dots_manifest(coarse_sha256: str, fine_sha256: str) -> dict[str, Any]:
                 "inputs": [{"role": "image", "name": "image"}], "output": "heatmaps", "channels": len(DOTS),
             },
             "tiling": {"join": "crop", "patch": [16, 16, 16], "margin": [2, 2, 2]},
-            "decoder": {"kind": "heatmap", "threshold": 0.1, "chain": {"spacing_mm": [20, 80]}},
+            "decoder": {
+                "kind": "heatmap", "threshold": 0.1, "chain": {"spacing_mm": [20, 80], "upside_down": True}
+            },
         },
         "prepare": {**prepare, "spacing": [2, 2, 2], "region": {"kind": "points"}},
         "network": {

@@ -80,7 +80,7 @@ def compare_vertebrae(truth: dict[str, np.ndarray]) -> None:
     if errors:
         print(f"  mean error {np.mean(list(errors.values())):.2f} mm")
     extra = [name for name, place in found.items() if place is not None and name not in truth]
-    print(f"  and {len(extra)} landmarks that are not wholly in view" + (f": {', '.join(extra)}" if extra else ""))
+    print("  and " + (", ".join(extra) if extra else "none") + " that is cut off or out of view")
 
 
 def show_own(scan: str) -> int:

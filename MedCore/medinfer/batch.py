@@ -104,8 +104,9 @@ def _check_same(name: str, before: Findings, batch: Batch) -> None:
     wanted = (batch.package.reference, batch.package.threshold(batch.threshold))
     if (before.model, before.run.get("threshold")) != wanted:
         raise OutputError(
-            f"{batch.folder / name} holds results of {before.model or 'another model'} at another setting; "
-            "give --overwrite or another folder."
+            f"{batch.folder / name} holds results of {before.model or 'another model'}"
+            f"{' at another threshold' if before.model == batch.package.reference else ''}; "
+            "give another folder, or --overwrite, which deletes them."
         )
 
 

@@ -94,7 +94,8 @@ def _add_task(parser: argparse.ArgumentParser, task: Task) -> None:
     parser.add_argument("--backend", default="auto", choices=["auto", "onnxruntime", "openvino", "torch"])
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (see: medinfer devices)")
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16, int8, …")
-    parser.add_argument("--threshold", type=_share, help="report findings from this score on (0…1)")
+    shown = "report findings from this score on, between 0 and 1; default: the model's"
+    parser.add_argument("--threshold", type=_share, help=shown)
     parser.add_argument("--threads", type=_count, help="processor threads to use")
     parser.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
     parser.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")

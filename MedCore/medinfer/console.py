@@ -152,7 +152,18 @@ def _landmark_lines(findings: Findings) -> list[str]:
         step = "" if to_next is None else f"{to_next:.1f} mm"
         doubt = f"   check: {'; '.join(landmark.flags)}" if landmark.flags else ""
         lines.append(f"  {landmark.label:<8}  {landmark.confidence:10.2f}  {step:>7}   {place}{doubt}")
-    missing = [landmark.label for landmark in findings.landmarks if landmark.position_ras is None]
-    if missing and findings.found:
-        lines.append(f"  not found: {', '.join(missing)}")
+    if findings.found:
+        lines += _missing_line(findings)
     return lines
+
+
+def _missing_line(findings: Findings) -> list[str]:
+    """The labels that were not found, neighbours together: "not found: C1–C6, S1"."""
+    runs: list[list[str]] = [[]]
+    for landmark in findings.landmarks:
+        if landmark.position_ras is None:
+            runs[-1].append(landmark.label)
+        elif runs[-1]:
+            runs.append([])
+    words = [run[0] if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs if run]
+    return [f"  not found: {', '.join(words)}"] if words else []

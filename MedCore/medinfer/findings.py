@@ -96,13 +96,14 @@ class Landmark:
 
 
 def distances_to_next(landmarks: Sequence[Landmark]) -> tuple[float | None, ...]:
-    """Millimetres from each found landmark to the next found one in the list; None for missing ones and the last."""
-    distances: list[float | None] = [None] * len(landmarks)
-    found = [n for n, landmark in enumerate(landmarks) if landmark.position_ras is not None]
-    for here, there in pairwise(found):
-        step = np.subtract(landmarks[there].position_ras, landmarks[here].position_ras)  # type: ignore[arg-type]
-        distances[here] = float(np.linalg.norm(step))
-    return tuple(distances)
+    """Millimetres from each landmark to the one that follows it in the list; None where either is missing."""
+    return (*(_distance(here, there) for here, there in pairwise(landmarks)), *(None for _ in landmarks[-1:]))
+
+
+def _distance(one: Landmark, other: Landmark) -> float | None:
+    if one.position_ras is None or other.position_ras is None:
+        return None
+    return float(np.linalg.norm(np.subtract(other.position_ras, one.position_ras)))
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Findings:
         return out.getvalue()
 
     def landmarks_csv(self) -> str:
-        """One row a landmark: label, status, position (RAS mm), confidence, distance to the next found one, flags."""
+        """One row a landmark: label, status, position (RAS mm), confidence, distance to the next one, flags."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["label", "status", "r_mm", "a_mm", "s_mm", "confidence", "to_next_mm", "flags"])

@@ -330,6 +330,10 @@ class Chain(_Strict):
     regularity: float | None = Field(
         default=None, gt=1, description="A step this many times shorter or longer than those around it is flagged."
     )
+    upside_down: bool = Field(
+        default=False,
+        description="The stage looks at the scan turned upside down too; where it is surer there, the user is told.",
+    )
 
     @field_validator("spacing_mm")
     @classmethod
@@ -383,6 +387,9 @@ class Stage(_Strict):
 
     @model_validator(mode="after")
     def _stage_agrees(self) -> Stage:
+        chain = self.decoder.chain if self.decoder.kind == "heatmap" else None
+        if chain is not None and chain.upside_down and (self.needs_points or self.prepare.orientation[2] != "S"):
+            raise ValueError("chain.upside_down is for a stage that sees the scan itself with its k axis up (e.g. LPS)")
         if self.decoder.kind == "anchors" and self.network.channels != 5 * len(self.decoder.anchors):
             raise ValueError("network.channels must be 5 × the number of decoder.anchors")
         roles = {entry.role for entry in self.network.inputs}

@@ -86,9 +86,11 @@ def parse_manifest(text: str, where: str) -> Manifest:
 
 def _first_problem(error: ValidationError, data: Any) -> str:
     problems = error.errors(include_url=False, include_context=False)
-    field = _json_path(problems[0]["loc"], data) or "the file"
+    field = _json_path(problems[0]["loc"], data)
     kind, message = problems[0]["type"], problems[0]["msg"]
-    if kind == "missing":
+    if not field:
+        sentence = f"its fields contradict each other ({message.removeprefix('Value error, ')}); correct one of them"
+    elif kind == "missing":
         sentence = f"the field {field} is missing; add it"
     elif kind == "extra_forbidden":
         sentence = f"the field {field} is unknown; remove it or correct its spelling"
@@ -134,6 +136,6 @@ def _verified(folder: Path, file: File) -> Path:
     if found != file.sha256:
         raise PackageError(
             f"{path} is not the file that model.json declares (sha256 {found[:12]}… instead of {file.sha256[:12]}…); "
-            "it is damaged or was exchanged: install the package again."
+            "it is damaged or was exchanged: install the package again, or correct the sha256 of a package of your own."
         )
     return path

@@ -31,6 +31,11 @@ Progress = Callable[[str, int, int], None]
 Cancel = Callable[[], bool]
 T = TypeVar("T")
 
+# A scan is called upside down where turning it makes the landmarks so many times surer in all: a network that doesn't
+# tell head from foot is equally sure both ways. Fewer landmarks than these say nothing.
+_SURER, _FEWEST = 1.25, 3
+_UPSIDE_DOWN = "scan upside down?"
+
 
 class PackageSession:
     """A package held open: one session a stage. Use it as a context manager, or `close` it."""
@@ -114,6 +119,8 @@ def run(
         found = _run_stage(volume, manifest, manifest.labels, session.stages[-1], score, points, watch)
     boxes = tuple(entry for entry in found if isinstance(entry, Box))
     landmarks = tuple(entry for entry in found if isinstance(entry, Landmark))
+    if watch.upside_down:
+        landmarks = tuple(replace(entry, flags=(*entry.flags, _UPSIDE_DOWN)) for entry in landmarks)
     return Findings(
         boxes=boxes,
         landmarks=landmarks,
@@ -124,19 +131,22 @@ def run(
             "threshold": score, "tiles": watch.tiles,
             "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
         },
-        notes=(*volume.notes, *_notes(landmarks, manifest)),
+        notes=(*volume.notes, *_notes(landmarks, manifest, watch.upside_down)),
     )
 
 
-def _notes(landmarks: Sequence[Landmark], stage: Stage) -> list[str]:
+def _notes(landmarks: Sequence[Landmark], stage: Stage, upside_down: bool) -> list[str]:
     """What a user should know of all landmarks together."""
     if stage.decoder.kind != "heatmap":
         return []
     places = [landmark.position_ras for landmark in landmarks]
+    turned = "the scan seems to be stored upside down (feet where its header says the head is): don't trust the names"
+    if upside_down:
+        return [turned]
     if not any(places):
         return ["no landmark was found: the anatomy that this model knows is not in view, or is unlike what it knows"]
     if stage.decoder.chain is not None and runs_upside_down(places):
-        return ["the landmarks run from foot to head: the scan seems to be stored upside down; don't trust their names"]
+        return [turned]
     return []
 
 
@@ -153,8 +163,30 @@ def _run_stage(
     with watch.stage("network"):
         decode = _decode_patches if stage.tiling.join == "patches" else _decode_joined
         found = decode(prepared, stage, labels, session, threshold, points, watch)
+        if _upside_down(prepared, stage, labels, session, threshold, found, watch):
+            watch.upside_down = True
     with watch.stage("findings"):
         return [_to_world(entry, prepared, volume) for entry in found]
+
+
+def _upside_down(
+    prepared: Prepared, stage: Stage, labels: Sequence[Label], session: Session, threshold: float,
+    found: Sequence[IndexBox | IndexPoint], watch: _Watch,
+) -> bool:
+    """Whether a chain that asks for it is found with more confidence in the scan turned upside down."""
+    chain = stage.decoder.chain if stage.decoder.kind == "heatmap" else None
+    if chain is None or not chain.upside_down:
+        return False
+    turned = replace(prepared, voxels=np.ascontiguousarray(prepared.voxels[::-1]))
+    other = _decode_joined(turned, stage, labels, session, threshold, [], watch)
+    here, there = _confidences(found), _confidences(other)
+    return len(there) >= _FEWEST and sum(there) > _SURER * sum(here)
+
+
+def _confidences(found: Sequence[IndexBox | IndexPoint]) -> list[float]:
+    """Of the landmarks that were found and contradict no other."""
+    points = [entry for entry in found if isinstance(entry, IndexPoint)]
+    return [point.confidence for point in points if point.position is not None and not point.flags]
 
 
 def _reach_mm(stage: Stage) -> Floats:
@@ -327,6 +359,7 @@ class _Watch:
     def __post_init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.tiles = 0
+        self.upside_down = False
         self._pass = ""
 
     @contextmanager

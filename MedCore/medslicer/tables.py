@@ -34,7 +34,7 @@ class RankedBox:
 
 @dataclass(frozen=True)
 class LandmarkInList:
-    """A row of the table of landmarks: a landmark, and how far it is to the next found one in the list."""
+    """A row of the table of landmarks: a landmark, and how far it is to the next one in the list."""
 
     landmark: Landmark
     to_next_mm: float | None
@@ -71,7 +71,7 @@ LANDMARK_COLUMNS: tuple[Column[LandmarkInList], ...] = (
     Column("s_mm", "S", "mm", "Position, towards the head", "vtkDoubleArray", lambda row: row.coordinate(2)),
     Column("confidence", "Confidence", "", "The model's confidence, 0 to 1; of a missing point the best that was seen",
            "vtkDoubleArray", lambda row: row.landmark.confidence),
-    Column("to_next_mm", "To next", "mm", "Distance to the next found landmark in the list",
+    Column("to_next_mm", "To next", "mm", "Distance to the next landmark in the list, where both were found",
            "vtkDoubleArray", lambda row: nan if row.to_next_mm is None else row.to_next_mm),
     Column("flags", "Flags", "", "What contradicts the other landmarks",
            "vtkStringArray", lambda row: "; ".join(row.landmark.flags)),

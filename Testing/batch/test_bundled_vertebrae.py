@@ -82,6 +82,26 @@ def test_a_scan_stored_otherwise_gives_the_same_places(abdomen: SpineScan) -> No
             np.testing.assert_allclose(place, other[name], atol=1e-3)
 
 
+def test_a_scan_stored_upside_down_is_told_and_every_landmark_flagged(abdomen: SpineScan) -> None:
+    """Voxels in the wrong order under the right header, turned about i or mirrored."""
+    assert find(abdomen.volume).notes == ()
+    voxels = abdomen.volume.voxels
+    for turned in (voxels[::-1], voxels[::-1, ::-1], voxels[::-1, :, ::-1]):
+        findings = find(Volume(np.ascontiguousarray(turned), abdomen.volume.grid, "turned"))
+        assert "upside down" in findings.notes[-1] or findings.found == 0
+        assert all("upside down" in " ".join(landmark.flags) for landmark in findings.landmarks)
+
+
+def test_a_mirrored_scan_keeps_its_names(abdomen: SpineScan) -> None:
+    """Left and right exchanged: the spine is nearly the same, and so are the names and heights."""
+    mirrored = Volume(np.ascontiguousarray(abdomen.volume.voxels[:, :, ::-1]), abdomen.volume.grid, "mirrored")
+    one, other = places(find(abdomen.volume)), places(find(mirrored))
+    both = [name for name, place in one.items() if place is not None and other[name] is not None]
+    assert len(both) >= sum(place is not None for place in one.values()) - 1
+    for name in both:
+        assert abs(one[name][2] - other[name][2]) < 5
+
+
 def test_air_holds_no_vertebrae_and_the_run_says_so() -> None:
     grid = reorient(Volume(np.zeros((60, 60, 60), np.int16), _grid()), "LPS").grid
     findings = find(Volume(np.full((60, 60, 60), -1000, np.int16), grid, "air"))

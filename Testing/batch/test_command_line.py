@@ -85,7 +85,7 @@ def test_results_of_another_setting_are_not_silently_kept_or_replaced(
     out, model = tmp_path / "out", blob_package()
     detect(scan, "-o", out, "--model", model)
     assert detect(scan, "-o", out, "--model", model, "--threshold", "0.9") == 1
-    assert "give --overwrite" in capsys.readouterr().err
+    assert "at another threshold; give another folder, or --overwrite" in capsys.readouterr().err
 
 
 def test_a_folder_of_the_user_is_never_replaced(scan: Path, blob_package: Make, tmp_path: Path) -> None:

@@ -78,9 +78,11 @@ def test_an_upside_down_scan_is_told(dots_package: Make, dots_scan: Any) -> None
     volume, _ = dots_scan
     upright = reorient(volume, "LPS")
     turned = Volume(np.ascontiguousarray(upright.voxels[::-1]), upright.grid, "turned")
-    findings = find(dots_package(), turned)
+    folder = dots_package()
+    findings = find(folder, turned)
     assert findings.found == 3
     assert "upside down" in findings.notes[-1]
+    assert find(folder, upright).notes == ()
 
 
 def test_a_threshold_leaves_out_what_is_less_sure(dots_package: Make, dots_scan: Any) -> None:
@@ -131,7 +133,8 @@ def change_in(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         (change_in("decoder", "position", value="middle"), "decoder.position"),
         (change_in("decoder", "activation", value="softmax"), "softmax"),
         (change_in("labels", 1, "name", value="head"), "distinct"),
-        (change_in("coarse", "prepare", "region", value={"kind": "points"}), "not points"),
+        (change_in("coarse", "prepare", "region", value={"kind": "points"}), "the scan itself"),
+        (change_in("coarse", "prepare", "orientation", value="LPI"), "k axis up"),
     ],
 )
 def test_a_package_that_contradicts_itself_is_refused_with_the_field(

@@ -93,10 +93,10 @@ def check_landmarks(table: Any, landmarks: tuple[Landmark, ...]) -> None:
         place = landmark.position_ras or (np.nan,) * 3
         assert [float(row[name]) for name in ("r_mm", "a_mm", "s_mm")] == pytest.approx(place, abs=1e-3, nan_ok=True)
         assert float(row["confidence"]) == pytest.approx(landmark.confidence, abs=1e-6)
-    found = np.array([landmark.position_ras for landmark in landmarks if landmark.position_ras])
+    # From T12 to L1 and from L3 to L4; L2 between them is missing.
     to_next = np.full(6, np.nan)
-    # From T12 to L1, from L1 past the missing L2 to L3, from L3 to L4.
-    to_next[[0, 1, 3]] = np.linalg.norm(np.diff(found, axis=0), axis=1)
+    for at in (0, 3):
+        to_next[at] = np.linalg.norm(np.subtract(landmarks[at + 1].position_ras, landmarks[at].position_ras))
     assert [float(row["to_next_mm"]) for row in read] == pytest.approx(to_next, rel=1e-5, nan_ok=True)
 
 
