@@ -80,7 +80,7 @@ def compare_vertebrae(truth: dict[str, np.ndarray]) -> None:
     if errors:
         print(f"  mean error {np.mean(list(errors.values())):.2f} mm")
     extra = [name for name, place in found.items() if place is not None and name not in truth]
-    print("  and " + (", ".join(extra) if extra else "none") + " that is cut off or out of view")
+    print("  found besides, cut off or out of view: " + (", ".join(extra) if extra else "none"))
 
 
 def show_own(scan: str) -> int:
