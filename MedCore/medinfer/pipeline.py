@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from types import TracebackType
 from typing import TypeVar
 
@@ -224,6 +225,8 @@ def _decode_patches(
     # One landmark has no neighbours: they are compared when all are there.
     alone = stage.model_copy(update={"decoder": stage.decoder.model_copy(update={"chain": None})})
     buffer = np.empty(patch, np.float32)
+    # The point lies on the middle voxel of every patch: one Gaussian, drawn where the network wants it, serves all.
+    gaussian = cache(lambda: _middle_gaussian(stage))
     found = []
     for point in watch.over(points):
         if point.position_ras is None:
@@ -232,7 +235,7 @@ def _decode_patches(
         middle = np.rint(prepared.grid.to_index(point.position_ras)).astype(int)
         k, j, i = (int(at) - size // 2 for at, size in zip(middle, patch, strict=True))
         tile = Tile(len(found), (k, j, i), patch, (k, j, i), patch)
-        values = _answer(prepared, tile, buffer, stage, session, {"point": lambda: _middle_gaussian(stage)})
+        values = _answer(prepared, tile, buffer, stage, session, {"point": gaussian})
         channel = names.index(point.label) if len(values) > 1 else 0
         decoding = decoding_for(
             alone, [labels[names.index(point.label)]], prepared.grid.cropped(tile.start, patch), threshold

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medinfer.package import parse_manifest, sha256_of
-from medinfer.writing import write_text
-
 from .anchor_net import STRIDE, AnchorNet
 from .onnx_export import Example, onnx_answers, plain_copy, write_onnx
+from .package_stamp import stamp
 
 CHECKED_SIZES = ((1, 64, 64, 64), (1, 48, 80, 112), (2, 32, 16, 96))
 """Batch and sides on which the exported files are compared with the network."""
@@ -90,19 +87,6 @@ def export(net: AnchorNet, folder: Path, tolerance: float = 1e-4) -> dict[str, f
     return worst
 
 
-def stamp(folder: Path) -> None:
-    """Write the sha256 of the exported files into the package's `model.json`, where there is one; check it whole."""
-    path = folder / "model.json"
-    if not path.is_file():
-        return
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    for file in manifest["network"]["files"]:
-        file["sha256"] = sha256_of(folder / file["path"])
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    parse_manifest(text, str(path))
-    write_text(path, text)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     from .train_detector import averaged_network
@@ -113,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     for name, worst in export(averaged_network(chosen.checkpoint), chosen.out).items():
         print(f"{name}: differs from the network by at most {worst:.2g}")
-    stamp(chosen.out)
+    if (chosen.out / "model.json").is_file():
+        stamp(chosen.out)
     for path in sorted(chosen.out.glob("network.*")):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 

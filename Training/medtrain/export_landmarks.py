@@ -7,18 +7,15 @@ package's `model.json`.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from medinfer.package import parse_manifest, sha256_of
-from medinfer.writing import write_text
-
 from .landmark_net import COARSE, FINE, HeatmapNet, LandmarkNet
 from .onnx_export import export_onnx
+from .package_stamp import stamp
 from .train_landmarks import averaged_network
 
 # Sides on which the files are compared with the networks: also odd ones.
@@ -30,20 +27,6 @@ def examples(net: LandmarkNet) -> list[dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(0)
     names = ("image", "point")[: net.spec.inputs]
     return [{name: torch.rand(1, 1, *size, generator=generator) * 2 - 1 for name in names} for size in CHECKED_SIZES]
-
-
-def stamp(folder: Path) -> None:
-    """Write the sha256 of every network file into `model.json` and check it whole. Raises PackageError."""
-    path = folder / "model.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    for stage in (manifest.get("coarse"), manifest):
-        for file in stage["network"]["files"] if stage else ():
-            # A stage that was not trained yet keeps the digest that it has.
-            if (folder / file["path"]).is_file():
-                file["sha256"] = sha256_of(folder / file["path"])
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    parse_manifest(text, str(path))
-    write_text(path, text)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         net, path = averaged_network(checkpoint, spec), chosen.out / f"{name}.onnx"
         worst = export_onnx(HeatmapNet(net), path, examples(net), ["heatmaps"])
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, differs from the network by at most {worst:.2g}")
-    stamp(chosen.out)
+    stamp(chosen.out, partial=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from .anchor_loss import DetectorLoss, detector_loss
 from .anchor_net import SISTER, AnchorNet, AnchorNetSpec
 from .anchor_targets import SISTER_TARGETS, AnchorTargets
 from .detection_data import SISTER_CROPS, Case, CropPlan, case_files, draw_batch, load_case
-from .training_run import RunPlan, TrainingRun, learning_rate
+from .training_run import RunPlan, TrainingRun, learning_rate, load_average
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,8 @@ class Trainer(TrainingRun):
 
 def averaged_network(checkpoint: Path, spec: AnchorNetSpec = SISTER) -> AnchorNet:
     """The network of a checkpoint with the averaged weights, ready to be used."""
-    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net = AnchorNet(spec)
-    net.load_state_dict(state["average"])
-    net.eval().to(memory_format=torch.channels_last_3d)
+    load_average(net, checkpoint)
     return net
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from .gaussian_targets import gaussian_heatmaps
 from .landmark_net import COARSE, FINE, STRIDE, LandmarkNet, LandmarkNetSpec
 from .tissue_hu import ct_table
-from .training_run import RunPlan, TrainingRun
+from .training_run import RunPlan, TrainingRun, load_average
 from .vertebra_crops import (
     CoarsePlan,
     FinePlan,
@@ -124,10 +124,9 @@ def _on_output(points: Tensor) -> Tensor:
 
 def averaged_network(checkpoint: Path, spec: LandmarkNetSpec) -> LandmarkNet:
     """The network of a checkpoint with the averaged weights, ready to be used."""
-    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net = LandmarkNet(spec)
-    net.load_state_dict(state["average"])
-    return net.eval().to(memory_format=torch.channels_last_3d)
+    load_average(net, checkpoint)
+    return net
 
 
 def train(

@@ -106,3 +106,10 @@ class TrainingRun:
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
+
+
+def load_average(net: nn.Module, checkpoint: Path) -> None:
+    """Give `net` the averaged weights of a checkpoint and make it ready to be used."""
+    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    net.load_state_dict(state["average"])
+    net.eval().to(memory_format=torch.channels_last_3d)
