@@ -12,10 +12,12 @@ from pathlib import Path
 from .console import Console, findings_table
 from .errors import Cancelled, MedInferError, OutputError, ScanError
 from .findings import Findings
+from .label_names import renamed
 from .package import ModelPackage
 from .pipeline import PackageSession, run
 from .reading import ScanSource, find_scans
 from .results import Output, Written, results_before, write_results
+from .segments import Refine
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Batch:
-    """What to do with every scan."""
+    """What to do with every scan. names: the scheme whose names segments get; refine: see `run`."""
 
     package: ModelPackage
     session: PackageSession
@@ -39,6 +41,8 @@ class Batch:
     outputs: Mapping[str, Output]
     threshold: float | None = None
     overwrite: bool = False
+    names: str | None = None
+    refine: Refine | None = None
 
 
 def run_batch(paths: Sequence[Path], batch: Batch, console: Console, cancel: Callable[[], bool]) -> Tally:
@@ -121,16 +125,19 @@ def _find(
     for note in volume.notes:
         console.say(f"{name}: note: {note}")
     findings = run(
-        volume, batch.package, batch.session, threshold=batch.threshold, cancel=cancel,
+        volume, batch.package, batch.session, threshold=batch.threshold, refine=batch.refine, cancel=cancel,
         progress=lambda stage, done, total: console.progress(name, stage, done, total),
     )
     for note in findings.notes[len(volume.notes) :]:
         console.say(f"{name}: note: {note}")
     seconds = {"read": round(read_s, 3), **findings.run["seconds"]}
     findings = replace(findings, scan=name, run={**findings.run, "source": _identity(source), "seconds": seconds})
+    manifest = batch.package.manifest
+    if batch.names is not None:
+        findings, manifest = renamed(findings, manifest, batch.names)
     console.progress(name, "write", 0, 1)
     begin = time.perf_counter()
-    written = write_results(batch.folder, name, volume, findings, batch.package.manifest, batch.outputs)
+    written = write_results(batch.folder, name, volume, findings, manifest, batch.outputs)
     return findings, written, {**seconds, "write": time.perf_counter() - begin}
 
 

@@ -1,4 +1,4 @@
-"""The command `medinfer`: detect, landmark, models, fetch, add, remove, devices.
+"""The command `medinfer`: detect, landmark, teeth, models, fetch, add, remove, devices.
 
 Exit codes: 0 all done; 1 at least one scan failed; 2 nothing could be run (model, device, arguments); 130 stopped.
 """
@@ -15,14 +15,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Literal
 
 from . import __version__
 from .console import Console, open_console
 from .errors import Cancelled, MedInferError, PackageError
+from .findings import Findings
 from .library import DEFAULT_MODELS
 from .manifest import Task
 from .results import Output, installed_outputs
 from .writing import output_error
+
+if TYPE_CHECKING:
+    from .segments import Refine
 
 OK, SCAN_FAILED, REFUSED, STOPPED = 0, 1, 2, 130
 
@@ -57,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"medinfer {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    for task, does in _TASKS.items():
-        _add_task(commands.add_parser(task, parents=[shared], help=does), task)
+    for name, (task, does) in _COMMANDS.items():
+        _add_task(commands.add_parser(name, parents=[shared], help=does), name, task)
 
     models = commands.add_parser("models", parents=[shared], help="list the model library, with cards")
     models.set_defaults(command=_models)
@@ -78,13 +83,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # The commands that run a model on scans, one a task.
-_TASKS: dict[Task, str] = {
-    "detect": "find nodules in scans: boxes, a table, pictures",
-    "landmark": "find anatomical landmarks in scans: points, a table, pictures",
+_COMMANDS: dict[str, tuple[Task, str]] = {
+    "detect": ("detect", "find nodules in scans: boxes, a table, pictures"),
+    "landmark": ("landmark", "find anatomical landmarks in scans: points, a table, pictures"),
+    "teeth": ("segment", "find teeth in dental scans: numbered segments, a table, pictures"),
 }
+# Written only when asked for.
+_ON_REQUEST = ("stl",)
 
 
-def _add_task(parser: argparse.ArgumentParser, task: Task) -> None:
+def _add_task(parser: argparse.ArgumentParser, name: str, task: Task) -> None:
     """The arguments that every command on scans takes."""
     kinds = "NIfTI, NRRD or MHA/MHD file, or a folder with DICOM series or such files"
     parser.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=kinds)
@@ -99,7 +107,11 @@ def _add_task(parser: argparse.ArgumentParser, task: Task) -> None:
     parser.add_argument("--threads", type=_count, help="processor threads to use")
     parser.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
     parser.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
-    parser.set_defaults(command=_analyse, task=task)
+    if task == "segment":
+        parser.add_argument("--names", metavar="SCHEME", help="name segments by FDI (default), Universal or anatomical")
+        parser.add_argument("--stl", action="store_true", help="also write the surface of each segment as an STL file")
+        parser.add_argument("--refine", choices=["geodesic"], help="move borders to where the scan's values change")
+    parser.set_defaults(command=_analyse, name=name, task=task, names=None, stl=False, refine=None)
 
 
 def _share(text: str) -> float:
@@ -126,22 +138,30 @@ def _analyse_into(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
     from .batch import Batch, run_batch
+    from .label_names import renamed
     from .library import find_package
     from .pipeline import open_package
 
     package = find_package(options.model)
     if package.manifest.task != options.task:
+        right = next(name for name, (task, _) in _COMMANDS.items() if task == package.manifest.task)
         raise PackageError(
-            f"{package.id} is a model for `medinfer {package.manifest.task}`, not for `medinfer {options.task}`: "
+            f"{package.id} is a model for `medinfer {right}`, not for `medinfer {options.name}`: "
             "use that command, or another model (see: medinfer models)."
         )
+    if options.names is not None:
+        renamed(Findings(), package.manifest, options.names)  # says now, not after a long run, what it doesn't know
     if outputs is None:
         outputs = installed_outputs()
+    outputs = {name: output for name, output in outputs.items() if name not in _ON_REQUEST or getattr(options, name)}
+    if options.no_scene:
+        outputs = {name: output for name, output in outputs.items() if name in _ON_REQUEST}
     with open_package(
         package, backend=options.backend, device=options.device, precision=options.precision, threads=options.threads
     ) as session:
         batch = Batch(
-            package, session, options.output, {} if options.no_scene else outputs, options.threshold, options.overwrite
+            package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
+            _refine(options.refine) if options.refine else None,
         )
         console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
         console.say(f"running on {session.device} with {session.runtime}, {session.precision}")
@@ -156,6 +176,13 @@ def _analyse_into(
         for name, problem in tally.failed.items():
             console.say(f"  failed: {name}: {problem}")
     return SCAN_FAILED if tally.failed else OK
+
+
+def _refine(method: Literal["geodesic"]) -> Refine:
+    """The change of borders that was asked for; loaded when it is."""
+    from .refinement import refine_labels
+
+    return lambda image, labels, spacing: refine_labels(image, labels, spacing, method)
 
 
 @contextmanager

@@ -133,6 +133,8 @@ def findings_table(findings: Findings) -> list[str]:
     """The findings as aligned lines for a reader."""
     if findings.landmarks:
         return _landmark_lines(findings)
+    if findings.segments:
+        return _segment_lines(findings)
     if not findings.boxes:
         return ["  nothing found"]
     lines = ["  rank  score  diameter  side   centre R, A, S (mm)"]
@@ -154,6 +156,16 @@ def _landmark_lines(findings: Findings) -> list[str]:
         lines.append(f"  {landmark.label:<8}  {landmark.confidence:10.2f}  {step:>7}   {place}{doubt}")
     if findings.found:
         lines += _missing_line(findings)
+    return lines
+
+
+def _segment_lines(findings: Findings) -> list[str]:
+    width = max(len(segment.label) for segment in findings.segments)
+    lines = [f"  {'label':<{width}}  volume mm³  length mm  confidence"]
+    for segment in findings.segments:
+        doubt = f"   check: {'; '.join(segment.flags)}" if segment.flags else ""
+        size = f"{segment.volume_mm3:10.0f}  {segment.length_mm:9.1f}"
+        lines.append(f"  {segment.label:<{width}}  {size}  {segment.confidence:10.2f}{doubt}")
     return lines
 
 

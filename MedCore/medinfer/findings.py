@@ -1,4 +1,4 @@
-"""What a run finds, in world millimetres: boxes and landmarks.
+"""What a run finds, in world millimetres: boxes, landmarks and segments.
 
 Everything is RAS mm and says so in its field names, so that no coordinate travels without its frame.
 """
@@ -9,12 +9,13 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
+from .label_map import LabelMap
 from .volume import Floats, Grid
 
 Side = Literal["left", "right", ""]
@@ -107,12 +108,31 @@ def _distance(one: Landmark, other: Landmark) -> float | None:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """An object with a surface: its voxels are those of the label map that hold its value.
+
+    label: the name of one of the model's labels ("11"), or the model's word for an object without one ("tooth").
+    value: in the label map. confidence: 0…1. center_ras: its centre of mass, mm. length_mm: along its longest axis.
+    flags: what a user should check, a clear phrase each ("number unsure").
+    """
+
+    label: str
+    value: int
+    confidence: float
+    center_ras: Vector
+    volume_mm3: float
+    length_mm: float
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Findings:
     """The result of one run on one scan.
 
     boxes: best score first. landmarks: in the package's label order, missing ones included; of a package whose one
     label many points share: best first. scan, model: what was run on what. run: how (backend, device, precision,
-    seconds by stage). notes: what the user should know about this scan.
+    seconds by stage). notes: what the user should know about this scan. segments: in the order of the labels.
+    label_map: the segments' voxels; kept in a file of its own, not in the JSON.
     """
 
     boxes: tuple[Box, ...] = ()
@@ -121,9 +141,13 @@ class Findings:
     model: str = ""
     run: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    label_map: LabelMap | None = None
 
     def to_json(self) -> str:
-        return json.dumps({"format": "medinfer-findings", "version": 1, **asdict(self)}, indent=2)
+        data = asdict(replace(self, label_map=None))
+        del data["label_map"]
+        return json.dumps({"format": "medinfer-findings", "version": 1, **data}, indent=2)
 
     @staticmethod
     def from_json(text: str) -> Findings:
@@ -141,12 +165,18 @@ class Findings:
             for box in data.pop("boxes")
         )
         landmarks = tuple(_landmark(entry) for entry in data.pop("landmarks", ()))
-        return Findings(boxes=boxes, landmarks=landmarks, notes=tuple(data.pop("notes")), **data)
+        segments = tuple(
+            Segment(**{**entry, "center_ras": _vector(entry["center_ras"]), "flags": tuple(entry["flags"])})
+            for entry in data.pop("segments", ())
+        )
+        notes = tuple(data.pop("notes"))
+        return Findings(boxes=boxes, landmarks=landmarks, segments=segments, notes=notes, **data)
 
     @property
     def found(self) -> int:
-        """How many boxes and landmarks there are; missing landmarks don't count."""
-        return len(self.boxes) + sum(landmark.position_ras is not None for landmark in self.landmarks)
+        """How many boxes, landmarks and segments there are; missing landmarks don't count."""
+        landmarks = sum(landmark.position_ras is not None for landmark in self.landmarks)
+        return len(self.boxes) + landmarks + len(self.segments)
 
     def boxes_csv(self) -> str:
         """One row a box: rank, label, score, diameter, centre (RAS mm), side."""
@@ -168,6 +198,24 @@ class Findings:
             distance = "" if to_next is None else f"{to_next:.2f}"
             sure, flags = f"{landmark.confidence:.4f}", "; ".join(landmark.flags)
             writer.writerow([landmark.label, landmark.status, *place, sure, distance, flags])
+        return out.getvalue()
+
+    def segments_csv(self, names: Mapping[str, Mapping[str, str]] | None = None) -> str:
+        """One row a segment: label, volume, length, confidence, centre (RAS mm), value in the label map, flags.
+
+        names: of a label in other schemes, by label and scheme (`Label.names`): a column each, behind the label.
+        """
+        names = names or {}
+        schemes = list(dict.fromkeys(scheme for others in names.values() for scheme in others))
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        measures = ["volume_mm3", "length_mm", "confidence", "r_mm", "a_mm", "s_mm", "value", "flags"]
+        writer.writerow(["label", *schemes, *measures])
+        for segment in self.segments:
+            others = [names.get(segment.label, {}).get(scheme, "") for scheme in schemes]
+            place = [f"{value:.3f}" for value in segment.center_ras]
+            size = [f"{segment.volume_mm3:.1f}", f"{segment.length_mm:.2f}", f"{segment.confidence:.4f}"]
+            writer.writerow([segment.label, *others, *size, *place, segment.value, "; ".join(segment.flags)])
         return out.getvalue()
 
 

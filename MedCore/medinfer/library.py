@@ -18,7 +18,7 @@ from .package import ModelPackage, load_package
 from .writing import output_error, staging, take_place
 
 Progress = Callable[[str, int, int], None]
-DEFAULT_MODELS: dict[Task, str] = {"detect": "chest-nodules", "landmark": "vertebrae"}
+DEFAULT_MODELS: dict[Task, str] = {"detect": "chest-nodules", "landmark": "vertebrae", "segment": "teeth"}
 """What a task runs where no model is named."""
 
 

@@ -86,7 +86,7 @@ def prepare(
     grid = target.cropped(_index(low), _index(high - low))
     step = np.array(target.spacing) / np.array(scan.spacing)
     voxels = _sampled(source, step, low * step - source_start, grid.shape, antialias=wanted.antialias)
-    return Prepared(apply_intensity(voxels, wanted.intensity), grid, lungs, scan.grid if lungs else None)
+    return Prepared(apply_intensity(voxels, wanted.intensity, scan.voxels), grid, lungs, scan.grid if lungs else None)
 
 
 def _index(values: NDArray[np.int_]) -> Index:
@@ -108,7 +108,7 @@ def _check_suits(volume: Volume, wanted: Prepare) -> None:
             f"{volume.name} covers {size} mm in {' × '.join(str(n) for n in volume.shape[::-1])} voxels, too little "
             f"for this model (at least {' × '.join(f'{value:.0f}' for value in needed[::-1])} mm): choose a whole scan."
         )
-    if wanted.modality == ("CT",):
+    if wanted.hounsfield and wanted.modality == ("CT",):
         # Every 8th voxel on each axis is enough to meet air in a CT.
         lowest = float(np.percentile(volume.voxels[::8, ::8, ::8].astype(np.float32), 1))
         if lowest > _CT_AIR_HU:

@@ -12,7 +12,7 @@ from .errors import OutputError
 from .findings import Findings
 from .manifest import Manifest
 from .volume import Volume
-from .writing import staging, take_place, write_text
+from .writing import staging, take_place, write_text, write_volume
 
 FINDINGS_FILE = "findings.json"
 
@@ -46,12 +46,21 @@ def write_results(
         fresh = place / name
         fresh.mkdir()
         write_text(fresh / FINDINGS_FILE, findings.to_json() + "\n")
-        table = findings.landmarks_csv() if manifest.task == "landmark" else findings.boxes_csv()
-        write_text(fresh / f"{stem_of(manifest)}.csv", table)
+        write_text(fresh / f"{stem_of(manifest)}.csv", _table(findings, manifest))
+        if findings.label_map is not None:
+            write_volume(findings.label_map.whole(volume), fresh / f"{stem_of(manifest)}.nii.gz")
         for output in outputs.values():
             output(volume, findings, manifest, fresh)
         take_place(fresh, home, place / "older")
     return Written(home, tuple(sorted(path for path in home.rglob("*") if path.is_file())))
+
+
+def _table(findings: Findings, manifest: Manifest) -> str:
+    if manifest.task == "landmark":
+        return findings.landmarks_csv()
+    if manifest.task == "segment":
+        return findings.segments_csv({label.name: label.names for label in manifest.all_labels})
+    return findings.boxes_csv()
 
 
 def results_before(folder: Path, name: str) -> Findings | None:
@@ -69,9 +78,12 @@ def results_before(folder: Path, name: str) -> Findings | None:
 
 
 def stem_of(manifest: Manifest) -> str:
-    """How a package's result files are called: "landmarks", or "nodules" for a detector with the one label "Nodule"."""
+    """How a package's result files are called: "landmarks", or "nodules" for a detector with the one label "Nodule"; of
+    segments, as the package is ("teeth")."""
     if manifest.task == "landmark":
         return "landmarks"
+    if manifest.task == "segment":
+        return manifest.id
     if len(manifest.labels) > 1:
         return "boxes"
     return re.sub(r"[^a-z0-9]+", "-", manifest.labels[0].name.lower()).strip("-") + "s"

@@ -1,7 +1,7 @@
 """Inference in a process of its own: `python -m medinfer.worker JOB`.
 
 JOB is a JSON file: {"scan": path, "model": id or folder, "result": path} and, if wanted, "backend", "device",
-"precision", "threads", "threshold". Standard output carries one JSON object a line:
+"precision", "threads", "threshold", and "label_map": path of the file (.nii.gz) for the voxels of segments. Standard output carries one JSON object a line:
 
     {"event": "progress", "scan": …, "stage": "network", "done": 3, "total": 8}
     {"event": "result", "file": …}     the findings are in that file, whole
@@ -25,7 +25,7 @@ from types import FrameType
 
 from .console import JsonConsole
 from .errors import Cancelled, MedInferError
-from .writing import write_text
+from .writing import write_text, write_volume
 
 DONE, REFUSED, CANCELLED = 0, 2, 130
 
@@ -42,6 +42,7 @@ class Job:
     precision: str = "auto"
     threads: int | None = None
     threshold: float | None = None
+    label_map: str | None = None
 
 
 def read_job(path: Path) -> Job:
@@ -100,6 +101,8 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
         findings = run(
             volume, package, session, threshold=job.threshold, progress=progress, cancel=cancelled.is_set
         )
+    if job.label_map is not None and findings.label_map is not None:
+        write_volume(findings.label_map.whole(volume), job.label_map)
     write_text(job.result, findings.to_json() + "\n")
     console.event("result", {"file": job.result})
 

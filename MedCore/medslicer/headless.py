@@ -14,6 +14,8 @@ from typing import Any
 
 from medinfer.errors import MedInferError
 
+from .quiet import quiet_libraries
+
 
 class SlicerMissingError(MedInferError):
     """Neither 3D Slicer nor slicer-core is here."""
@@ -43,6 +45,7 @@ class HeadlessSlicer:
             self._add_logic("Markups", slicer.vtkSlicerMarkupsLogic()),
             self._add_logic("Volumes", slicer.vtkSlicerVolumesLogic()),
             self._add_logic("Tables", slicer.vtkSlicerTablesLogic()),
+            self._add_logic("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic()),
             self._add_logic("VolumeRendering", slicer.vtkSlicerVolumeRenderingLogic()),
         ]
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene)
@@ -82,8 +85,10 @@ class HeadlessSlicer:
         slicer = sys.modules.get("slicer")
         if slicer is not None and getattr(slicer, "mrmlScene", None) is self.scene:
             del slicer.mrmlScene
-        for logic in reversed(self._logics):
-            logic.SetMRMLScene(None)
+        # The logic of segmentations complains that no scene has no tree.
+        with quiet_libraries():
+            for logic in reversed(self._logics):
+                logic.SetMRMLScene(None)
         self.application_logic.SetMRMLScene(None)
         self._logics.clear()
         self.scene = None

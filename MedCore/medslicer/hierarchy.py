@@ -2,6 +2,10 @@
 
 In the application plugins make an item for every node. Without it nobody does, so the items are made here, with
 the owners that the application would name; a `.mrb` written by slicer-core then opens with the same tree.
+
+The items of segments must be children of their segmentation's item, not of a folder in it: Slicer looks for a segment
+at the item's parent (vtkSlicerSegmentationsModuleLogic::GetSegmentForSegmentSubjectHierarchyItem), and its plugin would
+make second items beside those in folders.
 """
 
 from __future__ import annotations
@@ -9,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .segments import shown_segments
+
 _OWNERS = {
     "vtkMRMLVolumeNode": "Volumes",
     "vtkMRMLMarkupsNode": "Markups",
     "vtkMRMLTableNode": "Tables",
+    "vtkMRMLSegmentationNode": "Segmentations",
 }
 
 
@@ -24,7 +31,46 @@ def put_in_folder(scene: Any, volume_node: Any, nodes: Sequence[Any], name: str)
     import slicer
 
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    parent = tree.GetItemParent(_item(tree, volume_node))
+    return _add_folder(tree, tree.GetItemParent(_item(tree, volume_node)), nodes, name)
+
+
+def put_in_subfolder(scene: Any, folder: int, nodes: Sequence[Any], name: str) -> int:
+    """Make a folder called `name` in the one whose item is `folder` and move `nodes` into it; return its item."""
+    import slicer
+
+    return _add_folder(slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene), folder, nodes, name)
+
+
+def list_segments(scene: Any, segmentation_node: Any) -> tuple[int, ...]:
+    """See to it that every segment has an item under that of `segmentation_node`; return them in its order."""
+    import slicer
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    branch = slicer.vtkMRMLSubjectHierarchyConstants.GetSubjectHierarchyVirtualBranchAttributeName()
+    parent = _item(tree, segmentation_node)
+    tree.SetItemAttribute(parent, branch, "1")
+    attribute = segmentation_node.GetSegmentIDAttributeName()
+    there = {tree.GetItemAttribute(item, attribute): item for item in children_of(tree, parent)}
+    items = []
+    for segment in shown_segments(segmentation_node):
+        item = there.get(segment.id) or tree.CreateHierarchyItem(parent, segment.name, branch)
+        tree.SetItemAttribute(item, attribute, segment.id)
+        if not tree.GetItemOwnerPluginName(item):
+            tree.SetItemOwnerPluginName(item, "Segments")
+        items.append(int(item))
+    return tuple(items)
+
+
+def children_of(tree: Any, item: int) -> tuple[int, ...]:
+    """The items right under `item`, in their order."""
+    import vtk
+
+    children = vtk.vtkIdList()
+    tree.GetItemChildren(item, children, False)
+    return tuple(children.GetId(number) for number in range(children.GetNumberOfIds()))
+
+
+def _add_folder(tree: Any, parent: int, nodes: Sequence[Any], name: str) -> int:
     folder = tree.CreateFolderItem(parent, name)
     if not tree.GetItemOwnerPluginName(folder):
         tree.SetItemOwnerPluginName(folder, "Folder")

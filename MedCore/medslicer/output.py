@@ -1,6 +1,7 @@
-"""From a run's plain data to files for Slicer: markups, scene, pictures. The command line calls it, if it is installed.
+"""From a run's plain data to files for Slicer: markups or segmentation, scene, pictures.
 
-It is registered under the entry points `medinfer.outputs`; `medinfer` itself knows nothing of Slicer.
+The command line calls it, if it is installed: it is registered under the entry points `medinfer.outputs`, and
+`medinfer` itself knows nothing of Slicer.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from medinfer.findings import Findings
 from medinfer.manifest import Manifest
@@ -16,9 +18,9 @@ from medinfer.volume import Volume
 
 from .headless import SlicerMissingError, import_slicer, open_scene
 from .pictures import PictureError, draw_scene
-from .results import add_findings
-from .saving import save_markups, save_scene
-from .sights import sights_of_boxes, sights_of_landmarks
+from .results import FindingNodes, add_findings
+from .saving import save_markups, save_scene, save_segmentation
+from .sights import Sights, sights_of_boxes, sights_of_landmarks, sights_of_segments
 from .views import turn_views
 from .volumes import BONE_WINDOW, LUNG_WINDOW, add_volume
 
@@ -33,9 +35,9 @@ def write_scene(
     """Write `findings` on `volume` to `folder` and return the files.
 
     The markups in one file: boxes in `nodules.mrk.json`, by the package's label; points and, of a chain, the curve
-    through them in `landmarks.mrk.json`. The scan with markups and table as `scene.mrb`. With `pictures` axial.png,
-    coronal.png, sagittal.png and view3d.png. `on_stage` is told "scene" and "pictures" as they begin.
-    Raises OutputError where a file cannot be written.
+    through them in `landmarks.mrk.json`. Segments in `teeth.seg.nrrd`. The scan with all of it and the table as
+    `scene.mrb`. With `pictures` axial.png, coronal.png, sagittal.png and view3d.png; of teeth panoramic.png as well.
+    `on_stage` is told "scene" and "pictures" as they begin. Raises OutputError where a file cannot be written.
     What is not installed costs its files and not the run: a scene without slicer-core, or pictures without a way to
     draw, are a warning in the log that says what to install.
     """
@@ -48,19 +50,20 @@ def write_scene(
     # Slicer reads no bundle from a relative path.
     folder = folder.resolve()
     stem = stem_of(manifest)
-    paths = [folder / f"{stem}.mrk.json", folder / SCENE_FILE]
+    suffix = "seg.nrrd" if manifest.task == "segment" else "mrk.json"
+    paths = [folder / f"{stem}.{suffix}", folder / SCENE_FILE]
     on_stage("scene")
     with open_scene() as scene:
-        volume_node = add_volume(scene, volume, BONE_WINDOW if manifest.task == "landmark" else LUNG_WINDOW)
+        volume_node = add_volume(scene, volume, LUNG_WINDOW if manifest.task == "detect" else BONE_WINDOW)
         nodes = add_findings(
             scene, findings, volume_node,
-            name=stem.capitalize(), task=manifest.task, labels=manifest.labels, chain=_is_chain(manifest),
+            name=stem.capitalize(), task=manifest.task, labels=manifest.all_labels, chain=_is_chain(manifest),
         )
-        if nodes.fiducials:
-            turn_views(scene, volume_node, sights_of_landmarks(nodes.fiducials, volume_node))
+        turn_views(scene, volume_node, _sights(nodes, volume_node))
+        if nodes.segmentation:
+            save_segmentation(nodes.segmentation, paths[0])
         else:
-            turn_views(scene, volume_node, sights_of_boxes(nodes.rois, volume_node))
-        save_markups(nodes.markups, paths[0])
+            save_markups(nodes.markups, paths[0])
         save_scene(scene, paths[1])
     if pictures:
         on_stage("pictures")
@@ -71,6 +74,15 @@ def write_scene(
     return paths
 
 
+def _sights(nodes: FindingNodes, volume_node: Any) -> Sights:
+    if nodes.segmentation:
+        return sights_of_segments(nodes.segmentation, volume_node)
+    if nodes.fiducials:
+        return sights_of_landmarks(nodes.fiducials, volume_node)
+    return sights_of_boxes(nodes.rois, volume_node)
+
+
 def _is_chain(manifest: Manifest) -> bool:
     """Whether the landmarks follow each other along a line, by any of the passes."""
-    return any(stage.decoder.kind == "heatmap" and stage.decoder.chain is not None for stage in manifest.stages)
+    decoders = [stage.decoder for stage in manifest.stages.values()]
+    return any(decoder.kind == "heatmap" and decoder.chain is not None for decoder in decoders)

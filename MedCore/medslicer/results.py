@@ -1,40 +1,35 @@
-"""The one entry from a run to the scene: boxes or landmarks as markups, a table and a folder for them."""
+"""The one entry from a run to the scene: boxes or landmarks as markups, segments as a segmentation; a table, a folder.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from medinfer.findings import Box, Findings, Landmark
 
 from .curves import add_curve
 from .fiducials import add_fiducials
-from .hierarchy import put_in_folder
+from .hierarchy import list_segments, put_in_folder, put_in_subfolder
+from .labels import Label
 from .markups import DEFAULT_COLOR
+from .named_segments import named_segments
+from .numbers_in_views import add_numbers
 from .rois import add_roi
-from .tables import add_box_table, add_landmark_table
-from .terminology import Terminology, common_terminology, set_terminology
+from .segments import add_segmentation
+from .tables import add_box_table, add_landmark_table, add_segment_table
+from .terminology import common_terminology, set_terminology
 
 if TYPE_CHECKING:
     from medinfer.manifest import Task
 
 
-class Label(Protocol):
-    """How a class of findings looks and what it is in codes (a package's `medinfer.manifest.Label`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def color(self) -> tuple[float, float, float]: ...
-    @property
-    def terminology(self) -> Terminology | None: ...
-
-
 @dataclass(frozen=True)
 class FindingNodes:
     """What a run added to the scene: rois, a node a box in the findings' order; fiducials, one node for all landmarks;
-    curve, the line through them; folder, the item of the folder that holds them all in the subject hierarchy.
+    curve, the line through them; segmentation, one node for all segments; numbers, by group, the point lists with
+    their names; folder, the item of the folder that holds them all in the subject hierarchy.
     """
 
     table: Any
@@ -42,6 +37,8 @@ class FindingNodes:
     rois: tuple[Any, ...] = ()
     fiducials: Any | None = None
     curve: Any | None = None
+    segmentation: Any | None = None
+    numbers: dict[str, Any] = field(default_factory=dict)
 
     @property
     def markups(self) -> tuple[Any, ...]:
@@ -55,11 +52,14 @@ def add_findings(
 ) -> FindingNodes:
     """Add `findings`, made on `volume_node`, to `scene`, as one undoable step where the scene has undo switched on.
 
-    name: of the folder, the table and the list of landmarks. task: which kind of findings ("detect": boxes,
-    "landmark"); a list of landmarks is there also where it is empty. labels: colours and terminology. chain: the
-    landmarks follow each other along a line, and it is drawn as a curve.
+    name: of the folder, the table, the list of landmarks and the segmentation. task: which kind of findings ("detect":
+    boxes, "landmark", "segment"); a list of landmarks or a segmentation is there also where it is empty. labels:
+    colours, terminology, groups. chain: the landmarks follow each other along a line, and it is drawn as a curve.
+    Raises ValueError for segments without their label map.
     """
     scene.SaveStateForUndo()
+    if task == "segment":
+        return _segment_nodes(scene, findings, volume_node, name, labels)
     rois: tuple[Any, ...] = ()
     fiducials = curve = None
     if task == "landmark":
@@ -99,3 +99,18 @@ def _landmark_nodes(
         set_terminology(fiducials, common)
     curve = add_curve(scene, landmarks, f"{name} curve", volume_node, color=color) if chain else None
     return fiducials, curve
+
+
+def _segment_nodes(
+    scene: Any, findings: Findings, volume_node: Any, name: str, labels: Sequence[Label]
+) -> FindingNodes:
+    """The segmentation, its table and, in a folder a group, the names of its segments."""
+    segments = named_segments(findings.segments, labels)
+    segmentation = add_segmentation(scene, segments, findings.label_map, name, volume_node)
+    table = add_segment_table(scene, segments, name)
+    numbers = add_numbers(scene, segments, volume_node)
+    folder = put_in_folder(scene, volume_node, [segmentation, table], name)
+    list_segments(scene, segmentation)
+    for group, points in numbers.items():
+        put_in_subfolder(scene, folder, [points], group)
+    return FindingNodes(table, folder, segmentation=segmentation, numbers=numbers)

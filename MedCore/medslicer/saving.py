@@ -1,6 +1,6 @@
-"""Files that Slicer opens: all markups in one `.mrk.json`, the whole scene in one `.mrb`.
+"""Files that Slicer opens: markups in one `.mrk.json`, segments in one `.seg.nrrd`, the whole scene in one `.mrb`.
 
-Both are written beside and renamed, so that a full disk or a crash leaves the old file or none.
+All are written beside and renamed, so that a full disk or a crash leaves the old file or none.
 """
 
 from __future__ import annotations
@@ -42,6 +42,18 @@ def save_markups(markups: Sequence[Any], path: Path) -> None:
     write_text(path, json.dumps(document, indent=2) + "\n")
 
 
+def save_segmentation(node: Any, path: Path) -> None:
+    """Write the segmentation `node` to `path` (`.seg.nrrd`): labelmap, names, colours, terminology and tags.
+
+    The voxels of a segment have the value that it has in the node. Coordinates are the node's own: a parent transform
+    is not applied. Without a segment it is a file of one voxel. Raises OutputError.
+    """
+    with staging(path) as folder:
+        written = folder / path.name
+        _write_by_slicer(node, written)
+        os.replace(written, path)
+
+
 def save_scene(scene: Any, path: Path) -> None:
     """Write the whole scene, data included, to a Slicer data bundle (`.mrb`). Raises OutputError."""
     import slicer
@@ -53,7 +65,7 @@ def save_scene(scene: Any, path: Path) -> None:
         with quiet_libraries():
             written = scene.WriteToMRB(str(bundle), None, messages)
         if not written or not _is_whole(bundle):
-            _try_to_write([folder, Path(scene.GetCacheManager().GetRemoteCacheDirectory())], _bytes_of(scene))
+            try_to_write([folder, Path(scene.GetCacheManager().GetRemoteCacheDirectory())], _bytes_of(scene))
             reason = messages.GetAllMessagesAsString().strip().splitlines() or ["it gave no reason"]
             raise OutputError(f"{path} cannot be written by Slicer's writer: {reason[-1]}")
         os.replace(bundle, path)
@@ -61,6 +73,18 @@ def save_scene(scene: Any, path: Path) -> None:
 
 def _written_markup(node: Any, path: Path) -> dict[str, Any]:
     """The Markups JSON document that Slicer writes for `node`, with the node's name added. Raises OSError."""
+    _write_by_slicer(node, path)
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for markup in document["markups"]:
+        markup["name"] = node.GetName()
+        for point in markup["controlPoints"]:
+            # Ids of nodes mean nothing outside their scene.
+            point["associatedNodeID"] = ""
+    return document
+
+
+def _write_by_slicer(node: Any, path: Path) -> None:
+    """Let Slicer write the data of `node` to `path`. Raises OSError."""
     # Of the class that the node wants (a ROI's is not the others'), but not its own: where its user saves it is not
     # ours to change.
     storage = node.GetScene().CreateNodeByClass(node.GetDefaultStorageNodeClassName())
@@ -69,15 +93,8 @@ def _written_markup(node: Any, path: Path) -> dict[str, Any]:
     with quiet_libraries():
         written = storage.WriteData(node)
     if not written:
-        _try_to_write([path.parent], 1 << 16)
+        try_to_write([path.parent], 1 << 16)
         raise OSError(storage.GetUserMessages().GetAllMessagesAsString().strip())
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    for markup in document["markups"]:
-        markup["name"] = node.GetName()
-        for point in markup["controlPoints"]:
-            # Ids of nodes mean nothing outside their scene.
-            point["associatedNodeID"] = ""
-    return document
 
 
 def _is_whole(bundle: Path) -> bool:
@@ -89,7 +106,7 @@ def _is_whole(bundle: Path) -> bool:
         return False
 
 
-def _try_to_write(folders: Sequence[Path], size: int) -> None:
+def try_to_write(folders: Sequence[Path], size: int) -> None:
     """Write `size` bytes to each folder and remove them: raises the OSError that Slicer's writer met and hid."""
     for folder in folders:
         with tempfile.TemporaryFile(dir=folder) as probe:

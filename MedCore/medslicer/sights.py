@@ -1,4 +1,4 @@
-"""Where the views look: at the best box, or along all landmarks."""
+"""Where the views look: at the best box, along all landmarks, or through as many segments as a plane can meet."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from medinfer.findings import Vector
 from medinfer.volume import Floats
 
 from .fiducials import points_world
+from .segments import surfaces_world
 from .volumes import world_bounds
 
 NEAR_MM = 180.0
 # Around the outermost landmarks: half a vertebra, and the names beside them.
 MARGIN_MM = 60.0
-# Where the 3-D camera stands (R, A, S): in front, a little to the patient's left and above; more to the side.
-FRONT, BESIDE = (-0.35, 0.95, 0.18), (-0.85, 0.50, 0.12)
+# Around the outermost segments; at least so much is shown.
+TEETH_MARGIN_MM, LEAST_MM = 12.0, 60.0
+# A plane that only grazes a segment does not show it: of its extent this share is left out at both ends.
+GRAZED = 0.2
+# Where the 3-D camera stands (R, A, S): in front, a little to the patient's left and above; more to the side; straight
+# before the teeth.
+FRONT, BESIDE, BEFORE = (-0.35, 0.95, 0.18), (-0.85, 0.50, 0.12), (-0.12, 0.98, 0.10)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,37 @@ def sights_of_landmarks(fiducials: Any, volume_node: Any) -> Sights:
         sagittal=Sight(_vector([plane[0], middle[1], middle[2]]), max(NEAR_MM, deep, tall), float(spread[0])),
         overview=Overview(_vector(middle), max(wide, deep, tall) - MARGIN_MM, BESIDE),
     )
+
+
+def sights_of_segments(segmentation: Any, volume_node: Any) -> Sights:
+    """All segments in view, each plane where it meets most of them. Without one through the middle of the scan."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    points = [vtk_to_numpy(surface.GetPoints().GetData()) for surface in surfaces_world(segmentation).values()]
+    if not points:
+        return sights_of_boxes((), volume_node)
+    lows = np.array([cloud.min(axis=0) for cloud in points], dtype=float)
+    highs = np.array([cloud.max(axis=0) for cloud in points], dtype=float)
+    low, high = lows.min(axis=0), highs.max(axis=0)
+    middle, edges = (low + high) / 2, high - low + 2 * TEETH_MARGIN_MM
+    sights = []
+    for axis in (2, 1, 0):
+        centre, inset = middle.copy(), GRAZED * (highs[:, axis] - lows[:, axis])
+        centre[axis] = meets_most(lows[:, axis] + inset, highs[:, axis] - inset)
+        sights.append(Sight(_vector(centre), float(max(LEAST_MM, *np.delete(edges, axis)))))
+    return Sights(*sights, Overview(_vector(middle), float(max(LEAST_MM, *edges)), BEFORE))
+
+
+def meets_most(lows: Floats, highs: Floats) -> float:
+    """The number that lies in most of the intervals [low, high] (each `[n]`): the middle of the widest such stretch."""
+    ends = np.unique(np.concatenate([lows, highs]))
+    if len(ends) == 1:
+        return float(ends[0])
+    stretches = np.stack([ends[:-1], ends[1:]])
+    middles = stretches.mean(axis=0)
+    met = ((lows <= middles[:, None]) & (middles[:, None] <= highs)).sum(axis=1)
+    best = np.flatnonzero(met == met.max())
+    return float(middles[best[np.argmax(np.ptp(stretches, axis=0)[best])]])
 
 
 def _vector(values: Sequence[float] | Floats) -> Vector:

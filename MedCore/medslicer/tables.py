@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from medinfer.findings import Box, Landmark, distances_to_next
 
+from .named_segments import NamedSegment
+
 Row = TypeVar("Row")
 
 
@@ -77,6 +79,26 @@ LANDMARK_COLUMNS: tuple[Column[LandmarkInList], ...] = (
            "vtkStringArray", lambda row: "; ".join(row.landmark.flags)),
 )
 
+SEGMENT_COLUMNS: tuple[Column[NamedSegment], ...] = (
+    Column("label", "Segment", "", "What it is called in the segmentation", "vtkStringArray", lambda row: row.title),
+    Column("fdi", "FDI", "", "Number of the tooth by ISO 3950", "vtkStringArray", lambda row: row.fdi),
+    Column("name", "Name", "", "Anatomical name", "vtkStringArray", lambda row: row.name),
+    Column("volume_mm3", "Volume", "mm³", "Volume of its voxels",
+           "vtkDoubleArray", lambda row: row.segment.volume_mm3),
+    Column("length_mm", "Length", "mm", "Extent along its longest axis",
+           "vtkDoubleArray", lambda row: row.segment.length_mm),
+    Column("confidence", "Confidence", "", "The model's confidence, 0 to 1",
+           "vtkDoubleArray", lambda row: row.segment.confidence),
+    Column("r_mm", "R", "mm", "Centre of mass, towards the patient's right",
+           "vtkDoubleArray", lambda row: row.segment.center_ras[0]),
+    Column("a_mm", "A", "mm", "Centre of mass, towards the front",
+           "vtkDoubleArray", lambda row: row.segment.center_ras[1]),
+    Column("s_mm", "S", "mm", "Centre of mass, towards the head",
+           "vtkDoubleArray", lambda row: row.segment.center_ras[2]),
+    Column("value", "Value", "", "In the label map", "vtkIntArray", lambda row: row.segment.value),
+    Column("flags", "Flags", "", "What to check by eye", "vtkStringArray", lambda row: "; ".join(row.segment.flags)),
+)
+
 
 def add_box_table(scene: Any, boxes: Sequence[Box], name: str) -> Any:
     """Add `boxes`, best first, to `scene` as a table called `name` and return its vtkMRMLTableNode.
@@ -94,6 +116,14 @@ def add_landmark_table(scene: Any, landmarks: Sequence[Landmark], name: str) -> 
     """
     rows = [LandmarkInList(*pair) for pair in zip(landmarks, distances_to_next(landmarks), strict=True)]
     return _add_table(scene, name, LANDMARK_COLUMNS, rows)
+
+
+def add_segment_table(scene: Any, segments: Sequence[NamedSegment], name: str) -> Any:
+    """Add `segments` to `scene` as a table called `name` and return its vtkMRMLTableNode.
+
+    Centres are RAS mm in the coordinates of the scan's node (its parent transform not applied).
+    """
+    return _add_table(scene, name, SEGMENT_COLUMNS, segments)
 
 
 def _add_table(scene: Any, name: str, columns: Sequence[Column[Row]], rows: Sequence[Row]) -> Any:

@@ -127,7 +127,7 @@ def change_in(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
     [
         (change_in("coarse", "network", "channels", value=3), "3, but there are 4 labels"),
         (change_in("coarse", value=None), "need a coarse stage"),
-        (change_in("task", value="detect"), "task landmark goes with"),
+        (change_in("task", value="detect"), "task detect goes with"),
         (change_in("tiling", value={"join": "crop", "patch": [16, 16, 16], "margin": [2, 2, 2]}), "point input"),
         (change_in("decoder", "chain", "spacing_mm", value=[80, 20]), "smallest distance"),
         (change_in("decoder", "position", value="middle"), "decoder.position"),

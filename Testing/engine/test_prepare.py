@@ -87,19 +87,19 @@ def test_the_body_region_keeps_the_body_and_drops_the_air(blob_package: Make) ->
 
 def test_intensity_steps_run_in_the_declared_order() -> None:
     steps = [Clip(op="clip", low=-1000, high=400), Scale(op="scale", subtract=-1000, divide=1400)]
-    values = apply_intensity(np.array([-2000, -1000, -300, 400, 900], np.float32), steps)
+    values = apply_intensity(np.array([-2000, -1000, -300, 400, 900], np.float32), steps, scan=np.zeros((1, 1, 1)))
     np.testing.assert_allclose(values, [0, 0, 0.5, 1, 1], atol=1e-6)
 
 
 def test_zscore_gives_zero_mean_and_unit_deviation_also_for_large_offsets() -> None:
     values = np.random.default_rng(2).normal(30000, 2, size=(40, 40, 40)).astype(np.float32)
-    apply_intensity(values, [ZScore(op="zscore")])
+    apply_intensity(values, [ZScore(op="zscore")], scan=np.zeros((1, 1, 1)))
     assert abs(values.mean(dtype=np.float64)) < 1e-2
     assert values.std(dtype=np.float64) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_constant_scan_survives_zscore() -> None:
-    assert np.isfinite(apply_intensity(np.full((3, 3, 3), 7, np.float32), [ZScore(op="zscore")])).all()
+    assert np.isfinite(apply_intensity(np.full((3, 3, 3), 7, np.float32), [ZScore(op="zscore")], scan=np.zeros((1, 1, 1)))).all()
 
 
 def test_an_mr_scan_given_to_a_ct_model_is_refused(blob_package: Make, blob_scan: Any) -> None:

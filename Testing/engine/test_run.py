@@ -149,7 +149,7 @@ def test_a_text_file_instead_of_a_network_is_refused(blob_package: Make) -> None
 
 
 def test_coordinates_run_over_the_whole_region_whatever_the_tiles() -> None:
-    from medinfer.pipeline import _coordinates
+    from medinfer.network_run import _coordinates
     from medinfer.tiling import plan_crop
 
     plan = plan_crop((64, 48, 80), patch=(32, 32, 32), margin=(8, 8, 8), stride=4, multiple=16, fit=False)

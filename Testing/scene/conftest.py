@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medinfer.findings import Findings, Landmark, box_from_index
+from medinfer.findings import Findings, Landmark, Segment, box_from_index
+from medinfer.label_map import LabelMap
 from medinfer.manifest import Code, Label, Terminology
 from medinfer.volume import Grid, Volume
 from medslicer.headless import HeadlessSlicer
@@ -110,3 +112,108 @@ def landmarks(volume: Volume) -> tuple[Landmark, ...]:
 def vector(values: NDArray[np.float64]) -> tuple[float, float, float]:
     r, a, s = (float(value) for value in values)
     return r, a, s
+
+
+TOOTH_MM = np.array([4.0, 3.5, 9.0])
+TOOTH_HU, BONE_HU, SOFT_HU = 1800, 500, 50
+# Teeth on an arch: value in the label map, degrees from the midline to the patient's right, whether it is an upper one.
+ARCH_MM, ABOVE_MM = 16.0, 9.5
+TEETH = ((16, 70, True), (11, 20, True), (26, -70, True), (36, -70, False), (46, 70, False), (201, -15, False))
+
+
+@dataclass(frozen=True)
+class Jaw:
+    """A scan with six ellipsoids for teeth and a tube for a canal, what was found in it, and the labels."""
+
+    volume: Volume
+    findings: Findings
+    labels: tuple[Label, ...]
+    centers_ras: dict[int, NDArray[np.float64]]
+
+    @property
+    def label_map(self) -> LabelMap:
+        assert self.findings.label_map is not None
+        return self.findings.label_map
+
+
+def tooth_label(number: int, color: tuple[float, float, float], code: str, meaning: str, group: str) -> Label:
+    structure = Code(scheme="SCT", value="123037004", meaning="Anatomical Structure")
+    return Label(
+        value=number, name=str(number), color=color, group=group, names={"FDI": str(number), "anatomical": meaning},
+        terminology=Terminology(category=structure, type=Code(scheme="SCT", value=code, meaning=meaning)),
+    )
+
+
+TOOTH_LABELS = (
+    tooth_label(11, (1, 0.875, 0.5), "422653006", "Permanent maxillary right central incisor tooth", "Upper right"),
+    tooth_label(16, (0.375, 0.625, 0.875), "865995000", "Permanent maxillary right first molar tooth", "Upper right"),
+    tooth_label(26, (0.375, 0.625, 0.75), "865988009", "Permanent maxillary left first molar tooth", "Upper left"),
+    tooth_label(36, (0.375, 0.5, 0.875), "866006002", "Mandibular left first molar tooth", "Lower left"),
+    tooth_label(46, (0.25, 0.625, 0.875), "866005003", "Mandibular right first molar tooth", "Lower right"),
+    Label(value=101, name="Mandibular canal", color=(0.875, 0.375, 0.75)),
+)
+
+
+def draw_jaw(axes: NDArray[np.float64], spacing_ijk: tuple[float, float, float] = (0.6, 0.55, 0.7)) -> Jaw:
+    """The jaw in a cube of 52 mm whose axes point where `axes` says; upright in the world whatever these are."""
+    edge = 52.0
+    matrix = np.eye(4)
+    matrix[:3, :3] = axes * np.array(spacing_ijk)
+    shape = tuple(round(edge / spacing) for spacing in reversed(spacing_ijk))
+    matrix[:3, 3] = (12.5, -40.25, 300.75) - matrix[:3, :3] @ ((np.array(shape[::-1]) - 1) / 2)
+    grid = Grid(shape, matrix)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1)
+    r, a, s = np.moveaxis(grid.to_ras(index) - (12.5, -48.25, 300.75), -1, 0)
+    hu, values = np.full(shape, SOFT_HU, np.int16), np.zeros(shape, np.uint8)
+    hu[(np.abs(np.hypot(r, a) - ARCH_MM) < 5) & (np.abs(s) > 8)] = BONE_HU
+    for value, degrees, upper in TEETH:
+        angle, side = np.radians(degrees), 1 if upper else -1
+        away = np.stack([r - ARCH_MM * np.sin(angle), a - ARCH_MM * np.cos(angle), s - side * ABOVE_MM], axis=-1)
+        values[((away / TOOTH_MM) ** 2).sum(axis=-1) < 1] = value
+    canal = (np.abs(np.hypot(r, a) - ARCH_MM) ** 2 + (s + 21) ** 2 < 1.8**2) & (a > -5)
+    hu[values > 0], values[canal] = TOOTH_HU, 101
+    return jaw_of(Volume(hu, grid, "JAW 1", "CT"), values)
+
+
+def jaw_of(volume: Volume, values: NDArray[np.uint8]) -> Jaw:
+    """The findings that hold for `values`: the labelled voxels on `volume`'s grid."""
+    where = np.argwhere(values)
+    low, high = where.min(axis=0), where.max(axis=0) + 1
+    block = values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    label_map = LabelMap(block, volume.grid.cropped(tuple(int(n) for n in low), block.shape))
+    segments, centers = [], {}
+    for value in (16, 11, 26, 36, 46, 201, 101):
+        points = volume.grid.to_ras(np.argwhere(values == value))
+        if not len(points):
+            continue
+        centers[value] = points.mean(axis=0)
+        unsure = value == 201
+        segments.append(Segment(
+            label={201: "tooth", 101: "Mandibular canal"}.get(value, str(value)), value=value,
+            confidence=0.4 if unsure else 0.9 + value / 1000, center_ras=vector(centers[value]),
+            volume_mm3=float(len(points) * np.prod(volume.spacing)),
+            length_mm=float(np.ptp(points, axis=0).max()),
+            flags=("number unsure", "alone: no neighbour") if unsure else (),
+        ))
+    findings = Findings(segments=tuple(segments), label_map=label_map, scan=volume.name, model="teeth 1.0.0")
+    return Jaw(volume, findings, TOOTH_LABELS, centers)
+
+
+JAW_AXES = {
+    "as DICOM has it": np.diag([-1.0, -1.0, 1.0]),
+    "left-handed": np.diag([-1.0, -1.0, -1.0]),
+    "oblique": rotation(3, right_handed=True),
+    "oblique, left-handed": rotation(4, right_handed=False),
+}
+
+
+@pytest.fixture(scope="session")
+def jaw() -> Jaw:
+    """The jaw in an oblique, anisotropic and left-handed scan."""
+    return draw_jaw(JAW_AXES["oblique, left-handed"])
+
+
+@pytest.fixture(scope="session", params=JAW_AXES.values(), ids=JAW_AXES.keys())
+def any_jaw(request: pytest.FixtureRequest) -> Jaw:
+    """The jaw in scans of every kind."""
+    return draw_jaw(request.param)

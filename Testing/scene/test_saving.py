@@ -21,7 +21,7 @@ from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
 from medslicer.results import FindingNodes, add_findings
 from medslicer.rois import box_from_roi
-from medslicer.saving import save_markups, save_scene
+from medslicer.saving import save_markups, save_scene, save_segmentation
 from medslicer.sights import sights_of_boxes
 from medslicer.views import SLICE_VIEWS, turn_views
 from medslicer.volumes import add_volume, volume_from_node
@@ -119,6 +119,18 @@ def test_a_folder_that_cannot_be_is_one_sentence(scene: Any, nodes: FindingNodes
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_segmentation_is_one_file_and_its_node_keeps_its_own(scene: Any, jaw: Any, tmp_path: Path) -> None:
+    node = add_findings(
+        scene, jaw.findings, add_volume(scene, jaw.volume), name="Teeth", task="segment", labels=jaw.labels
+    ).segmentation
+    save_segmentation(node, tmp_path / "out" / "teeth.seg.nrrd")
+    assert os.listdir(tmp_path / "out") == ["teeth.seg.nrrd"]
+    assert node.GetStorageNode() is None or not node.GetStorageNode().GetFileName()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        save_segmentation(node, tmp_path / "file" / "teeth.seg.nrrd")
+
+
 FULL_DISK = """
     import resource, signal, sys
     from pathlib import Path
@@ -128,7 +140,7 @@ FULL_DISK = """
     from medinfer.volume import Grid, Volume
     from medslicer.headless import HeadlessSlicer
     from medslicer.results import add_findings
-    from medslicer.saving import save_markups, save_scene
+    from medslicer.saving import save_markups, save_scene, save_segmentation
     from medslicer.volumes import add_volume
 
     path = Path(sys.argv[1])

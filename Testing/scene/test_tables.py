@@ -12,8 +12,9 @@ from medinfer.findings import Findings, Landmark
 from medinfer.volume import Volume
 from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
+from medslicer.named_segments import named_segments
 from medslicer.saving import save_scene
-from medslicer.tables import add_box_table, add_landmark_table
+from medslicer.tables import add_box_table, add_landmark_table, add_segment_table
 
 NUMBERS = ("score", "diameter_mm", "r_mm", "a_mm", "s_mm")
 
@@ -116,3 +117,40 @@ def test_a_scene_bundle_keeps_the_rows_of_landmarks(
         (table,) = nodes_of(other.scene, "vtkMRMLTableNode")
         check_landmarks(table, landmarks)
         assert table.GetTable().GetColumnByName("to_next_mm").IsNumeric()
+
+
+def check_segments(table: Any, jaw: Any) -> None:
+    read = rows(table)
+    assert [row["label"] for row in read] == [
+        "16", "11", "26", "36", "46", "Tooth without number 1", "Mandibular canal"
+    ]
+    assert [row["fdi"] for row in read] == ["16", "11", "26", "36", "46", "", ""]
+    assert read[1]["name"] == "Permanent maxillary right central incisor tooth"
+    assert [row["flags"] for row in read] == ["", "", "", "", "", "number unsure; alone: no neighbour", ""]
+    for row, segment in zip(read, jaw.findings.segments, strict=True):
+        assert int(row["value"]) == segment.value
+        for column, number in [
+            ("volume_mm3", segment.volume_mm3), ("length_mm", segment.length_mm), ("confidence", segment.confidence),
+        ]:
+            assert float(row[column]) == pytest.approx(number, rel=1e-5)
+        assert [float(row[name]) for name in ("r_mm", "a_mm", "s_mm")] == pytest.approx(segment.center_ras, rel=1e-5)
+
+
+def test_a_row_a_segment_with_number_name_volume_and_length(scene: Any, jaw: Any) -> None:
+    table = add_segment_table(scene, named_segments(jaw.findings.segments, jaw.labels), "Teeth")
+    check_segments(table, jaw)
+    units = {name: table.GetColumnUnitLabel(name) for name in ("volume_mm3", "length_mm", "confidence")}
+    assert units == {"volume_mm3": "mm³", "length_mm": "mm", "confidence": ""}
+    assert (table.GetColumnTitle("fdi"), table.GetColumnTitle("volume_mm3")) == ("FDI", "Volume")
+
+
+def test_a_scene_bundle_keeps_the_rows_of_segments(scene: Any, jaw: Any, tmp_path: Path) -> None:
+    add_segment_table(scene, named_segments(jaw.findings.segments, jaw.labels), "Teeth")
+    save_scene(scene, tmp_path / "scene.mrb")
+    with HeadlessSlicer() as other:
+        assert other.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+        (table,) = nodes_of(other.scene, "vtkMRMLTableNode")
+        check_segments(table, jaw)
+        # A number that is a name stays a word: 11 is not more than 8.
+        assert not table.GetTable().GetColumnByName("fdi").IsNumeric()
+        assert table.GetColumnUnitLabel("volume_mm3") == "mm³"

@@ -7,7 +7,7 @@ Seeds from 9000 on are held out for evaluation.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -41,9 +41,11 @@ def prepare_patient(seed: int, folder: Path) -> str:
     return path.name
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m medtrain.prepare_patients", description=__doc__.split("\n")[0])
+def draw_many(
+    draw: Callable[[int, Path], str], program: str, description: str, arguments: Sequence[str] | None
+) -> None:
+    """A command line that calls draw(seed, folder) for many seeds in several processes."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -54,8 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"seeds from {FIRST_HELD_OUT_SEED} on are held out: choose fewer")
     chosen.out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(chosen.processes) as pool:
-        for name in pool.map(partial(prepare_patient, folder=chosen.out), seeds):
+        for name in pool.map(partial(draw, folder=chosen.out), seeds):
             print(name, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    draw_many(prepare_patient, "python -m medtrain.prepare_patients", __doc__.split("\n")[0], arguments)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ from the seed and the step's number. The arithmetic is bfloat16 where the CPU ha
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +16,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from .gaussian_targets import gaussian_heatmaps
 from .landmark_net import COARSE, FINE, STRIDE, LandmarkNet, LandmarkNetSpec
 from .tissue_hu import ct_table
+from .training_loop import train
 from .training_run import RunPlan, TrainingRun, load_average
 from .vertebra_crops import (
     CoarsePlan,
@@ -129,42 +128,6 @@ def averaged_network(checkpoint: Path, spec: LandmarkNetSpec) -> LandmarkNet:
     return net
 
 
-def train(
-    trainer: LandmarkTrainer, stage: Stage, patients: Sequence[PatientMap], out: Path, *,
-    minutes: float | None = None, workers: int = 1, log_every: int = 50, save_every: int = 250,
-) -> None:
-    """Run the plan to its end, or for `minutes`, with checkpoints and a log on the way."""
-    out.mkdir(parents=True, exist_ok=True)
-    steps = range(trainer.step, trainer.plan.steps)
-    crops = Crops(patients, stage, trainer.plan, steps)
-    began = mark = time.monotonic()
-    losses: list[float] = []
-    for batch in DataLoader(crops, batch_size=None, num_workers=workers, worker_init_fn=_one_thread):
-        loss = trainer.advance(batch)
-        if loss is None:
-            print(f"step {trainer.step}: overflow, nothing learnt", flush=True)
-        else:
-            losses.append(loss)
-        late = minutes is not None and time.monotonic() - began > minutes * 60
-        ended = late or trainer.step == trainer.plan.steps
-        if trainer.step % log_every == 0 or ended:
-            seconds = (time.monotonic() - mark) / max(len(losses), 1)
-            mean = round(float(np.mean(losses)), 4) if losses else None
-            entry = {"step": trainer.step, "loss": mean, "s_per_step": round(seconds, 3)}
-            with (out / "log.jsonl").open("a") as stream:
-                stream.write(json.dumps(entry) + "\n")
-            print(entry, flush=True)
-            losses, mark = [], time.monotonic()
-        if trainer.step % save_every == 0 or ended:
-            trainer.save(out / "checkpoint.pt")
-        if late:
-            return
-
-
-def _one_thread(worker: int) -> None:
-    torch.set_num_threads(1)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m medtrain.train_landmarks", description=__doc__.split("\n")[0])
@@ -191,7 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     patients = [PatientMap.load(path) for path in patient_files(chosen.patients)]
     if not patients:
         parser.error(f"{chosen.patients} holds no patients: make some with medtrain.prepare_patients")
-    train(trainer, chosen.stage, patients, chosen.out, minutes=chosen.minutes, workers=chosen.workers)
+    crops = Crops(patients, chosen.stage, trainer.plan, range(trainer.step, trainer.plan.steps))
+    train(trainer, crops, chosen.out, minutes=chosen.minutes, workers=chosen.workers)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .label_synthesis import CT_PLAN, IntensityTable, SynthesisPlan, synthesise
+from .turning import rotation
 
 Floats = NDArray[np.float64]
 PATIENT_MM = 2.0
@@ -254,13 +255,7 @@ def _tilted(image: Tensor, points: Floats, angles: Floats) -> tuple[Tensor, Floa
     """Image and points turned together about the image's middle; angles (radians) about k, j and i."""
     if not angles.any():
         return image, points
-    turn = np.eye(3)
-    for axis, angle in enumerate(angles):
-        a, b = (axis + 1) % 3, (axis + 2) % 3
-        step = np.eye(3)
-        step[a, a] = step[b, b] = np.cos(angle)
-        step[a, b], step[b, a] = -np.sin(angle), np.sin(angle)
-        turn = turn @ step
+    turn = rotation(angles)
     middle = (np.array(image.shape) - 1) / 2
     # grid_sample counts x, y, z in halves of the image's extent (align_corners): the matrix is scaled to that.
     half = middle[::-1]

@@ -1,4 +1,4 @@
-"""From the network's joined output to boxes and points on the prepared grid.
+"""From the network's joined output to boxes, points and segments on the prepared grid.
 
 A decoder is fed finished blocks as they come and keeps only what it needs of them,
 so memory does not grow with the network's channels.
@@ -13,30 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..manifest import Label, Stage
-from ..volume import Grid
+from ..volume import Floats, Grid
 from .anchors import AnchorsDecoding
 from .heatmap import HeatmapDecoding, points_along_chain
 from .index_box import IndexBox
 from .index_point import IndexPoint
+from .index_segment import IndexSegment, IndexSegments
+from .instances import InstancesDecoding
 from .labels import LabelsDecoding
+from .segments import SegmentsDecoding
 
-__all__ = ["Decoding", "IndexBox", "IndexPoint", "decoding_for", "points_along_chain"]
+__all__ = [
+    "Decoding", "IndexBox", "IndexPoint", "IndexSegment", "IndexSegments", "decoding_for", "points_along_chain",
+]
 
 
 class Decoding(Protocol):
-    """The life of one decoding: blocks in, boxes or points out."""
+    """The life of one decoding: blocks in, boxes, points or segments out."""
 
     def feed(self, start: tuple[int, int, int], values: NDArray[np.float32]) -> None:
         """Take the finished block `values` [c, k, j, i] whose first voxel is `start` on the output grid."""
 
-    def finish(self) -> Sequence[IndexBox | IndexPoint]:
-        """The findings on the prepared grid: boxes best first, points in the order of the labels."""
+    def finish(self) -> Sequence[IndexBox | IndexPoint] | IndexSegments:
+        """The findings on the prepared grid: boxes best first, points in the order of the labels; or segments."""
 
 
-def decoding_for(stage: Stage, labels: Sequence[Label], grid: Grid, threshold: float) -> Decoding:
+def decoding_for(
+    stage: Stage, labels: Sequence[Label], grid: Grid, threshold: float, seeds: Floats | None = None
+) -> Decoding:
     """The decoding that `stage` declares, for a prepared volume (or patch) on `grid`.
 
     threshold: the score from which findings count, in place of the declared one.
+    seeds: `[n, 3]` points of `grid` (k, j, i) at which the coarse stage supposes objects.
     """
     decoder = stage.decoder.model_copy(update={"threshold": threshold})
     stride = 1 if stage.tiling.join == "slabs" else stage.tiling.stride
@@ -44,4 +52,10 @@ def decoding_for(stage: Stage, labels: Sequence[Label], grid: Grid, threshold: f
         return AnchorsDecoding(decoder, labels[0], grid.shape, stride)
     if decoder.kind == "heatmap":
         return HeatmapDecoding(decoder, labels, grid.shape, stride, grid.spacing)
+    if decoder.kind == "segments":
+        return SegmentsDecoding(decoder, labels, grid.shape, stride, grid.spacing)
+    if decoder.kind == "instances":
+        return InstancesDecoding(decoder, grid.shape, stride, grid.spacing, seeds)
+    if decoder.kind == "classes":
+        raise ValueError("class scores belong to patches and are not joined")
     return LabelsDecoding(decoder, labels, grid.shape, stride)

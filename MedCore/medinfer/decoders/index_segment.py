@@ -1,0 +1,39 @@
+"""Objects as voxels on the network's grid, before they go to the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .index_box import Point
+
+
+@dataclass(frozen=True)
+class IndexSegment:
+    """One object.
+
+    value: its voxels' in the label map. confidence: 0…1. centroid: centre of mass, voxels along k, j, i of the prepared
+    grid (fractional). voxels: how many of the output grid. flags: one clear phrase each.
+    """
+
+    value: int
+    confidence: float
+    centroid: Point
+    voxels: int
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class IndexSegments:
+    """What decoder `instances` finishes with, on the output grid.
+
+    labels: [k, j, i], 0 or an IndexSegment's value. foreground: [k, j, i], 0…255 for 0…1, by which borders can be found
+    between the voxels on a finer grid; it agrees with the labels: what was dropped is 0 there, a filled hole 255.
+    segments: their values are 1, 2, … in this order.
+    """
+
+    labels: NDArray[np.uint8]
+    foreground: NDArray[np.uint8]
+    segments: tuple[IndexSegment, ...]

@@ -1,0 +1,59 @@
+"""What the findings are called, and what a user must know before trusting the model."""
+
+from __future__ import annotations
+
+from pydantic import Field, PositiveInt
+
+from .fields import Strict
+
+
+class Code(Strict):
+    """A coded concept, e.g. SCT 27925004 "Nodule"."""
+
+    scheme: str = Field(description="Coding scheme designator, e.g. SCT.")
+    value: str = Field(description="Code value in that scheme.")
+    meaning: str = Field(description="Its meaning in words.")
+
+
+class Terminology(Strict):
+    """What a finding is called in Slicer's terminology selector and in DICOM."""
+
+    category: Code = Field(description="e.g. SCT 49755003, morphologically abnormal structure.")
+    type: Code = Field(description="e.g. SCT 27925004, nodule.")
+    region: Code | None = Field(default=None, description="Anatomical region the finding lies in.")
+
+
+class Label(Strict):
+    """One class of findings."""
+
+    value: PositiveInt = Field(description="Its value in a label map; 1 for a network with one class.")
+    name: str = Field(min_length=1, description="Name shown to the user.")
+    color: tuple[float, float, float] = Field(default=(0.9, 0.6, 0.1), description="RGB, each 0…1.")
+    terminology: Terminology | None = Field(default=None, description="Its codes, where there are any.")
+    names: dict[str, str] = Field(
+        default={}, description="Its name in other schemes, by the scheme's name: FDI, Universal, anatomical, …"
+    )
+    group: str = Field(default="", description="The folder it belongs to in a scene, e.g. “Upper right”.")
+
+
+class Figure(Strict):
+    """One measured figure: what, how much, on what data, and the command that prints it."""
+
+    what: str = Field(description="What was measured, e.g. CPM.")
+    value: str = Field(description="The figure, with its unit.")
+    data: str = Field(description="On which data.")
+    command: str | None = Field(default=None, description="The command of this repository that prints it.")
+
+
+class Card(Strict):
+    """What a user must know before trusting the model."""
+
+    summary: str = Field(description="One sentence: what it finds in what.")
+    intended_use: str = Field(description="Who may use it for what.")
+    limits: str = Field(description="Where it fails or was never tried; “not for clinical use” where that holds.")
+    training_data: str = Field(description="What it was trained on, with licence and source.")
+    measured: tuple[Figure, ...] = Field(default=(), description="Measured figures, honest ones.")
+    licence: str = Field(description="SPDX id of the weights' licence.")
+    authors: str = Field(description="Who trained it.")
+    citation: str = Field(default="", description="What to cite.")
+    homepage: str = Field(default="", description="Its public home.")

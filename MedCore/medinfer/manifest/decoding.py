@@ -1,0 +1,132 @@
+"""From the network's output to findings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from .fields import Strict
+
+
+class AnchorsDecoder(Strict):
+    """grt123's grid: per anchor [logit, dk, dj, di, log d]; cubes after non-maximum suppression."""
+
+    kind: Literal["anchors"]
+    anchors: tuple[PositiveFloat, ...] = Field(min_length=1, description="Edges in voxels of the network's grid.")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="Findings below this score are not reported.")
+    nms_iou: float = Field(default=0.05, gt=0, le=1, description="Of two cubes that overlap so much the better stays.")
+    max_findings: PositiveInt = Field(default=100, description="At most so many a scan.")
+    diameter_scale: PositiveFloat = Field(default=1.0, description="Reported diameter = this × the cube's edge.")
+
+
+class LabelsDecoder(Strict):
+    """Threshold (one channel) or arg-max (several), connected components, a box around each."""
+
+    kind: Literal["labels"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="For one channel, on the output as it is (0…1).")
+    min_voxels: PositiveInt = Field(default=1, description="Smaller components are dropped (network's grid).")
+    connectivity: Literal[6, 18, 26] = Field(default=26, description="Neighbours a voxel has.")
+    max_findings: PositiveInt = Field(default=100, description="At most so many a scan.")
+
+
+class Chain(Strict):
+    """The landmarks lie along a line in the order of the labels, as the vertebrae do, head first."""
+
+    spacing_mm: tuple[PositiveFloat, PositiveFloat] = Field(
+        description="Smallest and largest distance between a landmark and the next."
+    )
+    regularity: float | None = Field(
+        default=None, gt=1, description="A step this many times shorter or longer than those around it is flagged."
+    )
+    upside_down: bool = Field(
+        default=False,
+        description="The stage looks at the scan turned upside down too; where it is surer there, the user is told.",
+    )
+
+    @field_validator("spacing_mm")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError("the smallest distance must be below the largest")
+        return value
+
+
+class HeatmapDecoder(Strict):
+    """A heatmap a landmark: its place is the maximum, refined below the voxel, or the expectation (DSNT)."""
+
+    kind: Literal["heatmap"]
+    position: Literal["argmax", "expectation"] = Field(
+        default="argmax", description="argmax: the refined maximum; expectation: the mean place, with its deviation."
+    )
+    activation: Literal["none", "softmax"] = Field(
+        default="none", description="softmax: over all voxels of a channel, before anything else."
+    )
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="Confidence below which a landmark is missing.")
+    peak: PositiveFloat = Field(
+        default=1.0, description="Height of the heatmap at a certain landmark: confidence = height / peak, at most 1."
+    )
+    peaks: PositiveInt = Field(default=1, description="Most points a channel: 1 for one landmark a label.")
+    separation_mm: PositiveFloat = Field(
+        default=10.0, description="Of two peaks of a channel that lie nearer than this the higher counts."
+    )
+    chain: Chain | None = Field(default=None, description="How the landmarks follow each other, where they do.")
+
+    @model_validator(mode="after")
+    def _go_together(self) -> HeatmapDecoder:
+        if self.position == "expectation" and self.peaks > 1:
+            raise ValueError("position expectation gives one point a channel: peaks must be 1")
+        if self.activation == "softmax" and self.position != "expectation":
+            raise ValueError("activation softmax goes with position expectation")
+        if self.chain is not None and self.peaks > 1:
+            raise ValueError("a chain has one point a label: peaks must be 1")
+        return self
+
+
+class SegmentsDecoder(Strict):
+    """Threshold (one channel) or arg-max (several, the first is background): a segment a label."""
+
+    kind: Literal["segments"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="For one channel, on the output as it is (0…1).")
+    min_volume_mm3: float = Field(default=0, ge=0, description="Smaller components of a segment are dropped.")
+
+
+class InstancesDecoder(Strict):
+    """Objects of one kind that touch: foreground, and from each voxel the way to its object's centroid.
+
+    Channels: foreground 0…1, then three offsets along k, j, i in voxels of the output.
+    """
+
+    kind: Literal["instances"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="Of the foreground.")
+    separation_mm: PositiveFloat = Field(
+        default=3.0, description="Of two centroids nearer than this the one with more votes counts."
+    )
+    min_volume_mm3: float = Field(default=20.0, ge=0, description="Smaller objects are dropped.")
+    fill_holes: bool = Field(default=True, description="Fill what an object encloses.")
+    max_findings: Annotated[int, Field(gt=0, le=128)] = Field(default=64, description="At most so many a scan.")
+
+
+class Arch(Strict):
+    """Labels in the order in which they stand along one dental arch."""
+
+    places: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = Field(
+        min_length=1,
+        description="From the patient's right to left; labels that may stand at the same place are together "
+        "(a deciduous tooth and its successor).",
+    )
+
+
+class ClassesDecoder(Strict):
+    """One score a label for the object in the middle of a patch."""
+
+    kind: Literal["classes"]
+    activation: Literal["none", "softmax"] = Field(default="none", description="softmax: the network returns logits.")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="Below this confidence a name is unsure.")
+    arches: tuple[Arch, ...] = Field(default=(), description="How the objects follow each other, where they do.")
+
+
+Decoder = Annotated[
+    AnchorsDecoder | LabelsDecoder | HeatmapDecoder | SegmentsDecoder | InstancesDecoder | ClassesDecoder,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,77 @@
+"""The weights, and what goes in and out of them, by name."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+
+from .fields import Sha256, Strict
+
+
+class File(Strict):
+    """A network file inside the package's folder. Several formats of the same network may stand side by side."""
+
+    path: str = Field(description="Relative to the folder of model.json.")
+    format: Literal["onnx", "torchscript", "pt2"] = Field(description="Which runtimes can read it.")
+    sha256: Sha256 = Field(description="Lower-case hexadecimal digest; the file is refused where it differs.")
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*", value):
+            raise ValueError("must be a relative path inside the package, of letters, digits, '.', '_' and '-'")
+        return value
+
+
+class ImageInput(Strict):
+    """The tile itself, [batch, 1, k, j, i]."""
+
+    role: Literal["image"]
+    name: str = Field(description="The input's name in the network file.")
+
+
+class CoordinatesInput(Strict):
+    """Where the tile lies: [batch, 3, k, j, i] on the output stride, −0.5…0.5 along k, j, i of the prepared region."""
+
+    role: Literal["coordinates"]
+    name: str = Field(description="The input's name in the network file.")
+
+
+class PointInput(Strict):
+    """A Gaussian of height 1 at the coarse stage's point, [batch, 1, k, j, i]; only with `patches`."""
+
+    role: Literal["point"]
+    name: str = Field(description="The input's name in the network file.")
+    sigma: PositiveFloat = Field(default=2.0, description="Its standard deviation in voxels.")
+
+
+NetworkInput = Annotated[ImageInput | CoordinatesInput | PointInput, Field(discriminator="role")]
+
+
+class Network(Strict):
+    """The weights and what goes in and out of them, by name."""
+
+    files: tuple[File, ...] = Field(min_length=1, description="The network, in one or several formats.")
+    inputs: tuple[NetworkInput, ...] = Field(min_length=1, description="What goes in, by name.")
+    output: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="Name of the output that the decoder reads, or names of several whose channels follow each other."
+    )
+    channels: PositiveInt = Field(default=1, description="Channels of that output (classes, or anchors × 5), in all.")
+    layout: Literal["channels_first", "channels_last"] = Field(
+        default="channels_first",
+        description="Output [batch, channels, k, j, i], or [batch, k, j, i, …] with one or more channel axes behind.",
+    )
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names in `output`, be it one or several."""
+        return (self.output,) if isinstance(self.output, str) else self.output
+
+    @field_validator("inputs")
+    @classmethod
+    def _one_image(cls, value: tuple[NetworkInput, ...]) -> tuple[NetworkInput, ...]:
+        if sum(entry.role == "image" for entry in value) != 1:
+            raise ValueError("exactly one input must have the role image")
+        return value

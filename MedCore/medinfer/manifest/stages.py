@@ -1,0 +1,165 @@
+"""A package is one pass of a network over a scan, or several that build on each other."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .card import Card, Label
+from .decoding import Decoder
+from .fields import Strict
+from .network import Network
+from .preparation import Prepare
+from .tilings import Tiling
+
+SCHEMA_VERSION = 1
+
+Task = Literal["detect", "landmark", "segment"]
+
+# What a task's last pass may end with.
+_DECODERS: dict[Task, tuple[str, ...]] = {
+    "detect": ("anchors", "labels"),
+    "landmark": ("heatmap", "classes"),
+    "segment": ("instances", "segments"),
+}
+
+
+class Stage(Strict):
+    """One pass of a network over a scan."""
+
+    prepare: Prepare = Field(description="From the scan to the network's grid.")
+    network: Network = Field(description="The weights.")
+    tiling: Tiling = Field(description="How the scan is cut and the results joined.")
+    decoder: Decoder = Field(description="From the network's output to findings.")
+
+    @model_validator(mode="after")
+    def _stage_agrees(self) -> Stage:
+        decoder, channels = self.decoder, self.network.channels
+        chain = decoder.chain if decoder.kind == "heatmap" else None
+        if chain is not None and chain.upside_down and (self.needs_points or self.prepare.orientation[2] != "S"):
+            raise ValueError("chain.upside_down is for a stage that sees the scan itself with its k axis up (e.g. LPS)")
+        if decoder.kind == "anchors" and channels != 5 * len(decoder.anchors):
+            raise ValueError("network.channels must be 5 × the number of decoder.anchors")
+        if decoder.kind == "instances" and channels != 4:
+            raise ValueError("decoder.kind = instances needs network.channels = 4: foreground and three offsets")
+        roles = {entry.role for entry in self.network.inputs}
+        if "coordinates" in roles and self.tiling.join != "crop":
+            raise ValueError("a coordinates input needs tiling.join = crop")
+        if "point" in roles and self.tiling.join != "patches":
+            raise ValueError("a point input needs tiling.join = patches")
+        if self.tiling.join == "patches" and decoder.kind not in ("heatmap", "classes"):
+            raise ValueError("tiling.join = patches needs decoder.kind = heatmap or classes")
+        if decoder.kind == "classes" and self.tiling.join != "patches":
+            raise ValueError("decoder.kind = classes needs tiling.join = patches")
+        return self
+
+    @property
+    def needs_points(self) -> bool:
+        """Whether another stage must have found points before."""
+        return self.tiling.join == "patches" or self.prepare.region.kind == "points"
+
+
+class Companion(Stage):
+    """A further pass that finds other things in the same scan (the nerve's canal beside the teeth)."""
+
+    labels: tuple[Label, ...] = Field(min_length=1, description="What it finds.")
+
+
+class Manifest(Stage):
+    """The contents of `model.json`."""
+
+    schema_version: int = Field(description=f"Version of this format; this MedInfer reads up to {SCHEMA_VERSION}.")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]{1,63}$", description="Name in the library and on the command line.")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="Version of the model.")
+    title: str = Field(min_length=1, description="Name shown to the user.")
+    task: Task = Field(description="Which module runs it.")
+    card: Card = Field(description="What a user must know before trusting it.")
+    labels: tuple[Label, ...] = Field(
+        min_length=1, description="The classes of findings; heatmaps and class scores in this order."
+    )
+    coarse: Stage | None = Field(
+        default=None, description="A first pass at low resolution that finds the points around which this one looks."
+    )
+    naming: Stage | None = Field(
+        default=None, description="A pass over a patch around each object found, which says which of the labels it is."
+    )
+    unnamed: str = Field(default="object", min_length=1, description="What an object is called that got no label.")
+    besides: tuple[Companion, ...] = Field(default=(), description="Further passes that find other things as well.")
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The passes by name, in the order in which they run; `main` is this one."""
+        passes = {"coarse": self.coarse, "main": self, "naming": self.naming}
+        return {
+            **{name: stage for name, stage in passes.items() if stage is not None},
+            **{f"besides {n}": stage for n, stage in enumerate(self.besides, start=1)},
+        }
+
+    @property
+    def all_labels(self) -> tuple[Label, ...]:
+        """The labels of this stage and of the companions."""
+        return (*self.labels, *(label for stage in self.besides for label in stage.labels))
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Manifest:
+        labels = self.all_labels
+        values, names = {label.value for label in labels}, {label.name for label in labels}
+        if len(values) != len(labels) or len(names) != len(labels):
+            raise ValueError("labels must have distinct values and names")
+        if self.decoder.kind not in _DECODERS[self.task]:
+            kinds = " or ".join(_DECODERS[self.task])
+            raise ValueError(f"task {self.task} goes with decoder.kind {kinds}")
+        if self.needs_points and self.coarse is None:
+            raise ValueError("tiling.join = patches and prepare.region = points need a coarse stage")
+        if self.coarse is not None and (self.coarse.needs_points or self.coarse.decoder.kind != "heatmap"):
+            raise ValueError("coarse must have a heatmap decoder and see the scan itself, not points")
+        self._objects_agree()
+        for name, stage in self.stages.items():
+            place = "" if name == "main" else f"{name}."
+            _check_channels(place, stage, stage.labels if isinstance(stage, Companion) else self.labels, self)
+        return self
+
+    def _objects_agree(self) -> None:
+        """What goes with objects alone. Raises ValueError."""
+        if self.naming is not None and (self.naming.decoder.kind != "classes" or self.decoder.kind != "instances"):
+            raise ValueError("naming has decoder.kind classes and goes with a stage of decoder.kind instances")
+        if self.besides and self.task != "segment":
+            raise ValueError("besides goes with task segment")
+        for stage in self.besides:
+            if stage.decoder.kind != "segments":
+                raise ValueError("besides needs decoder.kind = segments")
+            if stage.needs_points and self.coarse is None:
+                raise ValueError("besides with prepare.region = points needs a coarse stage")
+        extra = self.decoder.max_findings if self.decoder.kind == "instances" else 0
+        if self.task == "segment" and max(label.value for label in self.all_labels) + extra > 255:
+            raise ValueError("the labels' values and decoder.max_findings together must stay below 256 (a label map)")
+
+
+def _check_channels(place: str, stage: Stage, labels: tuple[Label, ...], manifest: Manifest) -> None:
+    """A stage's channels belong to labels. place: its path in `model.json`. Raises ValueError."""
+    channels, kind = stage.network.channels, stage.decoder.kind
+    if kind == "labels" and max(label.value for label in labels) > max(1, channels - 1):
+        raise ValueError("labels name a value that the network's channels don't reach")
+    enough = channels == len(labels) + 1 or channels == len(labels) == 1
+    if kind == "segments" and not enough:
+        wanted = f"{len(labels) + 1}, the background first" + (", or 1" if len(labels) == 1 else "")
+        raise ValueError(f"{place}network.channels is {channels}, but {len(labels)} labels need {wanted}")
+    each = kind == "classes" or (kind == "heatmap" and not (stage.tiling.join == "patches" and channels == 1))
+    points_alone = kind == "heatmap" and channels == 1 and _many_peaks(stage) and stage is manifest.coarse
+    if each and not points_alone and channels != len(labels):
+        raise ValueError(f"{place}network.channels is {channels}, but there are {len(labels)} labels, one each")
+
+
+def _many_peaks(stage: Stage) -> bool:
+    """Whether a heatmap's points are just places, any number of them, and no named landmarks."""
+    return stage.decoder.kind == "heatmap" and stage.decoder.peaks > 1
+
+
+def json_schema() -> str:
+    """The schema as JSON Schema (draft 2020-12), as published in `model.schema.json`."""
+    schema = Manifest.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "MedInfer model.json"
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

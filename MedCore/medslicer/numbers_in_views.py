@@ -1,0 +1,41 @@
+"""The segments' names at their centres, a vtkMRMLMarkupsFiducialNode a group.
+
+Slicer writes no names beside segments, and its tree has no folders for them; point lists have both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from medinfer.findings import Landmark
+
+from .fiducials import add_fiducials
+from .named_segments import NamedSegment
+
+COLOR = (1.0, 1.0, 1.0)
+GLYPH_PERCENT = 0.8
+
+
+def add_numbers(scene: Any, segments: Sequence[NamedSegment], volume_node: Any) -> dict[str, Any]:
+    """Add a locked point list for each group of `segments` to `scene`; return them by the group's name, in its order.
+
+    A point a segment, at its centre of mass, called by its FDI number where its title is longer; confidence and flags
+    are kept as those of landmarks are. A segment without a group has no point.
+    """
+    groups: dict[str, list[Landmark]] = {}
+    for named in segments:
+        if named.group:
+            segment = named.segment
+            point = Landmark(short_name(named), segment.center_ras, segment.confidence, segment.flags)
+            groups.setdefault(named.group, []).append(point)
+    lists = {}
+    for group, points in groups.items():
+        lists[group] = add_fiducials(scene, points, group, volume_node, color=COLOR)
+        lists[group].GetDisplayNode().SetGlyphScale(GLYPH_PERCENT)
+    return lists
+
+
+def short_name(named: NamedSegment) -> str:
+    """What can stand beside a tooth: its title, or its FDI number where that is shorter."""
+    return named.fdi if named.fdi and len(named.fdi) < len(named.title) else named.title

@@ -1,0 +1,75 @@
+"""The jaws unrolled along the dental arch, as on a panoramic radiograph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medinfer.label_map import LabelMap
+from medinfer.volume import Floats, Volume
+
+from .dental_arch import DentalArch
+
+PIXEL_MM = 0.25
+# The wall that is shown: as thick as the roots stand out of it, sampled coarsely: their mean is looked at.
+DEPTH_MM, DEPTH_STEP_MM = 14.0, 1.0
+# Around the teeth.
+BESIDE_MM, ABOVE_MM = 8.0, 9.0
+# Radians, for the curve's direction.
+_NUDGE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Panorama:
+    """Pixels `[row, column]`, the head up and the patient's right on the left, PIXEL_MM apart.
+
+    grey: the mean of the scan's values through the wall. masks: by value of the label map, where the segment is met.
+    """
+
+    grey: NDArray[np.float32]
+    masks: dict[int, NDArray[np.bool_]]
+
+
+def panorama(
+    arch: DentalArch, volume: Volume, label_map: LabelMap, values: Sequence[int], to_world: Floats
+) -> Panorama:
+    """Unroll `volume` and the segments of `values` along `arch`, which is given in the world.
+
+    to_world: 4×4, mm, from the coordinates of `volume` and `label_map` to the world (their parent transform).
+    """
+    from scipy.ndimage import map_coordinates
+
+    wall = _wall(arch)
+    local = (wall - to_world[:3, 3]) @ np.linalg.inv(to_world[:3, :3]).T
+    outside = float(volume.voxels.min())
+    grey = np.zeros(wall.shape[:2], np.float32)
+    labels = np.zeros(wall.shape[:3], np.uint8)
+    # One sheet of the wall at a time: no copy of all places in voxels.
+    for depth in range(wall.shape[2]):
+        sheet = local[:, :, depth]
+        at = np.moveaxis(volume.grid.to_index(sheet), -1, 0)
+        grey += map_coordinates(volume.voxels, at, np.float32, order=1, cval=outside)
+        at = np.moveaxis(label_map.grid.to_index(sheet), -1, 0)
+        labels[:, :, depth] = map_coordinates(label_map.voxels, at, order=0)
+    return Panorama(grey / wall.shape[2], {value: (labels == value).any(axis=2) for value in values})
+
+
+def _wall(arch: DentalArch) -> Floats:
+    """World places (RAS mm) `[row, column, depth, 3]` from the highest row down, from outside inwards."""
+    angles, beyond = arch.along(PIXEL_MM, BESIDE_MM)
+    low, high = arch.heights
+    rows = np.arange(high + ABOVE_MM, low - ABOVE_MM, -PIXEL_MM)
+    middle = (low + high) / 2
+    ahead = arch.points(angles + _NUDGE, middle) - arch.points(angles - _NUDGE, middle)
+    along = ahead / np.linalg.norm(ahead, axis=1, keepdims=True)
+    outwards = np.stack([along[:, 1], -along[:, 0]], axis=1)
+    depths = np.arange(DEPTH_MM / 2, -DEPTH_MM / 2 - 1e-9, -DEPTH_STEP_MM)
+    wall = np.zeros((len(rows), len(angles), len(depths), 3), np.float64)
+    for row, height in enumerate(rows):
+        curve = arch.points(angles, height) + along * beyond[:, None]
+        wall[row, :, :, :2] = curve[:, None] + outwards[:, None] * depths[:, None]
+        wall[row, :, :, 2] = height
+    return wall

@@ -1,0 +1,50 @@
+"""How bright the jaw phantom's tissues are in cone-beam CT, about in Hounsfield units.
+
+Cone-beam grey values are no Hounsfield units: they drift with the device, the exposure and what lies outside its field
+(Pauwels et al., Dentomaxillofac Radiol 44 (2015) 20140238). The middles are the tissues' own HU, the ranges are wide.
+"""
+
+from __future__ import annotations
+
+from .jaw_phantom import Tissue
+from .label_synthesis import IntensityTable
+
+# mean, jitter (half the range of means), spread (texture within the tissue).
+ROWS: dict[str, tuple[float, float, float]] = {
+    "AIR": (-1000, 40, 5),
+    "SKIN": (30, 120, 25),
+    "FAT": (-100, 100, 25),
+    "SOFT": (40, 120, 30),
+    "MUSCLE": (60, 100, 30),
+    "TONGUE": (60, 100, 30),
+    "AIRWAY": (-980, 60, 10),
+    "SINUS": (-960, 80, 15),
+    "MUCOSA": (30, 120, 30),
+    "CORTICAL": (1250, 450, 120),
+    "CANCELLOUS": (400, 380, 160),
+    "LAMINA_DURA": (1150, 450, 120),
+    "LIGAMENT": (120, 250, 60),
+    "FOLLICLE": (60, 150, 40),
+    "CANAL": (80, 180, 50),
+    "CANAL_WALL": (850, 450, 120),
+    "ENAMEL": (2500, 550, 120),
+    "DENTIN": (1600, 400, 110),
+    "PULP": (250, 300, 70),
+    "COMPOSITE": (2500, 700, 100),
+    "ROOT_FILLING": (2900, 500, 100),
+    "AMALGAM": (3250, 200, 60),
+    "CROWN": (3250, 200, 60),
+    "IMPLANT": (3200, 250, 60),
+    "SPINE_CORTICAL": (1000, 450, 120),
+    "SPINE_CANCELLOUS": (300, 220, 90),
+    "DISC": (80, 100, 30),
+    "CORD": (40, 80, 20),
+    "CARTILAGE": (100, 130, 40),
+}
+
+
+def cbct_table() -> IntensityTable:
+    """HU by `Tissue` of the jaw phantom. Raises KeyError for a tissue without a row: whoever adds one gives its HU."""
+    known = {int(tissue): ROWS[tissue.name] for tissue in Tissue}
+    mean, jitter, spread = zip(*(known.get(value, ROWS["AIR"]) for value in range(max(known) + 1)), strict=True)
+    return IntensityTable(mean, jitter, spread)

@@ -1,0 +1,63 @@
+"""A training run over batches that are drawn in other processes: log, checkpoints, an end in time."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+
+class Trainer(Protocol):
+    """What learns."""
+
+    step: int
+
+    def advance(self, batch: Any) -> float | None:
+        """Learn from one batch; returns its loss, None where it overflowed and nothing was learnt."""
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+
+
+def train(
+    trainer: Trainer, batches: Dataset[Any], out: Path, *, minutes: float | None = None, workers: int = 1,
+    log_every: int = 50, save_every: int = 250,
+) -> None:
+    """Learn from each of `batches` (those that the plan has left), or for `minutes`.
+
+    out: folder for checkpoint.pt and log.jsonl.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    left = len(batches)  # type: ignore[arg-type]  # torch's Dataset doesn't promise a length
+    began = mark = time.monotonic()
+    losses: list[float] = []
+    for batch in DataLoader(batches, batch_size=None, num_workers=workers, worker_init_fn=_one_thread):
+        loss = trainer.advance(batch)
+        left -= 1
+        if loss is None:
+            print(f"step {trainer.step}: overflow, nothing learnt", flush=True)
+        else:
+            losses.append(loss)
+        late = minutes is not None and time.monotonic() - began > minutes * 60
+        ended = late or left == 0
+        if trainer.step % log_every == 0 or ended:
+            seconds = (time.monotonic() - mark) / max(len(losses), 1)
+            mean = round(float(np.mean(losses)), 4) if losses else None
+            entry = {"step": trainer.step, "loss": mean, "s_per_step": round(seconds, 3)}
+            with (out / "log.jsonl").open("a") as stream:
+                stream.write(json.dumps(entry) + "\n")
+            print(entry, flush=True)
+            losses, mark = [], time.monotonic()
+        if trainer.step % save_every == 0 or ended:
+            trainer.save(out / "checkpoint.pt")
+        if late:
+            return
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
