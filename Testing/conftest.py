@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from peas import draw_peas, pea_grid, peas_manifest, peas_networks
 
 from medinfer.volume import Grid, Volume
 
@@ -229,3 +230,27 @@ def dots_scan() -> tuple[Volume, dict[str, np.ndarray]]:
         truth[name] = grid.to_ras(index)
         voxels[np.linalg.norm(world - truth[name], axis=-1) <= 9] = value
     return Volume(voxels, grid, "dots"), truth
+
+
+@pytest.fixture
+def peas_package(tmp_path: Path) -> Callable[..., Path]:
+    """Make the folder of the package of `peas`; `change(manifest)` may spoil it first."""
+
+    def make(change: Callable[[dict[str, Any]], None] = lambda manifest: None, name: str = "peas") -> Path:
+        folder = tmp_path / "packages" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        networks = peas_networks()
+        manifest = peas_manifest(networks)
+        change(manifest)
+        for path, network in networks.items():
+            (folder / path).write_bytes(network)
+        (folder / "model.json").write_text(json.dumps(manifest))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def peas_scan() -> Volume:
+    """Twelve balls in two arches and a tube, at the network's own 1 mm, axes LPS."""
+    return draw_peas(pea_grid())

@@ -1,7 +1,7 @@
-"""`make demo`: MedDetect on a generated chest CT and MedLandmark on a generated spine CT, beside the truth of both.
+"""`make demo`: MedDetect on a generated chest CT, MedLandmark on a spine CT, MedToothSeg on a dental CBCT; and the truth.
 
 The phantoms are drawn from fixed seeds that no training saw; results and pictures go to demo/.
-Another scan can be shown instead: `make demo SCAN=scan.nii.gz` runs both on it.
+Another scan can be shown instead: `make demo SCAN=scan.nii.gz` runs all three on it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from medinfer.findings import Findings
 
 SEED = 9001
 FOLDER = Path("demo")
-CHEST, SPINE = FOLDER / "phantom.nii.gz", FOLDER / "spine.nii.gz"
+CHEST, SPINE, JAWS = FOLDER / "phantom.nii.gz", FOLDER / "spine.nii.gz", FOLDER / "jaws.nii.gz"
 
 
 def draw_chest() -> list[tuple[np.ndarray, float, str]]:
@@ -43,6 +43,19 @@ def draw_spine() -> dict[str, np.ndarray]:
     write_volume(scan.volume, SPINE)
     print(f"generated a CT of the trunk with {len(scan.truth)} vertebrae in {time.perf_counter() - begin:.1f} s")
     return {name: np.array(place) for name, place in scan.truth.items()}
+
+
+def draw_jaws() -> tuple[np.ndarray, tuple[int, ...]]:
+    """Write demo/jaws.nii.gz; returns the teeth drawn into it, by FDI number [k, j, i], and those wholly in view."""
+    from medinfer.writing import write_volume
+    from medtrain.jaw_phantom import CbctSpec, JawSpec, draw_jaws, scan_jaws
+
+    begin = time.perf_counter()
+    jaws = draw_jaws(SEED, JawSpec(dentition="gaps", implants=1, restored=0.2), spacing=0.4)
+    scan = scan_jaws(jaws, SEED, CbctSpec(field="both jaws", eight_bit=False))
+    write_volume(scan.volume, JAWS)
+    print(f"generated a dental CBCT with {len(scan.whole)} teeth in {time.perf_counter() - begin:.1f} s")
+    return scan.teeth, scan.whole
 
 
 def findings_of(scan: Path) -> Findings:
@@ -83,9 +96,28 @@ def compare_vertebrae(truth: dict[str, np.ndarray]) -> None:
     print("  found besides, cut off or out of view: " + (", ".join(extra) if extra else "none"))
 
 
+def compare_teeth(teeth: np.ndarray, whole: tuple[int, ...]) -> None:
+    """Print how much of each tooth was found under its number (Dice), and what else was found."""
+    from medinfer.reading import read_volume
+
+    found = read_volume(FOLDER / "jaws" / "teeth.nii.gz").voxels
+    both = np.bincount(teeth[teeth == found], minlength=256)
+    sizes = np.bincount(teeth.ravel(), minlength=256) + np.bincount(found.ravel(), minlength=256)
+    dice = {number: 2 * both[number] / sizes[number] for number in whole}
+    print("what was drawn, and how much of it was found under its number (Dice):")
+    words = [f"{number} {share:.2f}" if share else f"{number} missed" for number, share in dice.items()]
+    for start in range(0, len(words), 8):
+        print("  " + ", ".join(words[start : start + 8]))
+    print(f"  mean {np.mean(list(dice.values())):.3f}")
+    names = [segment.label for segment in findings_of(JAWS).segments]
+    extra = [name for name in names if not (name.isdecimal() and int(name) in whole)]
+    print("  found besides: " + (", ".join(extra) if extra else "none"))
+
+
 def show_own(scan: str) -> int:
-    """Both tasks on the user's scan; the one that its anatomy doesn't suit says so."""
-    codes = [main([task, scan, "-o", str(FOLDER / task), "--overwrite"]) for task in ("detect", "landmark")]
+    """All tasks on the user's scan; those that its anatomy doesn't suit say so."""
+    tasks = ("detect", "landmark", "teeth")
+    codes = [main([task, scan, "-o", str(FOLDER / task), "--overwrite"]) for task in tasks]
     return min(codes)
 
 
@@ -98,6 +130,10 @@ def show_phantoms() -> int:
     if code := main(["landmark", str(SPINE), "-o", str(FOLDER), "--overwrite"]):
         return code
     compare_vertebrae(vertebrae)
+    teeth, whole = draw_jaws()
+    if code := main(["teeth", str(JAWS), "-o", str(FOLDER), "--overwrite"]):
+        return code
+    compare_teeth(teeth, whole)
     return 0
 
 

@@ -65,9 +65,13 @@ class ArchCurve:
         """
         end = half + _BEYOND_MM
         along = np.linspace(-end, end, 2 * round(end / _STEP_MM) + 1)
-        distance = np.linalg.norm(positions[:, None] - self.at(along), axis=2)
-        best = distance.argmin(axis=1)
-        return along[best], np.take_along_axis(distance, best[:, None], axis=1)[:, 0]
+        squares = ((positions[:, None] - self.at(along)) ** 2).sum(axis=2)
+        best = squares.argmin(axis=1).clip(1, len(along) - 2)
+        # Between the samples: the lowest point of the parabola through three of them.
+        before, here, after = np.take_along_axis(squares, best[:, None] + (-1, 0, 1), axis=1).T
+        bend = before - 2 * here + after
+        off = np.divide(before - after, 2 * bend, out=np.zeros_like(bend), where=bend > 0).clip(-1, 1)
+        return along[best] + off * (along[1] - along[0]), np.sqrt(here)
 
 
 def fit_curve(positions: Floats, probabilities: Floats, along: Floats, before: ArchCurve | None = None) -> ArchCurve:

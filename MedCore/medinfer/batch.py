@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from .console import Console, findings_table
 from .errors import Cancelled, MedInferError, OutputError, ScanError
@@ -105,13 +106,21 @@ def _identity(source: ScanSource) -> str:
 
 
 def _check_same(name: str, before: Findings, batch: Batch) -> None:
-    wanted = (batch.package.reference, batch.package.threshold(batch.threshold))
-    if (before.model, before.run.get("threshold")) != wanted:
+    wanted = {"threshold": batch.package.threshold(batch.threshold), **_options(batch)}
+    others = [key for key, value in wanted.items() if before.run.get(key) != value]
+    if before.model != batch.package.reference or others:
+        what = {"threshold": "at another threshold", "names": "under other names", "refined": "with other borders"}
+        how = f" {what[others[0]]}" if before.model == batch.package.reference else ""
         raise OutputError(
-            f"{batch.folder / name} holds results of {before.model or 'another model'}"
-            f"{' at another threshold' if before.model == batch.package.reference else ''}; "
+            f"{batch.folder / name} holds results of {before.model or 'another model'}{how}; "
             "give another folder, or --overwrite, which deletes them."
         )
+
+
+def _options(batch: Batch) -> dict[str, Any]:
+    """What was asked for besides the threshold, as it is kept with the results; nothing where nothing was."""
+    names = None if batch.names is None else batch.names.casefold()
+    return {"names": names, "refined": True if batch.refine else None}
 
 
 def _find(
@@ -131,7 +140,9 @@ def _find(
     for note in findings.notes[len(volume.notes) :]:
         console.say(f"{name}: note: {note}")
     seconds = {"read": round(read_s, 3), **findings.run["seconds"]}
-    findings = replace(findings, scan=name, run={**findings.run, "source": _identity(source), "seconds": seconds})
+    asked = {key: value for key, value in _options(batch).items() if value is not None}
+    how = {**findings.run, **asked, "source": _identity(source), "seconds": seconds}
+    findings = replace(findings, scan=name, run=how)
     manifest = batch.package.manifest
     if batch.names is not None:
         findings, manifest = renamed(findings, manifest, batch.names)

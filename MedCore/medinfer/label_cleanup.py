@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,12 @@ def boxes_of(labels: NDArray[Any]) -> dict[int, Box]:
     return {value: (box[0], box[1], box[2]) for value, box in enumerate(boxes, start=1) if box is not None}
 
 
-def widened(box: tuple[slice, ...], margin: int, shape: tuple[int, ...]) -> Box:
-    """`box` with `margin` more voxels on each side, within an array of `shape`."""
-    k, j, i = (slice(max(0, s.start - margin), min(n, s.stop + margin)) for s, n in zip(box, shape, strict=True))
+def widened(box: Box, margin: Sequence[int], shape: tuple[int, ...]) -> Box:
+    """`box` with `margin` (k, j, i) more voxels on each side, within an array of `shape`."""
+    k, j, i = (
+        slice(max(0, side.start - more), min(n, side.stop + more))
+        for side, more, n in zip(box, margin, shape, strict=True)
+    )
     return k, j, i
 
 

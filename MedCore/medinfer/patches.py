@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .backends import Session
 from .decoders import IndexPoint, decoding_for, points_along_chain
+from .errors import PackageError
 from .findings import Landmark
 from .manifest import Label, Stage
 from .network_run import answer
@@ -92,10 +93,19 @@ def _shifted(point: IndexPoint, start: Sequence[int], coarse: float, threshold: 
 def class_scores(
     prepared: Prepared, stage: Stage, session: Session, points_ras: Sequence[ArrayLike], watch: Watch
 ) -> Floats:
-    """The probability of each label for the object at each point (RAS mm): `[n, labels]`."""
+    """The probability of each label for the object at each point (RAS mm): `[n, labels]`.
+
+    Raises PackageError where the network gives more than one score a label.
+    """
     assert stage.decoder.kind == "classes"
     answers = patch_answers(prepared, stage, session, points_ras, watch)
-    scores = np.array([values.ravel() for _, values in answers], dtype=np.float64).reshape(-1, stage.network.channels)
+    rows = [values.ravel() for _, values in answers]
+    if any(len(row) != stage.network.channels for row in rows):
+        raise PackageError(
+            f"The output of {stage.network.files[0].path} has {len(rows[0])} values a patch, but there must be one for "
+            f"each of {stage.network.channels} labels: give a network that ends in scores, without a place."
+        )
+    scores = np.array(rows, dtype=np.float64).reshape(-1, stage.network.channels)
     if stage.decoder.activation == "softmax":
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         scores /= scores.sum(axis=1, keepdims=True)

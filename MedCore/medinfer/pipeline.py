@@ -78,19 +78,19 @@ def run(
             "threshold": score, "tiles": watch.tiles,
             "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
         },
-        notes=(*volume.notes, *_notes(landmarks, segments, manifest, watch.upside_down)),
+        notes=(*volume.notes, *_notes(landmarks, segments, manifest, volume, watch.upside_down)),
     )
 
 
 def _notes(
-    landmarks: Sequence[Landmark], segments: Sequence[Segment], manifest: Manifest, upside_down: bool
+    landmarks: Sequence[Landmark], segments: Sequence[Segment], manifest: Manifest, volume: Volume, upside_down: bool
 ) -> list[str]:
     """What a user should know of all findings together."""
     turned = "the scan seems to be stored upside down (feet where its header says the head is): don't trust the names"
     if upside_down:
         return [turned]
     if manifest.task == "segment":
-        return [] if segments else [f"nothing was found: {_UNLIKE}"]
+        return [] if segments else [f"nothing was found: {_UNLIKE}{_doubt(volume)}"]
     if manifest.task != "landmark":
         return []
     places = [landmark.position_ras for landmark in landmarks]
@@ -100,13 +100,20 @@ def _notes(
     return [turned] if chain is not None and runs_upside_down(places) else []
 
 
+def _doubt(volume: Volume) -> str:
+    """What may be wrong with a scan in which nothing was found."""
+    if not np.allclose(volume.spacing, 1):
+        return ""
+    return "; its voxels are said to be 1 mm wide, as of a file without spacing: check that"
+
+
 def _coarse_points(volume: Volume, manifest: Manifest, session: PackageSession, watch: Watch) -> list[Landmark]:
     """What the coarse stage finds; of a single heatmap for many labels, points without a name."""
     coarse = manifest.coarse
     if coarse is None:
         return []
     labels = manifest.labels
-    if coarse.network.channels == 1:
+    if coarse.network.channels < len(labels):
         labels = (Label(value=1, name=manifest.unnamed),)
     with watch.within("coarse "):
         found = _run_stage(volume, coarse, labels, session.stages["coarse"], coarse.decoder.threshold, [], watch)

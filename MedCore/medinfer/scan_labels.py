@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,8 @@ def on_scan(found: IndexSegments, grid: Grid, stage: Stage, volume: Volume) -> L
     """`found` on the voxels of `volume`, in the box around it.
 
     The border lies where the foreground, interpolated linearly, falls below a half, so it is smooth also where the
-    scan's voxels are smaller; which segment a voxel inside belongs to, the nearest voxel of the network's grid says.
+    scan's voxels are smaller; which segment a voxel inside belongs to, the nearest voxel of the network's grid says,
+    or, where that is of none, the nearest of a segment among the eight around.
     grid: of the prepared region, whose axes are parallel to the scan's.
     """
     scan = reorient(volume, stage.prepare.orientation).grid
@@ -39,29 +41,43 @@ def on_scan(found: IndexSegments, grid: Grid, stage: Stage, volume: Volume) -> L
     low = np.maximum(np.floor(origin + step * (filled.min(axis=0) - 1)).astype(int), 0)
     high = np.minimum(np.ceil(origin + step * (filled.max(axis=0) + 1)).astype(int) + 1, scan.shape)
     voxels = np.zeros(np.maximum(high - low, 1), np.uint8)
-    labels, foreground = _ready(found)
+    foreground = _agreeing(found)
     for begin, end in _slabs(voxels.shape):
         start = (low + np.array([begin, 0, 0]) - origin) / step
         slab = voxels[begin:end]
         inside = _interpolated(foreground, 1 / step, start, slab.shape) > _HALF
-        nearest = [
-            np.clip(np.rint(first + np.arange(size) / by).astype(int), 0, last - 1)
-            for first, size, by, last in zip(start, slab.shape, step, labels.shape, strict=True)
-        ]
-        np.multiply(labels[np.ix_(*nearest)], inside, out=slab)
+        slab[...] = _nearest_labels(found.labels, 1 / step, start, inside)
     k, j, i = (int(n) for n in low)
     return aligned(LabelMap(voxels, scan.cropped((k, j, i), voxels.shape)), volume.grid)
 
 
-def _ready(found: IndexSegments) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Labels that reach one voxel further, so that a border between voxels has one on both sides; and the foreground,
-    which says the same as the labels."""
-    spread = ndimage.maximum_filter(found.labels, size=3)
-    inside = found.labels > 0
-    foreground = np.where(inside, np.maximum(found.foreground, 128), np.minimum(found.foreground, 127)).astype(np.uint8)
-    # What was dropped must not thicken its neighbours either.
-    foreground[spread == 0] = 0
-    return np.where(inside, found.labels, spread), foreground
+def _agreeing(found: IndexSegments) -> NDArray[np.uint8]:
+    """The foreground, above a half where there is a label and nowhere else."""
+    high, low = np.maximum(found.foreground, 128), np.minimum(found.foreground, 127)
+    return np.where(found.labels > 0, high, low).astype(np.uint8)
+
+
+def _nearest_labels(
+    labels: NDArray[np.uint8], step: Floats, start: Floats, inside: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """The label nearest to start + n · step for each n where `inside` is true, else 0. labels: [k, j, i]."""
+    places = [
+        np.clip(first + by * np.arange(size), 0, last - 1)
+        for first, by, size, last in zip(start, step, inside.shape, labels.shape, strict=True)
+    ]
+    found: NDArray[np.uint8] = labels[np.ix_(*(np.rint(along).astype(int) for along in places))] * inside
+    # Between a voxel of a segment and one of none the border may lie nearer to the latter.
+    border = np.nonzero(inside & (found == 0))
+    at = np.stack([along[index] for along, index in zip(places, border, strict=True)])
+    last = np.array(labels.shape)[:, None] - 1
+    best, label = np.full(at.shape[1], np.inf), np.zeros(at.shape[1], np.uint8)
+    for corner in product((0, 1), repeat=3):
+        voxel = np.minimum(np.floor(at).astype(int) + np.array(corner)[:, None], last)
+        value, away = labels[tuple(voxel)], ((at - voxel) ** 2).sum(axis=0)
+        better = (value > 0) & (away < best)
+        best[better], label[better] = away[better], value[better]
+    found[border] = label
+    return found
 
 
 def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:

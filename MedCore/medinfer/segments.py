@@ -52,10 +52,10 @@ def find_segments(
             score = threshold if name == "main" else stage.decoder.threshold
             labels = stage.labels if isinstance(stage, Companion) else manifest.labels
             prepared, found = _found(volume, stage, labels, sessions[name], score, places, watch)
-        if found.segments:
-            known = _known(volume, manifest, stage, prepared, found, labels, sessions, watch)
-            with watch.stage("borders"):
-                maps.append((on_scan(_with_values(found, known), prepared.grid, stage, volume), known))
+            if found.segments:
+                known = _known(volume, manifest, stage, prepared, found, labels, sessions, watch)
+                with watch.stage("borders"):
+                    maps.append((on_scan(_with_values(found, known), prepared.grid, stage, volume), known))
     if not maps:
         return (), None
     with watch.stage("measures"):
@@ -63,7 +63,8 @@ def find_segments(
         if refine is not None:
             whole = replace(whole, voxels=refine(_values(volume, whole), whole.voxels, whole.grid.spacing))
         named = {value: known for _, entries in reversed(maps) for value, known in entries.items()}
-        return _measured(whole, named, manifest), whole
+        segments = _measured(whole, named, manifest)
+        return segments, whole if segments else None
 
 
 def _places(points: Sequence[Landmark]) -> Floats:
@@ -119,8 +120,21 @@ def name_objects(
     with watch.stage("network"):
         scores = class_scores(prepared, stage, session, list(centres_ras), watch)
     with watch.stage("names"):
-        names = [label.name for label in labels]
-        return names_along_arches(scores, names, centres_ras, stage.decoder.arches, stage.decoder.threshold)
+        names, decoder = [label.name for label in labels], stage.decoder
+        if not decoder.arches:
+            return _names_one_by_one(scores, names, decoder.threshold)
+        return names_along_arches(scores, names, centres_ras, decoder.arches, decoder.threshold)
+
+
+def _names_one_by_one(scores: Floats, names: Sequence[str], threshold: float) -> list[ArchName]:
+    """Each object's likeliest label by `scores` [n, labels]; of several with the same the surest keeps it."""
+    sure, best = scores.max(axis=1), scores.argmax(axis=1)
+    keeper = {int(best[n]): int(n) for n in np.argsort(sure, kind="stable")}
+    return [
+        ArchName(names[label], float(score)) if score >= threshold and keeper[int(label)] == n
+        else ArchName(None, float(score), (f"name unsure: {names[label]}",))
+        for n, (label, score) in enumerate(zip(best, sure, strict=True))
+    ]
 
 
 def _with_values(found: IndexSegments, known: Mapping[int, _Named]) -> IndexSegments:

@@ -31,9 +31,9 @@ class Watch:
     @contextmanager
     def within(self, name: str) -> Iterator[None]:
         """All stages inside are called `name` … ("coarse network")."""
-        self._pass = name
+        before, self._pass = self._pass, name
         yield
-        self._pass = ""
+        self._pass = before
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,7 +1,8 @@
 """Inference in a process of its own: `python -m medinfer.worker JOB`.
 
 JOB is a JSON file: {"scan": path, "model": id or folder, "result": path} and, if wanted, "backend", "device",
-"precision", "threads", "threshold", and "label_map": path of the file (.nii.gz) for the voxels of segments. Standard output carries one JSON object a line:
+"precision", "threads", "threshold", and "label_map": path of the file (.nii.gz) for the voxels of segments.
+Standard output carries one JSON object a line:
 
     {"event": "progress", "scan": …, "stage": "network", "done": 3, "total": 8}
     {"event": "result", "file": …}     the findings are in that file, whole

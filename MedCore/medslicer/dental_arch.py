@@ -65,11 +65,13 @@ def fit_arch(points_ras: Floats) -> DentalArch:
     flat, height = points_ras[:, :2], points_ras[:, 2]
     center = _circle_center(flat)
     away = flat - center
-    middle = away.mean(axis=0)
-    front = float(np.arctan2(middle[1], middle[0]))
     radius = np.linalg.norm(away, axis=1)
-    angle = np.angle(np.exp(1j * (np.arctan2(away[:, 1], away[:, 0]) - front)))
-    reach = max(float(np.abs(angle).max()), 1.0 / float(radius.mean()))
+    middle = np.arctan2(*away.mean(axis=0)[::-1])
+    # Around the middle no angle jumps by a turn.
+    angle = np.angle(np.exp(1j * (np.arctan2(away[:, 1], away[:, 0]) - middle)))
+    front = float(middle + (angle.min() + angle.max()) / 2)
+    angle += middle - front
+    reach = max(float(angle.max()), 1.0 / float(radius.mean()))
     heights = float(height.min()), float(height.max())
     terms = _terms(angle / reach, height - sum(heights) / 2)
     # A ridge keeps terms at rest that a few teeth say nothing of.
@@ -87,11 +89,11 @@ def _terms(share: Floats, over_mm: Floats) -> Floats:
 
 def _circle_center(flat: Floats) -> Floats:
     """The centre of the circle through points `[n, 2]` (R, A); behind them, at most LARGEST_RADIUS_MM away."""
-    mean = flat.mean(axis=0)
+    mean: Floats = flat.mean(axis=0)
     x, y = (flat - mean).T
     system, squares = np.stack([2 * x, 2 * y, np.ones_like(x)], axis=1), x**2 + y**2
     (right, front, rest), _, rank, _ = np.linalg.lstsq(system, squares, rcond=1e-6)
     radius = np.sqrt(max(rest + right**2 + front**2, 0.0))
     if rank < 3 or radius > LARGEST_RADIUS_MM or front > 0:
-        return mean - (0.0, LARGEST_RADIUS_MM)
-    return mean + (right, front)
+        return mean - np.array([0.0, LARGEST_RADIUS_MM])
+    return mean + np.array([right, front])

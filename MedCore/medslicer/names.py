@@ -20,6 +20,7 @@ from .picture_text import picture_text
 
 FONT, LINE_HEIGHT = 17, 20
 DOT, GAP = 9, 8
+BADGE_SHADOW = 0.65
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,14 @@ def named_dots(points: Sequence[NamedPoint], pixels: Floats, reach: float, hollo
         across = "left" if reach > 0 else "right"
         actors.append(picture_text(point.words, x + reach, above, across, "middle", FONT, point.color))
     return actors
+
+
+def named_badges(points: Sequence[NamedPoint], pixels: Floats) -> list[Any]:
+    """Actors for the names of `points`, each right on its place (`pixels`, `[n, 2]`) and dark behind."""
+    return [
+        picture_text(f" {point.words} ", x, y, "center", "middle", FONT, point.color, BADGE_SHADOW)
+        for point, (x, y) in zip(points, pixels, strict=True)
+    ]
 
 
 def _dot(x: float, y: float, color: tuple[float, float, float], *, filled: bool) -> Any:

@@ -1,4 +1,4 @@
-"""A render window that nobody sees, with Slicer's displayable managers in it, and its picture as PNG."""
+"""A render window that nobody sees, with Slicer's displayable managers in it or without, and its picture as PNG."""
 
 from __future__ import annotations
 
@@ -11,37 +11,18 @@ from medinfer.errors import OutputError
 PICTURE_PIXELS = 900
 
 
-class OffscreenView:
-    """One view of a scene: the managers draw what the MRML nodes say into it.
+class OffscreenWindow:
+    """An empty window of `width` × `height` pixels; what is drawn is put into its `renderer`."""
 
-    factory: the class whose instance knows the kind of view (slice or 3-D). managers: their class names.
-    """
-
-    def __init__(self, application_logic: Any, factory: Any, managers: Sequence[str]) -> None:
-        import slicer
+    def __init__(self, width: int = PICTURE_PIXELS, height: int = PICTURE_PIXELS) -> None:
         import vtk
 
         self.renderer = vtk.vtkRenderer()
         self.window = vtk.vtkRenderWindow()
         self.window.SetOffScreenRendering(True)
         self.window.SetMultiSamples(0)
-        self.window.SetSize(PICTURE_PIXELS, PICTURE_PIXELS)
+        self.window.SetSize(width, height)
         self.window.AddRenderer(self.renderer)
-        # The managers of markups and cameras refuse to work without an interactor; a generic one needs no events.
-        self._interactor = vtk.vtkGenericRenderWindowInteractor()
-        self._interactor.SetRenderWindow(self.window)
-        self._interactor.Initialize()
-        instance = factory.GetInstance()
-        instance.SetMRMLApplicationLogic(application_logic)
-        for manager in managers:
-            if not instance.IsDisplayableManagerRegistered(manager):
-                instance.RegisterDisplayableManager(manager)
-        self._managers = slicer.vtkMRMLDisplayableManagerGroup()
-        self._managers.Initialize(instance, self.renderer)
-
-    def show(self, view_node: Any) -> None:
-        """Draw what `view_node` (a slice or 3-D view node) is set to."""
-        self._managers.SetMRMLDisplayableNode(view_node)
 
     def write_png(self, path: Path) -> None:
         """Render once and write the picture. Raises OutputError."""
@@ -60,6 +41,38 @@ class OffscreenView:
             raise OutputError(f"{path} cannot be written: the picture did not fit on the disk or the folder is closed.")
 
     def close(self) -> None:
+        """Let go of the graphics context."""
+        self.window.Finalize()
+
+
+class OffscreenView(OffscreenWindow):
+    """One view of a scene: the managers draw what the MRML nodes say into it.
+
+    factory: the class whose instance knows the kind of view (slice or 3-D). managers: their class names.
+    """
+
+    def __init__(self, application_logic: Any, factory: Any, managers: Sequence[str]) -> None:
+        import slicer
+        import vtk
+
+        super().__init__()
+        # The managers of markups and cameras refuse to work without an interactor; a generic one needs no events.
+        self._interactor = vtk.vtkGenericRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self.window)
+        self._interactor.Initialize()
+        instance = factory.GetInstance()
+        instance.SetMRMLApplicationLogic(application_logic)
+        for manager in managers:
+            if not instance.IsDisplayableManagerRegistered(manager):
+                instance.RegisterDisplayableManager(manager)
+        self._managers = slicer.vtkMRMLDisplayableManagerGroup()
+        self._managers.Initialize(instance, self.renderer)
+
+    def show(self, view_node: Any) -> None:
+        """Draw what `view_node` (a slice or 3-D view node) is set to."""
+        self._managers.SetMRMLDisplayableNode(view_node)
+
+    def close(self) -> None:
         """Let go of the view node and of the graphics context."""
         self._managers.SetMRMLDisplayableNode(None)
-        self.window.Finalize()
+        super().close()

@@ -22,7 +22,7 @@ from .results import FindingNodes, add_findings
 from .saving import save_markups, save_scene, save_segmentation
 from .sights import Sights, sights_of_boxes, sights_of_landmarks, sights_of_segments
 from .views import turn_views
-from .volumes import BONE_WINDOW, LUNG_WINDOW, add_volume
+from .volumes import BONE_WINDOW, LUNG_WINDOW, add_volume, dental_window
 
 SCENE_FILE = "scene.mrb"
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def write_scene(
     paths = [folder / f"{stem}.{suffix}", folder / SCENE_FILE]
     on_stage("scene")
     with open_scene() as scene:
-        volume_node = add_volume(scene, volume, LUNG_WINDOW if manifest.task == "detect" else BONE_WINDOW)
+        volume_node = add_volume(scene, volume, _window(volume, manifest))
         nodes = add_findings(
             scene, findings, volume_node,
             name=stem.capitalize(), task=manifest.task, labels=manifest.all_labels, chain=_is_chain(manifest),
@@ -72,6 +72,12 @@ def write_scene(
         except PictureError as error:
             log.warning("%s", error)
     return paths
+
+
+def _window(volume: Volume, manifest: Manifest) -> tuple[float, float]:
+    if manifest.task == "segment":
+        return dental_window(volume)
+    return BONE_WINDOW if manifest.task == "landmark" else LUNG_WINDOW
 
 
 def _sights(nodes: FindingNodes, volume_node: Any) -> Sights:

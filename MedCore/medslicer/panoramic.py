@@ -34,15 +34,17 @@ class Panorama:
 
 
 def panorama(
-    arch: DentalArch, volume: Volume, label_map: LabelMap, values: Sequence[int], to_world: Floats
+    arch: DentalArch, heights: tuple[float, float], volume: Volume, label_map: LabelMap, values: Sequence[int],
+    to_world: Floats,
 ) -> Panorama:
     """Unroll `volume` and the segments of `values` along `arch`, which is given in the world.
 
-    to_world: 4×4, mm, from the coordinates of `volume` and `label_map` to the world (their parent transform).
+    heights: the lowest and highest S (mm) that there is to see. to_world: 4×4, mm, from the coordinates of `volume` and
+    `label_map` to the world (their parent transform).
     """
     from scipy.ndimage import map_coordinates
 
-    wall = _wall(arch)
+    wall = _wall(arch, heights)
     local = (wall - to_world[:3, 3]) @ np.linalg.inv(to_world[:3, :3]).T
     outside = float(volume.voxels.min())
     grey = np.zeros(wall.shape[:2], np.float32)
@@ -57,12 +59,11 @@ def panorama(
     return Panorama(grey / wall.shape[2], {value: (labels == value).any(axis=2) for value in values})
 
 
-def _wall(arch: DentalArch) -> Floats:
+def _wall(arch: DentalArch, heights: tuple[float, float]) -> Floats:
     """World places (RAS mm) `[row, column, depth, 3]` from the highest row down, from outside inwards."""
     angles, beyond = arch.along(PIXEL_MM, BESIDE_MM)
-    low, high = arch.heights
-    rows = np.arange(high + ABOVE_MM, low - ABOVE_MM, -PIXEL_MM)
-    middle = (low + high) / 2
+    rows = np.arange(heights[1] + ABOVE_MM, heights[0] - ABOVE_MM, -PIXEL_MM)
+    middle = sum(arch.heights) / 2
     ahead = arch.points(angles + _NUDGE, middle) - arch.points(angles - _NUDGE, middle)
     along = ahead / np.linalg.norm(ahead, axis=1, keepdims=True)
     outwards = np.stack([along[:, 1], -along[:, 0]], axis=1)

@@ -1,4 +1,4 @@
-"""Pictures of a saved scene: three slices through what was found, and the scan in 3-D.
+"""Pictures of a saved scene: three slices through what was found, and the scan or its segments in 3-D.
 
 They are drawn in a child process (`python -m medslicer.pictures SCENE FOLDER`): a crash in a graphics driver then
 costs the pictures and not the run, and another way of drawing without a display can be tried in a fresh process.
@@ -19,8 +19,9 @@ from .box_pictures import draw_boxes
 from .headless import HeadlessSlicer
 from .landmark_pictures import draw_landmarks
 from .lookup import nodes_of
-from .markups import CONFIDENCE
+from .markups import CONFIDENCE, VOLUME_ROLE
 from .quiet import quiet_libraries
+from .segment_pictures import draw_segments
 
 # Ways to draw, as VTK calls them: the graphics card or Mesa through EGL, then Mesa alone.
 _WINDOWS = ("vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
@@ -89,6 +90,9 @@ def draw_file(scene_file: Path, folder: Path) -> list[Path]:
         if not volumes:
             raise PictureError(f"{scene_file} is no Slicer scene with a scan in it.")
         logic, (volume_node, *_) = headless.application_logic, volumes
+        for segmentation in nodes_of(headless.scene, "vtkMRMLSegmentationNode"):
+            if segmentation.GetNodeReference(VOLUME_ROLE):
+                return draw_segments(logic, volume_node, segmentation, folder)
         for fiducials in nodes_of(headless.scene, "vtkMRMLMarkupsFiducialNode"):
             if fiducials.GetMeasurement(CONFIDENCE):
                 return draw_landmarks(logic, volume_node, fiducials, folder)

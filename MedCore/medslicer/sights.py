@@ -24,7 +24,7 @@ TEETH_MARGIN_MM, LEAST_MM = 12.0, 60.0
 GRAZED = 0.2
 # Where the 3-D camera stands (R, A, S): in front, a little to the patient's left and above; more to the side; straight
 # before the teeth.
-FRONT, BESIDE, BEFORE = (-0.35, 0.95, 0.18), (-0.85, 0.50, 0.12), (-0.12, 0.98, 0.10)
+FRONT, BESIDE, BEFORE = (-0.35, 0.95, 0.18), (-0.85, 0.50, 0.12), (0.0, 0.99, 0.12)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def sights_of_segments(segmentation: Any, volume_node: Any) -> Sights:
         centre, inset = middle.copy(), GRAZED * (highs[:, axis] - lows[:, axis])
         centre[axis] = meets_most(lows[:, axis] + inset, highs[:, axis] - inset)
         sights.append(Sight(_vector(centre), float(max(LEAST_MM, *np.delete(edges, axis)))))
-    return Sights(*sights, Overview(_vector(middle), float(max(LEAST_MM, *edges)), BEFORE))
+    return Sights(*sights, Overview(_vector(middle), float(max(LEAST_MM, edges[0], edges[2])), BEFORE))
 
 
 def meets_most(lows: Floats, highs: Floats) -> float:

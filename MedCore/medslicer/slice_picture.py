@@ -10,12 +10,14 @@ import numpy as np
 
 from medinfer.volume import Floats
 
-from .names import NamedPoint, named_dots
+from .names import NamedPoint, named_badges, named_dots
 from .offscreen import PICTURE_PIXELS, OffscreenView
 from .picture_text import FONT, picture_text
 from .views import zoom
 
-_MANAGERS = ("vtkMRMLMarkupsDisplayableManager", "vtkMRMLRulerDisplayableManager")
+_MANAGERS = (
+    "vtkMRMLMarkupsDisplayableManager", "vtkMRMLRulerDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D",
+)
 _MARGIN = 14
 # Half the height of a lumbar vertebra, about: a point so near is still in what the slice shows.
 IN_PLANE_MM = 10.0
@@ -23,12 +25,13 @@ IN_PLANE_MM = 10.0
 
 def draw_slice(
     application_logic: Any, layout_name: str, caption: str, path: Path, *,
-    points: Sequence[NamedPoint] = (), reach_mm: float = 0,
+    points: Sequence[NamedPoint] = (), reach_mm: float = 0, badges: Sequence[NamedPoint] = (),
 ) -> None:
     """Write the slice view called `layout_name` ("Red", …) of the application logic's scene to `path` as PNG.
 
     What is shown, and where, is what the view's nodes say (`views.turn_views`). points: drawn where they project onto
     the slice, those farther than IN_PLANE_MM from it as rings; names stand `reach_mm` to the right (left if negative).
+    badges: words that stand right on their places.
     """
     import slicer
 
@@ -50,7 +53,8 @@ def draw_slice(
     reach = reach_mm * PICTURE_PIXELS / field_of_view_mm
     places = _in_view(slice_node, points)
     dots = named_dots(points, places[:, :2], reach, hollow=np.abs(places[:, 2]) > IN_PLANE_MM)
-    for actor in [*_texts(slice_node, caption), *dots]:
+    on_places = named_badges(badges, _in_view(slice_node, badges)[:, :2])
+    for actor in [*_texts(slice_node, caption), *dots, *on_places]:
         view.renderer.AddViewProp(actor)
     view.write_png(path)
     view.close()

@@ -12,6 +12,8 @@ from medinfer.volume import Floats, Grid, Volume
 # Window, level in HU: the usual ones for lung and for bone.
 LUNG_WINDOW = (1500.0, -600.0)
 BONE_WINDOW = (1500.0, 300.0)
+# Shares (percent) of the voxels of a dental scan that are shown black and white; its grey values are seldom true HU.
+_BLACK, _WHITE = 2.0, 99.8
 
 
 def add_volume(scene: Any, volume: Volume, window: tuple[float, float] = LUNG_WINDOW) -> Any:
@@ -35,6 +37,14 @@ def add_volume(scene: Any, volume: Volume, window: tuple[float, float] = LUNG_WI
     return node
 
 
+def dental_window(volume: Volume) -> tuple[float, float]:
+    """Window and level in which air and enamel of this scan are black and white, whatever its grey values mean."""
+    # Every few voxels tell as much as all of them.
+    some = volume.voxels[::2, ::3, ::3]
+    low, high = (float(value) for value in np.percentile(some, [_BLACK, _WHITE]))
+    return max(high - low, 1.0), (low + high) / 2
+
+
 def volume_from_node(node: Any) -> Volume:
     """The voxels and geometry of a scalar volume node. The voxels `[k, j, i]` are a view of the node's own.
 
@@ -53,6 +63,17 @@ def grid_matrix(node: Any) -> NDArray[np.float64]:
 
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def world_matrix(node: Any) -> NDArray[np.float64]:
+    """From the node's coordinates to the world, 4×4, mm: its parent transforms, where they are linear."""
+    import slicer
+    import vtk
+
+    matrix, parent = vtk.vtkMatrix4x4(), node.GetParentTransformNode()
+    if parent is not None and parent.IsTransformToWorldLinear():
+        parent.GetMatrixTransformToWorld(matrix)
     return np.array(slicer.util.arrayFromVTKMatrix(matrix))
 
 

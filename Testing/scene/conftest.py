@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from medinfer.findings import Findings, Landmark, Segment, box_from_index
 from medinfer.label_map import LabelMap
-from medinfer.manifest import Code, Label, Terminology
+from medinfer.manifest import Code, Label, Manifest, Terminology
+from medinfer.package import load_package
 from medinfer.volume import Grid, Volume
 from medslicer.headless import HeadlessSlicer
 
@@ -217,3 +219,16 @@ def jaw() -> Jaw:
 def any_jaw(request: pytest.FixtureRequest) -> Jaw:
     """The jaw in scans of every kind."""
     return draw_jaw(request.param)
+
+
+@pytest.fixture
+def teeth_manifest(blob_package: Callable[..., Path]) -> Manifest:
+    """The manifest of a package whose findings are the jaw's segments."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["task"], manifest["id"] = "segment", "teeth"
+        manifest["network"]["channels"] = 4
+        manifest["decoder"] = {"kind": "instances"}
+        manifest["labels"] = [label.model_dump() for label in TOOTH_LABELS]
+
+    return load_package(blob_package(change)).manifest

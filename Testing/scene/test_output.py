@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from medinfer.findings import Findings
+from medinfer.manifest import Manifest
 from medinfer.package import load_package
 from medinfer.volume import Volume
 from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
 from medslicer.output import write_scene
 from medslicer.pictures import draw_scene
+from medslicer.segments import shown_segments
 
 
 def test_boxes_and_scene_are_written_under_the_packages_label(
@@ -91,3 +94,27 @@ def test_landmarks_curve_scene_and_pictures_are_written(
         read = landmarks_from_fiducials(fiducials)
         assert [(one.label, one.status) for one in read] == [(one.label, one.status) for one in findings.landmarks]
         assert len(nodes_of(opened.scene, "vtkMRMLMarkupsCurveNode")) == 1
+
+
+def test_segmentation_scene_and_pictures_are_written(jaw: Any, teeth_manifest: Manifest, tmp_path: Path) -> None:
+    paths = write_scene(jaw.volume, jaw.findings, teeth_manifest, tmp_path / "out")
+    assert [path.name for path in paths] == [
+        "teeth.seg.nrrd", "scene.mrb", "axial.png", "coronal.png", "sagittal.png", "panoramic.png", "view3d.png",
+    ]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in paths)
+    with HeadlessSlicer() as opened:
+        assert opened.scene.ReadFromMRB(str(paths[1]), True)
+        (node,) = nodes_of(opened.scene, "vtkMRMLSegmentationNode")
+        assert [segment.value for segment in shown_segments(node)] == [one.value for one in jaw.findings.segments]
+        # Teeth are white and soft tissue is not black: neither is outside the window.
+        display = nodes_of(opened.scene, "vtkMRMLScalarVolumeNode")[0].GetDisplayNode()
+        assert display.GetWindowLevelMin() <= 50 < display.GetWindowLevelMax() == pytest.approx(1800)
+
+
+def test_without_a_tooth_there_are_still_all_files_but_the_panorama(
+    jaw: Any, teeth_manifest: Manifest, tmp_path: Path
+) -> None:
+    paths = write_scene(jaw.volume, Findings(), teeth_manifest, tmp_path / "out")
+    assert [path.name for path in paths] == [
+        "teeth.seg.nrrd", "scene.mrb", "axial.png", "coronal.png", "sagittal.png", "view3d.png",
+    ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medinfer.errors import OutputError
 from medinfer.findings import Findings, Segment
+from medinfer.manifest import Manifest
 from medslicer.named_segments import named_segments
 from medslicer.stl import file_names, write_surfaces
 
@@ -19,13 +20,6 @@ NAMES = [
     "tooth-16.stl", "tooth-11.stl", "tooth-26.stl", "tooth-36.stl", "tooth-46.stl", "tooth-without-number-1.stl",
     "mandibular-canal.stl",
 ]
-
-
-class Labelled:
-    """As much of a package's manifest as the output asks for."""
-
-    def __init__(self, labels: Any) -> None:
-        self.all_labels = labels
 
 
 def corners_ras(path: Path) -> NDArray[np.float64]:
@@ -38,8 +32,10 @@ def corners_ras(path: Path) -> NDArray[np.float64]:
     return triangles["corners"].astype(float) * (-1, -1, 1)
 
 
-def test_a_file_a_segment_in_world_lps_with_the_volume_of_its_voxels(any_jaw: Any, tmp_path: Path) -> None:
-    paths = write_surfaces(any_jaw.volume, any_jaw.findings, Labelled(any_jaw.labels), tmp_path)
+def test_a_file_a_segment_in_world_lps_with_the_volume_of_its_voxels(
+    any_jaw: Any, teeth_manifest: Manifest, tmp_path: Path
+) -> None:
+    paths = write_surfaces(any_jaw.volume, any_jaw.findings, teeth_manifest, tmp_path)
     assert [path.name for path in paths] == NAMES
     assert sorted(os.listdir(tmp_path)) == ["stl"]
     assert sorted(os.listdir(tmp_path / "stl")) == sorted(NAMES)
@@ -58,19 +54,19 @@ def test_names_are_safe_for_any_disk_and_no_two_are_alike(jaw: Any) -> None:
     assert file_names(named_segments(segments, labels)) == ("zahn-46.stl", "zahn-46-2.stl", "segment.stl")
 
 
-def test_nothing_found_is_no_file(jaw: Any, tmp_path: Path) -> None:
-    assert write_surfaces(jaw.volume, Findings(), Labelled(jaw.labels), tmp_path) == []
+def test_nothing_found_is_no_file(jaw: Any, teeth_manifest: Manifest, tmp_path: Path) -> None:
+    assert write_surfaces(jaw.volume, Findings(), teeth_manifest, tmp_path) == []
     assert os.listdir(tmp_path) == []
 
 
-def test_a_segment_without_voxels_has_no_file(jaw: Any, tmp_path: Path) -> None:
+def test_a_segment_without_voxels_has_no_file(jaw: Any, teeth_manifest: Manifest, tmp_path: Path) -> None:
     ghost = Segment("11", 12, 0.5, (0, 0, 0), 0, 0)
     findings = Findings(segments=(jaw.findings.segments[0], ghost), label_map=jaw.label_map)
-    paths = write_surfaces(jaw.volume, findings, Labelled(jaw.labels), tmp_path)
+    paths = write_surfaces(jaw.volume, findings, teeth_manifest, tmp_path)
     assert [path.name for path in paths] == ["tooth-16.stl"]
 
 
-def test_a_folder_that_cannot_be_is_one_sentence(jaw: Any, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_is_one_sentence(jaw: Any, teeth_manifest: Manifest, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="is a file, not a folder"):
-        write_surfaces(jaw.volume, jaw.findings, Labelled(jaw.labels), tmp_path / "file")
+        write_surfaces(jaw.volume, jaw.findings, teeth_manifest, tmp_path / "file")

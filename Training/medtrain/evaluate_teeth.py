@@ -31,7 +31,7 @@ from .jaw_phantom import Jaws, draw_jaws, scan_jaws
 from .prepare_cases import FIRST_HELD_OUT_SEED
 from .real_jaw import read_real_jaw
 from .real_jaw_tissues import furnish
-from .tooth_metrics import Labels, Mask, ToothScore, line, report, score_scan
+from .tooth_metrics import CANAL, Labels, Mask, ToothScore, line, report, score_scan
 from .tooth_pictures import save_picture
 
 IN_VIEW = 0.75
@@ -72,20 +72,20 @@ def real_trials(path: Path, scans: int, first_seed: int = FIRST_HELD_OUT_SEED) -
 
 
 def trial(name: str, jaws: Jaws, seed: int) -> ToothTrial:
-    """One scan of these jaws; what is cut is found by comparing volumes before and after."""
+    """One scan of these jaws, on their voxels; what is cut shows by comparing the teeth's sizes before and after."""
     scan = scan_jaws(jaws, seed)
-    whole, shown = (_volumes(teeth, grid.spacing) for teeth, grid in (
-        (jaws.teeth, jaws.grid), (scan.teeth, scan.volume.grid)
-    ))
+    # Outside of a round field a scan holds one value from its lowest slice to its highest: nothing is shown there.
+    voxels = np.asarray(scan.volume.voxels)
+    seen = (voxels != voxels[0]).any(axis=0)
+    teeth, canal = scan.teeth * seen, scan.canal & seen
+    whole, shown = _sizes(jaws.teeth), _sizes(teeth)
     cut = np.flatnonzero((shown > 0) & (shown < IN_VIEW * whole))
-    return ToothTrial(name, scan.volume, scan.teeth, scan.canal, frozenset(cut.tolist()))
+    return ToothTrial(name, scan.volume, teeth, canal, frozenset(cut.tolist()))
 
 
-def _volumes(teeth: Labels, spacing: Sequence[float]) -> NDArray[np.float64]:
-    """Cubic millimetres by value; none of background."""
-    counts = np.bincount(teeth.ravel(), minlength=256)
-    counts[0] = 0
-    return counts * float(np.prod(spacing))
+def _sizes(teeth: Labels) -> NDArray[np.intp]:
+    """Voxels by value; none of background."""
+    return np.bincount(teeth[teeth > 0], minlength=256)
 
 
 def evaluate(
@@ -120,7 +120,8 @@ def judge(case: ToothTrial, findings: Findings, pictures: Path | None = None) ->
     )
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
-        save_picture(pictures / f"{case.name}.png", case.volume, case.teeth, found, score)
+        true = np.where(case.canal & (case.teeth == 0), np.uint8(CANAL), case.teeth)
+        save_picture(pictures / f"{case.name}.png", case.volume, true, found, score)
     return score
 
 

@@ -16,7 +16,7 @@ def stamp(folder: Path, *, partial: bool = False) -> None:
     """
     path = folder / "model.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    for stage in (manifest.get("coarse"), manifest):
+    for stage in (manifest.get("coarse"), manifest, manifest.get("naming"), *manifest.get("besides", ())):
         for file in stage["network"]["files"] if stage else ():
             if not partial or (folder / file["path"]).is_file():
                 file["sha256"] = sha256_of(folder / file["path"])

@@ -18,12 +18,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-from .jaw_phantom.spec import Jaws, Tissue
+from medinfer.volume import Grid
+
+from .jaw_phantom import Jaws, Tissue
 from .real_jaw import CANAL, MANDIBLE, MAXILLA, Labels, Mask, RealJaw
 from .tooth_names import is_upper
 
 TOP = 260
 """Slices that are kept: up to the orbits' roof."""
+
+_EDGES = (113, 72, 184)  # between the edges of upper and lower incisors
 
 _COARSE = 4  # voxels a side of those in which the hull is computed
 
@@ -43,7 +47,7 @@ _MARROW_BELOW, _MARROW_BEFORE = 160, 190
 
 
 def furnish(jaw: RealJaw) -> Jaws:
-    """The jaw with all tissues, up to slice `TOP`."""
+    """The jaw with all tissues, up to slice `TOP`; its world is moved as phantoms' lie (`Jaws.grid`)."""
     groups, teeth = jaw.groups[:TOP], jaw.teeth[:TOP]
     tissues = _flesh(groups)
     _cavities(tissues)
@@ -52,8 +56,14 @@ def furnish(jaw: RealJaw) -> Jaws:
     canal = groups == CANAL
     tissues[canal] = Tissue.CANAL
     _teeth(tissues, groups, teeth)
-    grid = jaw.grid.cropped((0, 0, 0), teeth.shape)
-    return Jaws(tissues, teeth.copy(), canal & (teeth == 0), grid)
+    return Jaws(tissues, teeth.copy(), canal & (teeth == 0), _about_incisors(jaw.grid, teeth.shape))
+
+
+def _about_incisors(grid: Grid, shape: tuple[int, int, int]) -> Grid:
+    """The grid moved so that RAS (0, 0, 0) lies between the incisors' edges, as in phantoms: it aims their scans."""
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, 3] -= grid.to_ras(_EDGES)
+    return Grid(shape, matrix)
 
 
 def _flesh(groups: Labels) -> Labels:
@@ -141,13 +151,14 @@ def _from_edge(tooth: Mask, upper: bool) -> NDArray[np.float64]:
     """Millimetres of each slice, as `[k, 1, 1]`, from the tooth's biting edge towards its root."""
     there = np.flatnonzero(tooth.any(axis=(1, 2)))
     away = np.arange(len(tooth)) - there[0] if upper else there[-1] - np.arange(len(tooth))
-    return (away * 0.5)[:, None, None]
+    from_edge: NDArray[np.float64] = (away * 0.5)[:, None, None]
+    return from_edge
 
 
 def _enamel_mm(from_edge: NDArray[np.float64]) -> NDArray[np.float64]:
     """Thick at the biting edge, thin at the neck, none from 11 mm on."""
-    thickness: NDArray[np.float64] = np.maximum(1.6 - 0.12 * from_edge, 0.5)
-    return thickness * (from_edge < 11)
+    thickness: NDArray[np.float64] = np.where(from_edge < 11, np.maximum(1.6 - 0.12 * from_edge, 0.5), 0)
+    return thickness
 
 
 def _near(bone: Mask, mm: float) -> Mask:

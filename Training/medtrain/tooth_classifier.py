@@ -1,9 +1,9 @@
 """The tooth classifier (system T3): a patch around a tooth's centroid to the tooth's number.
 
 The seed document 001 (`tooth_cls.onnx`, `cropped_img` → `output`) shows the patches and the 32 classes, and not the
-layers. Convolutions and a global average cannot tell a left tooth from its mirror image on the right by where its
-neighbours lie, as an average forgets places. So the features are averaged over a coarse layout of cells instead, 4×4×4
-for a patch of any size, and each cell has weights of its own.
+layers. Of what lies outside of one another's receptive field, convolutions and a global average cannot tell which is
+on the left and which on the right: an average forgets places. So the features are averaged over a coarse layout of
+cells instead, 4×4×4 for a patch of any size, and each cell has weights of its own.
 """
 
 from __future__ import annotations

@@ -137,10 +137,12 @@ def draw_image(
     image = synthesise(tissues, table, plan.synthesis, rng, pool=plan.pool)
     metal = np.isin(tissues[:: plan.pool, :: plan.pool, :: plan.pool], METALS)[tuple(map(slice, image.shape))]
     if metal.any() and rng.random() < 0.8:
-        image = torch.from_numpy(add_streaks(image.numpy(), metal, rng))
+        image = torch.from_numpy(add_streaks(image.numpy(), metal, rng, voxel_mm=plan.spacing))
     seen = torch.ones_like(image)
     if rng.random() < 0.25:
         _end_of_scan(image, seen, rng)
+    if rng.random() < 0.12:
+        _round_field(image, seen, plan.spacing, rng)
     return _grey_values(image, rng), seen
 
 
@@ -164,6 +166,20 @@ def _end_of_scan(image: Tensor, seen: Tensor, rng: np.random.Generator) -> None:
     else:
         image.narrow(axis, size - at, at).copy_(image.narrow(axis, size - at - 1, 1).clone())
         seen.narrow(axis, size - at, at).zero_()
+
+
+def _round_field(image: Tensor, seen: Tensor, spacing: float, rng: np.random.Generator) -> None:
+    """The round field of view of a turning detector ends within the crop: air outside, in place."""
+    _, rows, columns = image.shape
+    radius = rng.uniform(40, 80) / spacing
+    middle, angle = np.array([rows, columns]) / 2, rng.uniform(0, 2 * np.pi)
+    # Its rim passes between the crop's middle and its border.
+    away = radius - rng.uniform(0.1, 0.45) * min(rows, columns)
+    y, x = middle + away * np.array([np.sin(angle), np.cos(angle)])
+    place = (torch.arange(rows)[:, None] - y) ** 2 + (torch.arange(columns) - x) ** 2
+    outside = place > radius**2
+    image.masked_fill_(outside, -1000.0 if rng.random() < 0.7 else float(rng.uniform(-1000, 0)))
+    seen.masked_fill_(outside, 0.0)
 
 
 def jaw_files(folder: Path) -> Sequence[Path]:

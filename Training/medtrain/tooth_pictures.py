@@ -26,11 +26,14 @@ def save_picture(path: Path, volume: Volume, true: Labels, found: Labels, score:
     """Write a PNG: rows truth and found; columns seen from the front, from the right, and an axial slice of each jaw.
 
     true, found: label maps on the volume's grid, whose axes point to left, back and head (as those of phantoms do).
+    Only their surroundings are shown.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(20, 10), layout="constrained")
     colors = _colors()
+    around = _around((true > 0) | (found > 0), volume.spacing)
+    grey, true, found = np.asarray(volume.voxels)[around], true[around], found[around]
     levels = _levels(true)
     for row, (word, labels) in enumerate((("truth", true), ("found", found))):
         axes = [figure.add_subplot(2, 4, 4 * row + column) for column in range(1, 5)]
@@ -38,12 +41,22 @@ def save_picture(path: Path, volume: Volume, true: Labels, found: Labels, score:
             _view(axis, labels, colors, side, volume.spacing)
             axis.set_title(f"{word}, {title}")
         for axis, level in zip(axes[2:], levels, strict=True):
-            _slice(axis, np.asarray(volume.voxels[level]), labels[level], colors, volume.spacing)
-            axis.set_title(f"{word}, slice {level}")
+            _slice(axis, grey[level], labels[level], colors, volume.spacing)
+            axis.set_title(f"{word}, slice {around[0].start + level}")
         for axis in axes:
             axis.set_axis_off()
     figure.suptitle(line(score), wrap=True)
     figure.savefig(path, dpi=70)
+
+
+def _around(there: NDArray[np.bool_], spacing: tuple[float, float, float]) -> tuple[slice, slice, slice]:
+    """The box of what is there with a margin of 8 mm; everything where nothing is."""
+    boxes = ndimage.find_objects(there.view(np.uint8)) or [tuple(slice(0, size) for size in there.shape)]
+    k, j, i = (
+        slice(max(part.start - round(8 / step), 0), part.stop + round(8 / step))
+        for part, step in zip(boxes[0], spacing, strict=True)
+    )
+    return k, j, i
 
 
 def _colors() -> Floats:

@@ -39,6 +39,9 @@ PATCH = (64, 64, 64)
 POINT_SIGMA = 2.0
 """Of the naming network's patches: voxels of 1 mm, and the Gaussian that tells which tooth is meant."""
 
+CANAL_SIZE = (80, 96, 96)
+"""Voxels of 0.75 mm of the canal network's crops and tiles."""
+
 TEETH = 6
 """Patches of one drawn image."""
 
@@ -78,7 +81,7 @@ def centroid_loss(answers: tuple[Tensor, ...], batch: Sample) -> Tensor:
 
 def instance_sample(jaw: JawMap, table: IntensityTable, rng: np.random.Generator) -> Sample:
     """image, seen, seg `[1, k, j, i]`, seg 0 or 1; offset `[3, k, j, i]` in voxels to the tooth's centroid."""
-    plan = CropPlan((96, 96, 96), 0.5)
+    plan = CropPlan((80, 80, 80), 0.5)
     view = draw_view(plan, _middle(jaw, rng, near=0.9, spread_mm=0.0), rng)
     tissues, teeth = view.sampled(jaw)
     centroids = np.zeros((256, 3), np.float32)
@@ -134,7 +137,7 @@ def naming_loss(answers: tuple[Tensor, ...], batch: Sample) -> Tensor:
 
 def canal_sample(jaw: JawMap, table: IntensityTable, rng: np.random.Generator) -> Sample:
     """image, seen, seg `[1, k, j, i]`; seg is 0 or 1."""
-    plan = CropPlan((80, 96, 96), 0.75)
+    plan = CropPlan(CANAL_SIZE, 0.75)
     canal = np.flatnonzero((jaw.voxels & 255) == Tissue.CANAL)
     if len(canal) and rng.random() < 0.8:
         middle = np.array(np.unravel_index(int(rng.choice(canal)), jaw.voxels.shape)) + rng.normal(0, 20, 3)

@@ -51,7 +51,8 @@ def instance_task(*, foreground_only: bool = False) -> EpochTask:
 
     def losses(net: nn.Module, batch: Batch) -> dict[str, Tensor]:
         image, seg, offset = batch
-        found = instance_loss(*net(image), seg, offset, foreground_only=foreground_only)
+        logits, offsets = net(image)
+        found = instance_loss(logits, offsets, seg, offset, foreground_only=foreground_only)
         return {"loss": found.total, "dice": found.dice, "offset": found.offset}
 
     def figures(net: nn.Module, batch: Batch) -> dict[str, Tensor]:

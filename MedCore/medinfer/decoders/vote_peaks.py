@@ -56,7 +56,7 @@ class VoteCells:
         self._counts = counts[self._occupied]
         self._centres = self._middle(self._occupied)
         self._density = scipy.ndimage.gaussian_filter(
-            counts.reshape(self._shape).astype(np.float32), separation / 3 / self._cell, mode="constant", truncate=2.5
+            counts.reshape(self._shape).astype(np.float32), separation / 4 / self._cell, mode="constant", truncate=2.5
         )
 
     def peaks(self, least: float, seeds: Floats | None = None) -> Floats:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from .card import Card, Label
-from .decoding import Decoder
+from .decoding import Arch, Decoder
 from .fields import Strict
 from .network import Network
 from .preparation import Prepare
@@ -115,11 +116,24 @@ class Manifest(Stage):
             raise ValueError("tiling.join = patches and prepare.region = points need a coarse stage")
         if self.coarse is not None and (self.coarse.needs_points or self.coarse.decoder.kind != "heatmap"):
             raise ValueError("coarse must have a heatmap decoder and see the scan itself, not points")
+        self._points_agree()
         self._objects_agree()
         for name, stage in self.stages.items():
             place = "" if name == "main" else f"{name}."
             _check_channels(place, stage, stage.labels if isinstance(stage, Companion) else self.labels, self)
         return self
+
+    def _points_agree(self) -> None:
+        """Where a heatmap stage looks at a patch around each point, it must know which landmark that is. Raises
+        ValueError."""
+        if self.coarse is None or self.coarse.decoder.kind != "heatmap":
+            return
+        if self.decoder.kind != "heatmap" or self.tiling.join != "patches":
+            return
+        if self.coarse.network.channels < len(self.labels):
+            raise ValueError("decoder.kind = heatmap with tiling.join = patches needs a channel a label of coarse")
+        if self.decoder.chain is not None and self.coarse.decoder.peaks > 1:
+            raise ValueError("decoder.chain has one point a label: coarse.decoder.peaks must be 1")
 
     def _objects_agree(self) -> None:
         """What goes with objects alone. Raises ValueError."""
@@ -146,10 +160,22 @@ def _check_channels(place: str, stage: Stage, labels: tuple[Label, ...], manifes
     if kind == "segments" and not enough:
         wanted = f"{len(labels) + 1}, the background first" + (", or 1" if len(labels) == 1 else "")
         raise ValueError(f"{place}network.channels is {channels}, but {len(labels)} labels need {wanted}")
+    if stage.decoder.kind == "classes":
+        _check_arches(place, stage.decoder.arches, [label.name for label in labels])
     each = kind == "classes" or (kind == "heatmap" and not (stage.tiling.join == "patches" and channels == 1))
     points_alone = kind == "heatmap" and channels == 1 and _many_peaks(stage) and stage is manifest.coarse
     if each and not points_alone and channels != len(labels):
         raise ValueError(f"{place}network.channels is {channels}, but there are {len(labels)} labels, one each")
+
+
+def _check_arches(place: str, arches: tuple[Arch, ...], names: Sequence[str]) -> None:
+    """Arches are of the labels, each in one place. place: the stage's path in `model.json`. Raises ValueError."""
+    used = [name for arch in arches for alternatives in arch.places for name in alternatives]
+    for name in used:
+        if name not in names:
+            raise ValueError(f"{place}decoder.arches has {name!r}, which is none of the labels")
+        if used.count(name) > 1:
+            raise ValueError(f"{place}decoder.arches has {name!r} in two places")
 
 
 def _many_peaks(stage: Stage) -> bool:

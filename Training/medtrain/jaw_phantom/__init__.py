@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .jaws import draw_jaws
+from .scan import scan_jaws
 from .spec import (
     DENTITIONS,
     FIRST_EXTRA,
@@ -16,6 +17,7 @@ from .spec import (
     JawSpec,
     Tissue,
 )
+from .streaks import add_streaks
 
 __all__ = [
     "DENTITIONS",
@@ -29,5 +31,7 @@ __all__ = [
     "JawSpec",
     "Jaws",
     "Tissue",
+    "add_streaks",
     "draw_jaws",
+    "scan_jaws",
 ]

@@ -48,8 +48,12 @@ def _course(rng: np.random.Generator, skeleton: Skeleton, side: float) -> Floats
     mental = (arcs[4] + arcs[5]) / 2 + rng.uniform(-2, 3) * side
     for arc, outward, rise in ((arcs[8], 4.5, 5.0), (arcs[7], 3.4, 1.5), (arcs[6], 2.4, 0.0), (mental, 2.0, 0.5)):
         near = np.abs(lower.ridge.arc - arc) < 11
-        depth = max(deep - rise * g, float(lower.ridge.deepest[near].max()) + 3.2) + (wave if arc in (arcs[6], arcs[7]) else 0)
-        points.append(np.array([*(lower.arch.at(arc) + outward * g * lower.arch.outward(arc)), -min(depth, base - 4.6)]))
+        depth = max(deep - rise * g, float(lower.ridge.deepest[near].max()) + 3.2) + (
+            wave if arc in (arcs[6], arcs[7]) else 0
+        )
+        points.append(
+            np.array([*(lower.arch.at(arc) + outward * g * lower.arch.outward(arc)), -min(depth, base - 4.6)])
+        )
     last = points[-1]
     forward = lower.arch.mesial(mental)
     out = lower.arch.outward(mental)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..spine_phantom.canvas import bend
+from ..spine_phantom.canvas import bend, moved
 from .canvas import Canvas
 from .jaw_bones import SIDES, Pose, Skeleton, ramus_middle
 from .person import Person
@@ -40,11 +40,22 @@ def paint_mouth(canvas: Canvas, rng: np.random.Generator, person: Person, skelet
     g, (x8, y8), vault = skeleton.growth, skeleton.back, skeleton.vault
     half = np.array([x8 - 5.5 * g, 0.5 * abs(y8) + 6 * g, 0.5 * (vault + 14 * g)])
     center = np.array([0, 0.52 * y8, 0.0])
-    canvas.ellipsoid(center + [0, 0, 2 * g], half * (1.0, 1.0, 1.05), Tissue.AIRWAY if rng.random() < 0.7 else Tissue.SOFT, (Tissue.SOFT,))
+    canvas.ellipsoid(
+        moved(center, 0, 0, 2 * g),
+        half * (1.0, 1.0, 1.05),
+        Tissue.AIRWAY if rng.random() < 0.7 else Tissue.SOFT,
+        (Tissue.SOFT,),
+    )
     drop = rng.uniform(0, 7) * g + 4 * np.sin(np.radians(person.open_deg)) * 10
-    canvas.ellipsoid(center + [0, -5 * g, -3 * g - drop], half * (1.0, 1.05, 1.15), Tissue.TONGUE, (Tissue.SOFT, Tissue.AIRWAY))
+    canvas.ellipsoid(
+        moved(center, 0, -5 * g, -3 * g - drop), half * (1.0, 1.05, 1.15), Tissue.TONGUE, (Tissue.SOFT, Tissue.AIRWAY)
+    )
     canvas.tube(
-        [[0, 0.35 * y8, -0.6 * skeleton.base], [0, 1.2 * y8, -0.75 * skeleton.base]], 14 * g, Tissue.TONGUE, (Tissue.SOFT, Tissue.AIRWAY), (0.8, 1, 1)
+        [[0, 0.35 * y8, -0.6 * skeleton.base], [0, 1.2 * y8, -0.75 * skeleton.base]],
+        14 * g,
+        Tissue.TONGUE,
+        (Tissue.SOFT, Tissue.AIRWAY),
+        (0.8, 1, 1),
     )
     back = y8 - rng.uniform(22, 27) * g
     wide, deep = rng.uniform(8, 14) * g, rng.uniform(0.4, 0.8)
@@ -53,7 +64,10 @@ def paint_mouth(canvas: Canvas, rng: np.random.Generator, person: Person, skelet
     velum = bend([[0, y8 - 10 * g, vault], [0, y8 - 18 * g, vault - 7 * g], [0, y8 - 22 * g, vault - 18 * g]], 8)
     canvas.tube(velum, 4.0 * g, Tissue.SOFT, (Tissue.AIRWAY,), (0.35, 1, 1))
     for side in SIDES:
-        for out, y_top, y_low, thick in ((10.0, 5.0, 14.0, 9.0), (-10.0, 14.0, 20.0, 7.0)):  # masseter, medial pterygoid
+        for out, y_top, y_low, thick in (
+            (10.0, 5.0, 14.0, 9.0),
+            (-10.0, 14.0, 20.0, 7.0),
+        ):  # masseter, medial pterygoid
             z_top = (22 if out > 0 else 25) * g
             ends = []
             for y, z in ((y8 - y_top * g, z_top), (y8 - y_low * g, -0.7 * skeleton.base)):
@@ -61,7 +75,13 @@ def paint_mouth(canvas: Canvas, rng: np.random.Generator, person: Person, skelet
             canvas.tube(ends, thick * g, Tissue.MUSCLE, (Tissue.SOFT, Tissue.FAT), (1.3, 0.75, 1))
         cheek = np.array([side * (x8 + 14 * g), 0.55 * y8, 4 * g])
         canvas.ellipsoid(cheek, np.array([6, 13, 16]) * g, Tissue.FAT, (Tissue.SOFT,))
-        canvas.tube([[side * (x8 + 5.5 * g), 0.35 * y8, 0], [side * (x8 + 9.5 * g), 1.0 * y8, 0]], 2.2 * g, Tissue.MUSCLE, (Tissue.SOFT, Tissue.FAT), (1, 1, 0.15))
+        canvas.tube(
+            [[side * (x8 + 5.5 * g), 0.35 * y8, 0], [side * (x8 + 9.5 * g), 1.0 * y8, 0]],
+            2.2 * g,
+            Tissue.MUSCLE,
+            (Tissue.SOFT, Tissue.FAT),
+            (1, 1, 0.15),
+        )
 
 
 def paint_spine(canvas: Canvas, rng: np.random.Generator, skeleton: Skeleton) -> None:
@@ -79,10 +99,18 @@ def paint_spine(canvas: Canvas, rng: np.random.Generator, skeleton: Skeleton) ->
     for n in range(5):
         down = 22 * g + n * tall
         _bone(canvas, [at(-7 * g, 5 * g, down), at(7 * g, 5 * g, down)], 8.0 * g, (1, 1, 1.15))
-        canvas.tube([at(-6 * g, 5 * g, down + tall / 2), at(6 * g, 5 * g, down + tall / 2)], 7.6 * g, Tissue.DISC, skin, (1, 1, 2.6))
+        canvas.tube(
+            [at(-6 * g, 5 * g, down + tall / 2), at(6 * g, 5 * g, down + tall / 2)],
+            7.6 * g,
+            Tissue.DISC,
+            skin,
+            (1, 1, 2.6),
+        )
         for side in SIDES:
             _bone(canvas, [at(side * 15 * g, 10 * g, down - 5), at(side * 14 * g, 12 * g, down + 7)], 5.2 * g)
-            _bone(canvas, [at(side * 14 * g, 18 * g, down + 2), at(side * 3 * g, 33 * g, down + 6)], 2.8 * g, (1, 1, 0.6))
+            _bone(
+                canvas, [at(side * 14 * g, 18 * g, down + 2), at(side * 3 * g, 33 * g, down + 6)], 2.8 * g, (1, 1, 0.6)
+            )
     _bone(canvas, [at(0, 5 * g, 16 * g), at(0, 4 * g, -6 * g)], 5.2 * g)  # dens
     ring = [at(12 * g * np.sin(a) * 1.6, 14 * g - 19 * g * np.cos(a), 0) for a in np.linspace(-2.6, 2.6, 15)]
     _bone(canvas, ring, 4.2 * g)
@@ -90,7 +118,9 @@ def paint_spine(canvas: Canvas, rng: np.random.Generator, skeleton: Skeleton) ->
         _bone(canvas, [at(side * 19 * g, 10 * g, -5), at(side * 20 * g, 10 * g, 6)], 7.0 * g)
 
 
-def _bone(canvas: Canvas, points: list[list[float]], radius: float, flat: tuple[float, float, float] = (1, 1, 1)) -> None:
+def _bone(
+    canvas: Canvas, points: list[list[float]], radius: float, flat: tuple[float, float, float] = (1, 1, 1)
+) -> None:
     over = (Tissue.SOFT, Tissue.FAT, Tissue.MUSCLE, Tissue.CORD, Tissue.DISC)
     canvas.tube(points, radius, Tissue.SPINE_CORTICAL, over, flat)
     canvas.tube(points, max(radius - 1.5, 0.5), Tissue.SPINE_CANCELLOUS, (Tissue.SPINE_CORTICAL,), flat)

@@ -32,7 +32,9 @@ def paint_implants(canvas: Canvas, rng: np.random.Generator, person: Person, ske
 def _frame(jaw: Jaw, right: bool, place: int) -> tuple[Frame, float]:
     """Where the lost tooth's neck was, and how far below it the bone begins."""
     arc, up = jaw.arcs[right, place], -1.0 if jaw.upper else 1.0
-    axes = axes_at(jaw.arch.mesial(arc), jaw.arch.outward(arc), up, LEAN[jaw.upper][place - 1], TIP[jaw.upper][place - 1], 0)
+    axes = axes_at(
+        jaw.arch.mesial(arc), jaw.arch.outward(arc), up, LEAN[jaw.upper][place - 1], TIP[jaw.upper][place - 1], 0
+    )
     neck = PERMANENT[jaw.upper, place].crown
     x, y = jaw.arch.at(arc)
     origin = np.array([x, y, 0.0]) - axes[2] * neck
@@ -51,7 +53,9 @@ def _screw(canvas: Canvas, rng: np.random.Generator, frame: Frame, length: float
     up = x * w[0] + y * w[1] + z * w[2]
     away = np.hypot(x * u[0] + y * u[1] + z * u[2], x * v[0] + y * v[1] + z * v[2])
     thread = 0.15 * np.sin(up * np.float32(2 * np.pi / 0.9)) * (up < -sunk)
-    slim = radius * np.clip(1 - 0.35 * (-sunk - up) / length, 0.6, np.where(up > -sunk, np.float32(0.75), np.float32(1)))
+    slim = radius * np.clip(
+        1 - 0.35 * (-sunk - up) / length, 0.6, np.where(up > -sunk, np.float32(0.75), np.float32(1))
+    )
     inside = (away < slim + thread) & (up > -sunk - length) & (up < 1.0) & (canvas.teeth[box] == 0)
     canvas.fill(box, inside & ~canvas.canal[box], Tissue.IMPLANT)
 
@@ -59,7 +63,16 @@ def _screw(canvas: Canvas, rng: np.random.Generator, frame: Frame, length: float
 def _crown(canvas: Canvas, jaw: Jaw, place: int, frame: Frame, crest: float) -> None:
     """A crown shaped as the tooth's, of metal and porcelain."""
     number = 10 + place
-    plan = ToothPlan(number, jaw.upper, kind_of(number), place, False, PERMANENT[jaw.upper, place].scaled(0.93, 1.0), frame, root_formed=0.0)
+    plan = ToothPlan(
+        number,
+        jaw.upper,
+        kind_of(number),
+        place,
+        False,
+        PERMANENT[jaw.upper, place].scaled(0.93, 1.0),
+        frame,
+        root_formed=0.0,
+    )
     box = canvas.box(corners(plan), 1)
     part = canvas.lattice.part(box)
     if min(part.shape) < 2:

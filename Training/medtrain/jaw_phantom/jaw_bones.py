@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ..chest_phantom.lattice import Array, Floats, Lattice, regular
 from ..chest_phantom.shapes import clouds, smooth_max, smooth_min
-from ..spine_phantom.canvas import bend
+from ..spine_phantom.canvas import bend, moved
 from .canvas import Canvas, tube_distance
 from .dentition import Jaw, Ridge
 from .person import Person
@@ -93,26 +93,34 @@ def mandible_field(lattice: Lattice, rng: np.random.Generator, skeleton: Skeleto
     for side in SIDES:
         arcs = np.array([0, 8, 18, 28, 38, 48]) * g * side
         outs = np.array([-3.0, -2.8, -1.0, 2.0, 5.0, 8.0]) * g
-        path = [np.array([*(lower.arch.at(a) + o * lower.arch.outward(a)), -base + 9.5 * g]) for a, o in zip(arcs, outs, strict=True)]
+        path = [
+            np.array([*(lower.arch.at(a) + o * lower.arch.outward(a)), -base + 9.5 * g])
+            for a, o in zip(arcs, outs, strict=True)
+        ]
         path = [p for p in path if p[1] > y8 - 8 * g]
         path.append(np.array([side * (x8 + 10.5 * g), y8 - 24 * g, -base + 13 * g]))
         half.append(tube_distance(lattice, bend(np.array(path), 14), 6.0 * g, (1, 1, 0.62)))
     field = smooth_min(field, np.minimum(half[0], half[1]), 5.0)
     chin = np.array([0.0, lower.arch.at(0)[1] + 3.0 * g * rng.uniform(-1.0, 1.0), -base + 6 * g])
-    field = smooth_min(field, tube_distance(lattice, [chin - [8 * g, 1.5, 0], chin + [8 * g, -1.5, 0]], 5.0 * g), 5.0)
+    mental = np.stack([moved(chin, -8 * g, -1.5, 0), moved(chin, 8 * g, -1.5, 0)])
+    field = smooth_min(field, tube_distance(lattice, mental, 5.0 * g), 5.0)
     return smooth_min(field, _ramus(lattice, skeleton), 4.0)
 
 
 def _ramus(lattice: Lattice, skeleton: Skeleton) -> Array:
     """Plates with coronoid and condylar process, on both sides."""
     g, (_, y8), base = skeleton.growth, skeleton.back, skeleton.base
-    corners = np.array([(-2, -14), (-9, 33), (-14, 34), (-40, 39), (-36, 0), (-31, -base / g + 5), (-8, -base / g + 2)]) * g
+    corners = (
+        np.array([(-2, -14), (-9, 33), (-14, 34), (-40, 39), (-36, 0), (-31, -base / g + 5), (-8, -base / g + 2)]) * g
+    )
     z, y, x = lattice.open()
     flat_y, flat_z = y - np.float32(y8), z
     outline = np.full((z.shape[0], y.shape[1], 1), -1e3, np.float32)
     for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         way = (b - a) / np.linalg.norm(b - a)
-        np.maximum(outline, (flat_z - a[1]) * np.float32(way[0]) * -1 + (flat_y - a[0]) * np.float32(way[1]), out=outline)
+        np.maximum(
+            outline, (flat_z - a[1]) * np.float32(way[0]) * -1 + (flat_y - a[0]) * np.float32(way[1]), out=outline
+        )
     notch = 10.5 * g - np.sqrt((flat_y + 25 * g) ** 2 + (flat_z - 42 * g) ** 2)
     outline = np.maximum(outline, notch)
     thick = 3.6 * g + 1.2 * g * np.clip((flat_y + 14 * g) / (14 * g), 0, 1)
@@ -158,13 +166,19 @@ def maxilla_field(lattice: Lattice, skeleton: Skeleton) -> Array:
     g, upper, vault = skeleton.growth, skeleton.upper, skeleton.vault
     x8, y8 = np.abs(upper.arch.at(upper.arcs[True, 8])) * (1, -1)
     field = _ridge_field(lattice, upper, 6.0)
-    z, y, x = lattice.open()
+    z, y, _x = lattice.open()
     out, arc = upper.arch.offsets(lattice.x[None, :], lattice.y[:, None])
     crest, half = (_at(upper.ridge, arc, values) for values in (upper.ridge.crest, upper.ridge.half))
     over = np.clip(z - crest, 0, None)
     behind = np.float32(y8 - 9 * g) - y
     # the body above the roots: outer wall hollow over the canine, open toward the middle
-    outer = out - half - 0.5 - 0.10 * np.clip(np.abs(arc) - 18, 0, 25) * np.clip(over / 25, 0, 1) + 0.12 * over * (np.abs(arc) < 14)
+    outer = (
+        out
+        - half
+        - 0.5
+        - 0.10 * np.clip(np.abs(arc) - 18, 0, 25) * np.clip(over / 25, 0, 1)
+        + 0.12 * over * (np.abs(arc) < 14)
+    )
     body = smooth_max(np.maximum(outer, -out - half - 12 * g), np.maximum(crest + 9 - z, behind), 4.0)
     field = smooth_min(field, body, 4.0)
     # the palate: low at the teeth, high in the middle
@@ -192,7 +206,9 @@ def paint_maxilla(canvas: Canvas, rng: np.random.Generator, person: Person, skel
     lattice = _coarse((-x8 - 40, y8 - 30, -2), (x8 + 40, 24, top))
     field = maxilla_field(lattice, skeleton) + np.float32(0.35) * clouds(rng, lattice, 12.0)
     field /= np.float32(1.1 * person.cortex)
-    box = canvas.box(np.array([[lattice.x[0], lattice.y[0], lattice.z[0]], [lattice.x[-1], lattice.y[-1], lattice.z[-1]]]), 0)
+    box = canvas.box(
+        np.array([[lattice.x[0], lattice.y[0], lattice.z[0]], [lattice.x[-1], lattice.y[-1], lattice.z[-1]]]), 0
+    )
     fine = canvas.lattice.part(box)
     offset = (fine.start - lattice.start) / lattice.step
     there = ndimage.affine_transform(
@@ -220,9 +236,12 @@ def _nose(canvas: Canvas, rng: np.random.Generator, skeleton: Skeleton, y8: floa
     canvas.fill(box, septum & (side < 0), Tissue.SOFT)
     canvas.fill(box, (np.abs(x - bent) < 0.6) & (y > y8 - 10 * g) & (side < 0), Tissue.CARTILAGE)
     for part in SIDES:
-        for up, size in ((7.5, 1.0), (17.0, 0.8)):
-            size *= rng.uniform(0.7, 1.25)
-            shell = [[part * 9.5 * g, front - 16 * g, floor + up * g], [part * 9.0 * g, y8 - 2 * g, floor + (up + 1) * g]]
+        for up, usual in ((7.5, 1.0), (17.0, 0.8)):
+            size = usual * rng.uniform(0.7, 1.25)
+            shell = [
+                [part * 9.5 * g, front - 16 * g, floor + up * g],
+                [part * 9.0 * g, y8 - 2 * g, floor + (up + 1) * g],
+            ]
             canvas.tube(shell, 3.8 * g * size, Tissue.SOFT, (Tissue.AIRWAY,), (1.25, 1, 0.8))
             canvas.tube(shell, 0.9 * g * size, Tissue.CARTILAGE, (Tissue.SOFT,), (1, 1, 0.4))
 
@@ -239,7 +258,9 @@ def _sinuses(canvas: Canvas, rng: np.random.Generator, person: Person, skeleton:
         center = np.array([x - side * 1.0, y - 2 * g, floor + radii[2]])
         box = canvas.box(np.stack([center - radii, center + radii]), 2)
         z, yy, xx = canvas.lattice.part(box).open()
-        a, b, c = (np.abs(v - np.float32(m)) / np.float32(r) for v, m, r in zip((xx, yy, z), center, radii, strict=True))
+        a, b, c = (
+            np.abs(v - np.float32(m)) / np.float32(r) for v, m, r in zip((xx, yy, z), center, radii, strict=True)
+        )
         q = (a**3 + b**3 + c**3) ** np.float32(1 / 3) + 0.05 * np.sin(xx / 3.1 + side) * np.sin(yy / 4.3)
         wall = (q - 1) * np.float32(radii.min())
         canvas.fill(box, wall < 0, Tissue.SINUS, (Tissue.CANCELLOUS,))  # never through the walls

@@ -40,7 +40,10 @@ def draw_jaws(seed: int, spec: JawSpec = ANYONE, spacing: float = 0.5) -> Jaws:
     paint_spine(canvas, rng, skeleton)
     paint_maxilla(canvas, rng, person, skeleton)
     paint_mandible(canvas, rng, person, skeleton, pose)
-    plans = [*upper.teeth, *(replace(t, frame=t.frame.turned(pose.turn, pose.about).shifted(pose.shift)) for t in lower.teeth)]
+    plans = [
+        *upper.teeth,
+        *(replace(t, frame=t.frame.turned(pose.turn, pose.about).shifted(pose.shift)) for t in lower.teeth),
+    ]
     teeth = place_teeth(canvas, plans)
     paint_canals(canvas, rng, person, skeleton, pose)
     paint_teeth(canvas, teeth, dura=float(rng.uniform(0.2, 0.7)))

@@ -62,11 +62,16 @@ def _socket(canvas: Canvas, one: Standing, dura: float) -> None:
     below = shape.local.up < -plan.crest
     follicle = 0.9 if not plan.erupted and plan.root_formed < 0.9 else 0.3
     gap = np.where(shape.local.up > -0.5, np.float32(follicle), np.float32(0.25))
-    canvas.fill(box, own & below & (shape.distance < 1.1 + gap), Tissue.CORTICAL, FREE + (Tissue.SINUS, Tissue.MUCOSA))
+    canvas.fill(box, own & below & (shape.distance < 1.1 + gap), Tissue.CORTICAL, (*FREE, Tissue.SINUS, Tissue.MUCOSA))
     canvas.fill(box, own & below & (shape.distance < gap + dura), Tissue.LAMINA_DURA, BONE)
     around = own & (shape.distance < gap)
     canvas.fill(box, around & (shape.local.up <= -0.5), Tissue.LIGAMENT, (*BONE, Tissue.LAMINA_DURA))
-    canvas.fill(box, around & (shape.local.up > -0.5), Tissue.SOFT if plan.erupted else Tissue.FOLLICLE, (*BONE, Tissue.LAMINA_DURA))
+    canvas.fill(
+        box,
+        around & (shape.local.up > -0.5),
+        Tissue.SOFT if plan.erupted else Tissue.FOLLICLE,
+        (*BONE, Tissue.LAMINA_DURA),
+    )
 
 
 def _tooth(canvas: Canvas, one: Standing) -> None:

@@ -49,9 +49,7 @@ class Root:
 def local_coordinates(lattice: Lattice, frame: Frame) -> Local:
     z, y, x = lattice.open()
     z, y, x = z - np.float32(frame.origin[2]), y - np.float32(frame.origin[1]), x - np.float32(frame.origin[0])
-    mesial, outward, up = (
-        x * np.float32(a[0]) + y * np.float32(a[1]) + z * np.float32(a[2]) for a in frame.axes
-    )
+    mesial, outward, up = (x * np.float32(a[0]) + y * np.float32(a[1]) + z * np.float32(a[2]) for a in frame.axes)
     return Local(mesial, outward, up)
 
 
@@ -101,7 +99,9 @@ def _crown(plan: ToothPlan, local: Local) -> Array:
     contact = 0.75 if plan.kind == "incisor" else 0.6
     rise = np.clip(t / contact, 0, 1)
     half_m = s.neck_width / 2 + (s.width - s.neck_width) / 2 * rise * (2 - rise)
-    half_m = half_m * (1 - (0.06 if plan.kind == "incisor" else 0.25) * np.clip((t - contact) / (1 - contact), 0, 1) ** 2)
+    half_m = half_m * (
+        1 - (0.06 if plan.kind == "incisor" else 0.25) * np.clip((t - contact) / (1 - contact), 0, 1) ** 2
+    )
     bulge = 0.28 if front else 0.35
     swell = np.clip(t / bulge, 0, 1)
     half_b = s.neck_depth / 2 + (s.depth - s.neck_depth) / 2 * swell * (2 - swell)
@@ -226,7 +226,8 @@ def _enamel(plan: ToothPlan, local: Local, crown: Array) -> Mask:
     rise = (1.0 if plan.kind in ("incisor", "canine") else 0.4) * (0.5 if plan.deciduous else 1)
     line = rise * ((2 * local.mesial / s.neck_width) ** 2 - (2 * local.outward / s.neck_depth) ** 2 * 0.4 - 0.3)
     over = local.up - np.clip(line, -0.8, 2.2)
-    thickest = (0.8 if plan.deciduous else 1.15) if plan.kind in ("incisor", "canine") else (0.9 if plan.deciduous else 1.6)
+    front = plan.kind in ("incisor", "canine")
+    thickest = (0.65 if front else 0.8) if plan.deciduous else (0.95 if front else 1.4)
     thick = thickest * np.sqrt(np.clip(over / (0.65 * s.crown), 0, 1))
     result: Mask = (over > 0) & (crown > -thick)
     return result

@@ -1,0 +1,95 @@
+"""A panorama as PNG: grey as a radiograph, segments outlined in their colours, numbers on the teeth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .names import NamedPoint, named_badges
+from .offscreen import OffscreenWindow
+from .panoramic import DEPTH_MM, Panorama
+from .picture_text import FONT, picture_text
+
+# Screen pixels a pixel of the panorama; the strip above it for the words.
+SCALE, STRIP = 2, 40
+_MARGIN = 14
+# Shares of the pixels that are shown black and white.
+_BLACK, _WHITE = 2.0, 99.7
+
+
+def draw_panorama(
+    unrolled: Panorama, segments: Sequence[tuple[int, str, tuple[float, float, float]]], caption: str, path: Path
+) -> None:
+    """Write `unrolled` to `path` as PNG. segments: value, badge ("" for none) and colour of each. Raises OutputError.
+    """
+    from scipy.ndimage import zoom
+
+    rows, columns = (n * SCALE for n in unrolled.grey.shape)
+    view = OffscreenWindow(columns, rows + STRIP)
+    view.renderer.AddViewProp(_grey_actor(zoom(unrolled.grey, SCALE, order=1)))
+    badges, pixels = [], []
+    for value, words, color in segments:
+        mask = unrolled.masks[value]
+        if not mask.any():
+            continue
+        view.renderer.AddViewProp(_outline_actor(zoom(mask.astype(np.float32), SCALE, order=1), color))
+        if words:
+            row, column = np.argwhere(mask).mean(axis=0)
+            badges.append(NamedPoint(words, (0.0, 0.0, 0.0), color))
+            pixels.append(((column + 0.5) * SCALE, rows - (row + 0.5) * SCALE))
+    top, middle = rows + STRIP - 10, rows / 2
+    for actor in [
+        *named_badges(badges, np.array(pixels).reshape(-1, 2)),
+        picture_text(caption, _MARGIN, top, "left", "top"),
+        picture_text(f"Panoramic, mean of {DEPTH_MM:.0f} mm", columns - _MARGIN, top, "right", "top"),
+        picture_text("R", _MARGIN, middle, "left", "middle", FONT),
+        picture_text("L", columns - _MARGIN, middle, "right", "middle", FONT),
+    ]:
+        view.renderer.AddViewProp(actor)
+    view.write_png(path)
+    view.close()
+
+
+def _grey_actor(grey: NDArray[np.float32]) -> Any:
+    """The picture itself, in pixels from the lower left corner."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    low, high = np.percentile(grey, [_BLACK, _WHITE])
+    shown = np.clip((grey - low) / max(float(high - low), 1e-6) * 255, 0, 255).astype(np.uint8)
+    image = vtk.vtkImageData()
+    image.SetDimensions(shown.shape[1], shown.shape[0], 1)
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(shown[::-1]).ravel(), deep=True))
+    mapper = vtk.vtkImageMapper()
+    mapper.SetColorWindow(255)
+    mapper.SetColorLevel(127.5)
+    mapper.SetInputData(image)
+    actor = vtk.vtkActor2D()
+    actor.SetMapper(mapper)
+    actor.GetProperty().SetDisplayLocationToBackground()
+    return actor
+
+
+def _outline_actor(mask: NDArray[np.float32], color: tuple[float, float, float]) -> Any:
+    """The line around a mask (0…1)."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(mask.shape[1], mask.shape[0], 1)
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(mask[::-1]).ravel(), deep=True))
+    contour = vtk.vtkContourFilter()
+    contour.SetInputData(image)
+    contour.SetValue(0, 0.5)
+    mapper = vtk.vtkPolyDataMapper2D()
+    mapper.ScalarVisibilityOff()
+    mapper.SetInputConnection(contour.GetOutputPort())
+    actor = vtk.vtkActor2D()
+    actor.SetMapper(mapper)
+    actor.GetProperty().SetColor(*color)
+    actor.GetProperty().SetLineWidth(2)
+    return actor
