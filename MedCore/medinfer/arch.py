@@ -125,15 +125,15 @@ def _together(arches: Sequence[_ArchTeeth]) -> list[_Named]:
     Alternatives are alike in all arches (permanent teeth are the first, deciduous the second ones), and a patient has
     many of a kind or none: one deciduous tooth among thirty permanent ones needs more to be believed.
     """
-    found = [_Named(np.zeros(0, dtype=np.intp), np.zeros((0, 0)), np.zeros((0, 0), dtype=np.bool_))] * len(arches)
-    commonness = np.ones(max((teeth.alternative.max() + 1 for teeth in arches), default=1))
+    common = np.ones(max((teeth.alternative.max() + 1 for teeth in arches), default=1))
     for _ in range(_ROUNDS):
-        found = [teeth.named(commonness) for teeth in arches]
-        counts = np.full(len(commonness), _RARE)
-        for teeth, here in zip(arches, found, strict=True):
-            counts += np.bincount(teeth.alternative, here.probability.sum(axis=0) * teeth.has_others, len(counts))
-        commonness = counts / counts.sum()
-    return found
+        for teeth in arches:
+            teeth.take_turn(common)
+        counts = np.full(len(common), _RARE)
+        for teeth in arches:
+            counts += np.bincount(teeth.alternative, teeth.probability.sum(axis=0) * teeth.has_others, len(counts))
+        common = counts / counts.sum()
+    return [teeth.named() for teeth in arches]
 
 
 class _ArchTeeth:
@@ -143,31 +143,38 @@ class _ArchTeeth:
         self._place = [at for at, alternatives in enumerate(arch.places) for _ in alternatives]
         self._usual = places_along(len(arch.places))[self._place]
         self._scores, self._none, self._positions = scores, none, positions
-        self._probability = scores / scores.sum(axis=1, keepdims=True)
         self._curve: ArchCurve | None = None
+        self._along, self._order = np.zeros(len(scores)), np.arange(len(scores))
+        self._lattice: ArchLattice | None = None
+        # [n, c]: that an object has a label, as far as is known by now.
+        self.probability = scores / scores.sum(axis=1, keepdims=True)
         # [c]: which of its place's alternatives each label is, and whether there are others.
         self.alternative = np.array([n for alternatives in arch.places for n in range(len(alternatives))])
         self.has_others = np.array([len(alternatives) > 1 for alternatives in arch.places for _ in alternatives])
 
-    def named(self, commonness: Floats) -> _Named:
-        """One more turn: what is known of the names draws the curve, and the curve orders the objects.
+    def take_turn(self, common: Floats) -> None:
+        """What is known of the names draws the curve; the curve orders the objects; their order says more of the names.
 
-        commonness: of the first, second, … alternatives of places.
+        common: how common the first, second, … alternatives of places are.
         """
         if not len(self._scores):
-            return _Named(np.zeros(0, dtype=np.intp), self._scores, np.zeros(self._scores.shape, dtype=np.bool_))
-        self._curve = fit_curve(self._positions, self._probability, self._usual, self._curve)
-        along, _ = self._curve.nearest(self._positions, float(np.abs(self._usual).max()))
-        off = 0.5 * ((along[:, None] - self._usual) / _PLACE_MM) ** 2
+            return
+        self._curve = fit_curve(self._positions, self.probability, self._usual, self._curve)
+        self._along, _ = self._curve.nearest(self._positions, float(np.abs(self._usual).max()))
+        off = 0.5 * ((self._along[:, None] - self._usual) / _PLACE_MM) ** 2
         weights = np.log(self._scores) - np.minimum(off, _PLACE_MOST)
-        weights += np.where(self.has_others, np.log(commonness)[self.alternative], 0.0)
-        order = _order(along, np.exp(weights), self._usual)
-        spacing = Spacing(along[order], self._usual, _STEP_MM, _STEP_MOST)
-        lattice = ArchLattice(weights[order], np.log(self._none)[order], self._place, spacing)
-        self._probability[order] = lattice.probabilities()
-        best = np.full(len(along), -1)
-        best[order] = [-1 if label is None else label for label in lattice.best()]
-        return _Named(best, self._probability.copy(), np.abs(along[:, None] - self._usual) <= _ECTOPIC_MM)
+        weights += np.where(self.has_others, np.log(common)[self.alternative], 0.0)
+        order = self._order = _order(self._along, np.exp(weights), self._usual)
+        spacing = Spacing(self._along[order], self._usual, _STEP_MM, _STEP_MOST)
+        self._lattice = ArchLattice(weights[order], np.log(self._none)[order], self._place, spacing)
+        self.probability[order] = self._lattice.probabilities()
+
+    def named(self) -> _Named:
+        """After the last turn."""
+        best = np.full(len(self._scores), -1)
+        if self._lattice is not None:
+            best[self._order] = [-1 if label is None else label for label in self._lattice.best()]
+        return _Named(best, self.probability, np.abs(self._along[:, None] - self._usual) <= _ECTOPIC_MM)
 
 
 def _order(along: Floats, weights: Floats, usual: Floats) -> NDArray[np.intp]:

@@ -153,6 +153,10 @@ def _analyse_into(
         renamed(Findings(), package.manifest, options.names)  # says now, not after a long run, what it doesn't know
     if outputs is None:
         outputs = installed_outputs()
+    for name in _ON_REQUEST:
+        if getattr(options, name) and name not in outputs:
+            needed = "medslicer, which is not installed here: pip install 'medinfer[slicer]'"
+            raise MedInferError(f"--{name} needs {needed}.")
     outputs = {name: output for name, output in outputs.items() if name not in _ON_REQUEST or getattr(options, name)}
     if options.no_scene:
         outputs = {name: output for name, output in outputs.items() if name in _ON_REQUEST}

@@ -10,6 +10,8 @@ from medinfer.volume import Floats
 
 # Teeth in one line have no circle: the curve is then nearly straight, bent as if the circle were so large.
 LARGEST_RADIUS_MM = 200.0
+# Keeps terms at rest that a few teeth say nothing of; a share of the points.
+RIDGE = 1e-4
 # Heights are in centimetres in the fit: numbers near 1.
 _HEIGHT_UNIT_MM = 10.0
 _SAMPLES, _TERMS = 400, 7
@@ -74,8 +76,7 @@ def fit_arch(points_ras: Floats) -> DentalArch:
     reach = max(float(angle.max()), 1.0 / float(radius.mean()))
     heights = float(height.min()), float(height.max())
     terms = _terms(angle / reach, height - sum(heights) / 2)
-    # A ridge keeps terms at rest that a few teeth say nothing of.
-    ridge = np.diag(np.array([0.0, *[1e-3 * len(flat)] * (_TERMS - 1)]))
+    ridge = np.diag(np.array([0.0, *[RIDGE * len(flat)] * (_TERMS - 1)]))
     outline = np.linalg.solve(terms.T @ terms + ridge, terms.T @ radius)
     return DentalArch(center, front, reach, heights, outline)
 

@@ -67,7 +67,8 @@ def _wall(arch: DentalArch, heights: tuple[float, float]) -> Floats:
     ahead = arch.points(angles + _NUDGE, middle) - arch.points(angles - _NUDGE, middle)
     along = ahead / np.linalg.norm(ahead, axis=1, keepdims=True)
     outwards = np.stack([along[:, 1], -along[:, 0]], axis=1)
-    depths = np.arange(DEPTH_MM / 2, -DEPTH_MM / 2 - 1e-9, -DEPTH_STEP_MM)
+    # The middles of the layers, from outside inwards.
+    depths = np.arange((DEPTH_MM - DEPTH_STEP_MM) / 2, -DEPTH_MM / 2, -DEPTH_STEP_MM)
     wall = np.zeros((len(rows), len(angles), len(depths), 3), np.float64)
     for row, height in enumerate(rows):
         curve = arch.points(angles, height) + along * beyond[:, None]

@@ -26,6 +26,7 @@ from .volumes import volume_from_node, world_matrix
 
 OUTLINE_PIXELS = 2
 _MOST_NAMED = 3
+LEAST_CUT_MM = 3.0
 # Enough of a surface to know where it stands.
 _POINTS = 100
 
@@ -72,7 +73,7 @@ def badge(segment: ShownSegment) -> str:
 def _badges_in_plane(
     segments: Sequence[ShownSegment], surfaces: dict[str, Any], slice_to_ras: Any
 ) -> list[NamedPoint]:
-    """A badge in the middle of each tooth's cut through the slice."""
+    """A badge in the middle of each tooth's cut through the slice, where that is larger than the badge."""
     import vtk
 
     plane = vtk.vtkPlane()
@@ -87,7 +88,7 @@ def _badges_in_plane(
         cutter.SetInputData(surfaces[segment.id])
         cutter.Update()
         cut = cutter.GetOutput()
-        if cut.GetNumberOfPoints():
+        if cut.GetNumberOfPoints() and cut.GetLength() > LEAST_CUT_MM:
             badges.append(NamedPoint(badge(segment), _vector(corners(cut).mean(axis=0)), segment.color))
     return badges
 

@@ -182,7 +182,7 @@ tilts = st.tuples(*[st.integers(-30, 30)] * 3)
 
 
 @given(missing=st.sets(st.sampled_from(PERMANENT), max_size=14), tilt=tilts, scale=st.floats(0.85, 1.1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_the_network_is_sure_of_stays_as_it_is(missing: set[str], tilt, scale: float) -> None:
     names = [name for name in PERMANENT if name not in missing]
     found = named(answers(names), places(names, tilt, scale))
@@ -191,7 +191,7 @@ def test_what_the_network_is_sure_of_stays_as_it_is(missing: set[str], tilt, sca
 
 
 @given(seed=st.integers(0, 2**32 - 1), tilt=tilts)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_mirrored_teeth_with_mirrored_answers_have_mirrored_names(seed: int, tilt) -> None:
     random = np.random.default_rng(seed)
     names = random.permutation(PERMANENT)[: random.integers(1, 33)]

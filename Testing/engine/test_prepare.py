@@ -99,7 +99,8 @@ def test_zscore_gives_zero_mean_and_unit_deviation_also_for_large_offsets() -> N
 
 
 def test_a_constant_scan_survives_zscore() -> None:
-    assert np.isfinite(apply_intensity(np.full((3, 3, 3), 7, np.float32), [ZScore(op="zscore")], scan=np.zeros((1, 1, 1)))).all()
+    constant = np.full((3, 3, 3), 7, np.float32)
+    assert np.isfinite(apply_intensity(constant, [ZScore(op="zscore")], scan=np.zeros((1, 1, 1)))).all()
 
 
 def test_an_mr_scan_given_to_a_ct_model_is_refused(blob_package: Make, blob_scan: Any) -> None:

@@ -120,7 +120,7 @@ TOOTH_MM = np.array([4.0, 3.5, 9.0])
 TOOTH_HU, BONE_HU, SOFT_HU = 1800, 500, 50
 # Teeth on an arch: value in the label map, degrees from the midline to the patient's right, whether it is an upper one.
 ARCH_MM, ABOVE_MM = 16.0, 9.5
-TEETH = ((16, 70, True), (11, 20, True), (26, -70, True), (36, -70, False), (46, 70, False), (201, -15, False))
+TEETH = ((16, 70, True), (11, 20, True), (26, -70, True), (36, -70, False), (46, 70, False), (201, 20, False))
 
 
 @dataclass(frozen=True)

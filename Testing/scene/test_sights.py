@@ -10,7 +10,16 @@ import pytest
 from medinfer.findings import Findings, Landmark
 from medinfer.volume import Volume
 from medslicer.results import add_findings
-from medslicer.sights import MARGIN_MM, NEAR_MM, Sights, sights_of_boxes, sights_of_landmarks
+from medslicer.sights import (
+    GRAZED,
+    MARGIN_MM,
+    NEAR_MM,
+    Sights,
+    meets_most,
+    sights_of_boxes,
+    sights_of_landmarks,
+    sights_of_segments,
+)
 from medslicer.views import turn_views
 from medslicer.volumes import add_volume
 
@@ -72,3 +81,35 @@ def test_a_view_that_is_wider_than_high_shows_at_least_the_field(scene: Any, vol
     width, height, _ = slice_node.GetFieldOfView()
     assert height == pytest.approx(sights.coronal.field_of_view_mm)
     assert width == pytest.approx(3 * height)
+
+
+def test_a_plane_through_segments_meets_as_many_as_any_other(scene: Any, any_jaw: Any) -> None:
+    volume_node = add_volume(scene, any_jaw.volume)
+    nodes = add_findings(scene, any_jaw.findings, volume_node, name="Teeth", task="segment", labels=any_jaw.labels)
+    sights = sights_of_segments(nodes.segmentation, volume_node)
+    voxels, grid = any_jaw.label_map.voxels, any_jaw.label_map.grid
+    clouds = [grid.to_ras(np.argwhere(voxels == value)) for value in any_jaw.centers_ras]
+    for axis, sight in ((2, sights.axial), (1, sights.coronal), (0, sights.sagittal)):
+        low, high = (np.array([edge(cloud[:, axis]) for cloud in clouds]) for edge in (np.min, np.max))
+        inset = GRAZED * (high - low)
+
+        def met(place: float, low: Any = low + inset, high: Any = high - inset) -> int:
+            return int(((low <= place) & (place <= high)).sum())
+
+        assert met(sight.centre_ras[axis]) >= max(met(place) for place in np.linspace(low.min(), high.max(), 500)) - 1
+        for other in {0, 1, 2} - {axis}:
+            places = np.concatenate([cloud[:, other] for cloud in clouds])
+            assert np.abs(places - sight.centre_ras[other]).max() < sight.field_of_view_mm / 2
+
+
+def test_the_best_stretch_of_intervals_is_the_widest_of_those_that_meet_most() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        low = rng.uniform(0, 10, 7).round(1)
+        high = low + rng.uniform(0, 4, 7).round(1)
+        places = np.linspace(0, 14, 2801)
+        met = [int(((low <= place) & (place <= high)).sum()) for place in places]
+        best = meets_most(low, high)
+        assert int(((low <= best) & (best <= high)).sum()) >= max(met) - 1
+    assert meets_most(np.array([0.0, 2, 5]), np.array([4.0, 9, 6])) == 3.0
+    assert meets_most(np.array([3.0]), np.array([3.0])) == 3.0

@@ -35,10 +35,10 @@ def corners_ras(path: Path) -> NDArray[np.float64]:
 def test_a_file_a_segment_in_world_lps_with_the_volume_of_its_voxels(
     any_jaw: Any, teeth_manifest: Manifest, tmp_path: Path
 ) -> None:
-    paths = write_surfaces(any_jaw.volume, any_jaw.findings, teeth_manifest, tmp_path)
+    paths = write_surfaces(any_jaw.volume, any_jaw.findings, teeth_manifest, tmp_path / "out")
     assert [path.name for path in paths] == NAMES
-    assert sorted(os.listdir(tmp_path)) == ["stl"]
-    assert sorted(os.listdir(tmp_path / "stl")) == sorted(NAMES)
+    assert sorted(os.listdir(tmp_path / "out")) == ["stl"]
+    assert sorted(os.listdir(tmp_path / "out" / "stl")) == sorted(NAMES)
     for path, segment in zip(paths[:-1], any_jaw.findings.segments, strict=False):
         corners = corners_ras(path)
         a, b, c = np.moveaxis(corners - corners.mean(axis=(0, 1)), 1, 0)
@@ -55,14 +55,14 @@ def test_names_are_safe_for_any_disk_and_no_two_are_alike(jaw: Any) -> None:
 
 
 def test_nothing_found_is_no_file(jaw: Any, teeth_manifest: Manifest, tmp_path: Path) -> None:
-    assert write_surfaces(jaw.volume, Findings(), teeth_manifest, tmp_path) == []
-    assert os.listdir(tmp_path) == []
+    assert write_surfaces(jaw.volume, Findings(), teeth_manifest, tmp_path / "out") == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_segment_without_voxels_has_no_file(jaw: Any, teeth_manifest: Manifest, tmp_path: Path) -> None:
     ghost = Segment("11", 12, 0.5, (0, 0, 0), 0, 0)
     findings = Findings(segments=(jaw.findings.segments[0], ghost), label_map=jaw.label_map)
-    paths = write_surfaces(jaw.volume, findings, teeth_manifest, tmp_path)
+    paths = write_surfaces(jaw.volume, findings, teeth_manifest, tmp_path / "out")
     assert [path.name for path in paths] == ["tooth-16.stl"]
 
 

@@ -118,9 +118,11 @@ class Manifest(Stage):
             raise ValueError("coarse must have a heatmap decoder and see the scan itself, not points")
         self._points_agree()
         self._objects_agree()
-        for name, stage in self.stages.items():
-            place = "" if name == "main" else f"{name}."
-            _check_channels(place, stage, stage.labels if isinstance(stage, Companion) else self.labels, self)
+        for place, stage in (("coarse.", self.coarse), ("", self), ("naming.", self.naming)):
+            if stage is not None:
+                _check_channels(place, stage, self.labels, self)
+        for n, companion in enumerate(self.besides):
+            _check_channels(f"besides.{n}.", companion, companion.labels, self)
         return self
 
     def _points_agree(self) -> None:
@@ -130,7 +132,7 @@ class Manifest(Stage):
             return
         if self.decoder.kind != "heatmap" or self.tiling.join != "patches":
             return
-        if self.coarse.network.channels < len(self.labels):
+        if self.coarse.network.channels == 1 < len(self.labels):
             raise ValueError("decoder.kind = heatmap with tiling.join = patches needs a channel a label of coarse")
         if self.decoder.chain is not None and self.coarse.decoder.peaks > 1:
             raise ValueError("decoder.chain has one point a label: coarse.decoder.peaks must be 1")

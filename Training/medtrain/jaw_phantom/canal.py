@@ -41,7 +41,7 @@ def _course(rng: np.random.Generator, skeleton: Skeleton, side: float) -> Floats
     high = rng.uniform(0, 6) * g
     for back, z, inward in ((21, high, 3.6), (15, -5 * g, 1.2), (9, -12 * g, 0.4)):
         y = y8 - back * g
-        x = float(ramus_middle(skeleton, np.float32(y), np.float32(z))) - inward * g
+        x = ramus_middle(skeleton, y, z) - inward * g
         points.append(np.array([side * x, y, z]))
     deep, wave = base - rng.uniform(8.5, 11.5) * g, rng.uniform(0, 1.5)
     arcs = {place: lower.arcs[side > 0, place] for place in range(1, 9)}

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..spine_phantom.canvas import bend, moved
 from .canvas import Canvas
-from .jaw_bones import SIDES, Pose, Skeleton, ramus_middle
+from .jaw_bones import SIDES, Skeleton, ramus_middle
 from .person import Person
 from .spec import Tissue
 
@@ -35,7 +35,7 @@ def paint_outline(canvas: Canvas, rng: np.random.Generator, person: Person, skel
         layer[deep > 1.6 + fat * (1 - 0.8 * np.clip(1.6 * ahead - 0.5, 0, 1))] = Tissue.SOFT  # lips have little fat
 
 
-def paint_mouth(canvas: Canvas, rng: np.random.Generator, person: Person, skeleton: Skeleton, pose: Pose) -> None:
+def paint_mouth(canvas: Canvas, rng: np.random.Generator, person: Person, skeleton: Skeleton) -> None:
     """Tongue, the air over it, pharynx, and the muscles that chew."""
     g, (x8, y8), vault = skeleton.growth, skeleton.back, skeleton.vault
     half = np.array([x8 - 5.5 * g, 0.5 * abs(y8) + 6 * g, 0.5 * (vault + 14 * g)])
@@ -71,7 +71,7 @@ def paint_mouth(canvas: Canvas, rng: np.random.Generator, person: Person, skelet
             z_top = (22 if out > 0 else 25) * g
             ends = []
             for y, z in ((y8 - y_top * g, z_top), (y8 - y_low * g, -0.7 * skeleton.base)):
-                ends.append([side * (float(ramus_middle(skeleton, np.float32(y), np.float32(z))) + out * g), y, z])
+                ends.append([side * (ramus_middle(skeleton, y, z) + out * g), y, z])
             canvas.tube(ends, thick * g, Tissue.MUSCLE, (Tissue.SOFT, Tissue.FAT), (1.3, 0.75, 1))
         cheek = np.array([side * (x8 + 14 * g), 0.55 * y8, 4 * g])
         canvas.ellipsoid(cheek, np.array([6, 13, 16]) * g, Tissue.FAT, (Tissue.SOFT,))

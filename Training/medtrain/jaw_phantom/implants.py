@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from .canvas import Canvas
-from .dentition import LEAN, TIP, Jaw, axes_at
+from .dentition import LEAN, TIP, Jaw
 from .jaw_bones import Pose, Skeleton
 from .paint_teeth import FREE
 from .person import Person
 from .spec import Tissue
 from .tooth import corners, tooth_shape
-from .tooth_plan import Frame, ToothPlan
+from .tooth_plan import Frame, ToothPlan, axes_at
 from .tooth_sizes import PERMANENT, kind_of
 
 

@@ -77,8 +77,12 @@ def _at(ridge: Ridge, arc: Array, values: Floats) -> Array:
     return np.interp(arc, ridge.arc, values).astype(np.float32)
 
 
-def ramus_middle(skeleton: Skeleton, y: Array, z: Array) -> Array:
-    """|x| of the middle of the ramus' plate."""
+def ramus_middle(skeleton: Skeleton, y: float, z: float) -> float:
+    """|x| of the middle of the ramus' plate, mm."""
+    return float(_ramus_middle(skeleton, np.array([y], np.float32), np.array([z], np.float32))[0])
+
+
+def _ramus_middle(skeleton: Skeleton, y: Array, z: Array) -> Array:
     g, (x8, y8) = skeleton.growth, skeleton.back
     result: Array = x8 + 8 * g + 0.12 * (y8 - y) + 0.09 * (z + 10)
     return result
@@ -124,10 +128,10 @@ def _ramus(lattice: Lattice, skeleton: Skeleton) -> Array:
     notch = 10.5 * g - np.sqrt((flat_y + 25 * g) ** 2 + (flat_z - 42 * g) ** 2)
     outline = np.maximum(outline, notch)
     thick = 3.6 * g + 1.2 * g * np.clip((flat_y + 14 * g) / (14 * g), 0, 1)
-    plate = np.abs(np.abs(x) - ramus_middle(skeleton, y, z)) - thick
+    plate = np.abs(np.abs(x) - _ramus_middle(skeleton, y, z)) - thick
     field = smooth_max(plate, outline, 4.0)
     for side in SIDES:
-        at = float(ramus_middle(skeleton, np.float32(y8 - 38 * g), np.float32(38 * g)))
+        at = ramus_middle(skeleton, y8 - 38 * g, 38 * g)
         ends = np.array([[side * (at - 7 * g), y8 - 38 * g, 41 * g], [side * (at + 7 * g), y8 - 38 * g, 40 * g]])
         field = np.minimum(field, tube_distance(lattice, ends, 4.6 * g))
     return field
@@ -147,7 +151,7 @@ def paint_mandible(canvas: Canvas, rng: np.random.Generator, person: Person, ske
     matrix = flip @ pose.turn.T @ flip * fine.step[None, :] / lattice.step[:, None]
     start = (fine.start[::-1] - pose.shift - pose.about) @ pose.turn + pose.about
     offset = (start[::-1] - lattice.start) / lattice.step
-    there = ndimage.affine_transform(field, matrix, offset, fine.shape, np.float32, order=1, cval=9.0, prefilter=False)
+    there = ndimage.affine_transform(field, matrix, offset, fine.shape, order=1, cval=9.0, prefilter=False)
     _shell(canvas, box, there)
 
 
@@ -212,7 +216,7 @@ def paint_maxilla(canvas: Canvas, rng: np.random.Generator, person: Person, skel
     fine = canvas.lattice.part(box)
     offset = (fine.start - lattice.start) / lattice.step
     there = ndimage.affine_transform(
-        field, fine.step / lattice.step, offset, fine.shape, np.float32, order=1, cval=9.0, prefilter=False
+        field, fine.step / lattice.step, offset, fine.shape, order=1, cval=9.0, prefilter=False
     )
     _shell(canvas, box, there)
     _nose(canvas, rng, skeleton, y8)

@@ -36,7 +36,7 @@ def draw_jaws(seed: int, spec: JawSpec = ANYONE, spacing: float = 0.5) -> Jaws:
     pose = _pose(person, skeleton)
     canvas = _canvas(person, skeleton, pose, spacing)
     paint_outline(canvas, rng, person, skeleton)
-    paint_mouth(canvas, rng, person, skeleton, pose)
+    paint_mouth(canvas, rng, person, skeleton)
     paint_spine(canvas, rng, skeleton)
     paint_maxilla(canvas, rng, person, skeleton)
     paint_mandible(canvas, rng, person, skeleton, pose)

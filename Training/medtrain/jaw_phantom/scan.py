@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from medinfer.volume import Volume
@@ -78,7 +79,7 @@ def _field_of_view(rng: np.random.Generator, jaws: Jaws, field: Field) -> Box:
     return k, j, i
 
 
-def _render(rng: np.random.Generator, tissues: Array, spacing: float) -> Array:
+def _render(rng: np.random.Generator, tissues: NDArray[np.uint8], spacing: float) -> Array:
     """Grey values with the tissues' texture: fine grain, and coarser lumps of marrow in cancellous bone."""
     mean, texture = draw_greys(rng)
     grain = ndimage.gaussian_filter(rng.standard_normal(tissues.shape, dtype=np.float32), 0.35 / spacing, mode="wrap")
@@ -135,7 +136,7 @@ def _rings(grey: Array, rng: np.random.Generator, level: float) -> None:
     grey += profile.astype(np.float32)[radius]
 
 
-def _stored(grey: Array, rng: np.random.Generator, spec: CbctSpec, inside: Mask | None) -> Array:
+def _stored(grey: Array, rng: np.random.Generator, spec: CbctSpec, inside: Mask | None) -> NDArray[np.int16]:
     """As a scanner's software stores it: shifted and stretched, clipped, 12 bits or 8; a constant outside the field."""
     if spec.drift:
         grey = grey * rng.uniform(0.7, 1.25) + rng.uniform(-300, 350)
@@ -151,7 +152,7 @@ def _stored(grey: Array, rng: np.random.Generator, spec: CbctSpec, inside: Mask 
     return voxels
 
 
-def _whole(before: Array, after: Array) -> tuple[int, ...]:
-    """The numbers of the teeth that have lost no voxel and do not end at the phantom's own border."""
+def _whole(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[int, ...]:
+    """The numbers of the teeth that have lost no voxel."""
     every, kept = np.bincount(before.ravel(), minlength=256), np.bincount(after.ravel(), minlength=256)
     return tuple(int(n) for n in np.flatnonzero((every > 0) & (every == kept)) if n)

@@ -116,7 +116,8 @@ def _crown(plan: ToothPlan, local: Local) -> Array:
         side = _radial(local.mesial, local.outward, half_m, half_b, 0.75 if plan.kind == "molar" else 0.35)
     top = (local.up - _occlusal(plan, local)) * np.float32(0.88)
     body = smooth_max(side, top, 0.9 if front else 1.6)
-    return np.maximum(body, -local.up - 0.6)
+    result: Array = np.maximum(body, -local.up - 0.6)
+    return result
 
 
 # middle of the cusps as shares of the half widths (mesial, outward), and how much lower than the highest, mm
@@ -142,7 +143,8 @@ def _occlusal(plan: ToothPlan, local: Local) -> Array:
     if plan.kind == "incisor":
         across = local.mesial / (s.width / 2)
         fall = np.where(across < 0, np.float32(0.09), np.float32(0.03)) * across**4  # the distal corner is rounder
-        return np.float32(s.crown) * (1 - fall)
+        edge: Array = np.float32(s.crown) * (1 - fall)
+        return edge
     if plan.kind == "canine":
         slope = np.where(local.mesial < 0.3, np.float32(0.5), np.float32(0.38))
         result: Array = s.crown + 0.25 - slope * np.sqrt((local.mesial - 0.3) ** 2 + 0.25)
@@ -217,7 +219,8 @@ def _roots(plan: ToothPlan, local: Local, roots: tuple[Root, ...]) -> Array:
         body = _radial(local.mesial, local.outward, s.neck_width / 2 * slim, s.neck_depth / 2 * slim, 0.4)
         body = np.maximum(body, depth - min(long, plan.root_length))
         result = smooth_min(result, body, 0.8)
-    return np.maximum(result, local.up - 0.3 * s.crown)
+    within: Array = np.maximum(result, local.up - 0.3 * s.crown)
+    return within
 
 
 def _enamel(plan: ToothPlan, local: Local, crown: Array) -> Mask:

@@ -29,6 +29,20 @@ class Frame:
         return Frame(self.origin + shift, self.axes)
 
 
+def axes_at(flat: Floats, out: Floats, up: float, lean: float, tip: float, spin: float) -> Floats:
+    """Rows mesial, outward, to the crown; from the arch's mesial and outward (x, y) and angles in degrees."""
+    a, b, c = np.radians([lean, tip, spin])
+    mesial, outward, rise = np.array([*flat, 0.0]), np.array([*out, 0.0]), np.array([0.0, 0.0, up])
+    crown = rise + np.tan(a) * outward + np.tan(b) * mesial
+    crown /= np.linalg.norm(crown)
+    turned = np.cos(c) * mesial + np.sin(c) * outward
+    m = turned - (turned @ crown) * crown
+    m /= np.linalg.norm(m)
+    n = np.cross(crown, m)
+    n *= np.sign(n @ outward) if abs(n @ outward) > 1e-6 else 1.0
+    return np.stack([m, n, crown])
+
+
 @dataclass(frozen=True)
 class Work:
     """Restorations: a filling (amalgam or composite), a crown, filled roots.
