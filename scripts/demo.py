@@ -1,6 +1,7 @@
-"""`make demo`: MedDetect on a generated chest CT, MedLandmark on a spine CT, MedToothSeg on a dental CBCT; and the truth.
+"""`make demo`: MedDetect on a generated chest CT, MedLandmark on a spine CT, MedToothSeg on a dental CBCT.
 
-The phantoms are drawn from fixed seeds that no training saw; results and pictures go to demo/.
+Beside each the truth is printed. The phantoms are drawn from fixed seeds that no training saw; results and pictures go
+to demo/.
 Another scan can be shown instead: `make demo SCAN=scan.nii.gz` runs all three on it.
 """
 

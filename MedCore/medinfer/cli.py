@@ -110,7 +110,8 @@ def _add_task(parser: argparse.ArgumentParser, name: str, task: Task) -> None:
     if task == "segment":
         parser.add_argument("--names", metavar="SCHEME", help="name segments by FDI (default), Universal or anatomical")
         parser.add_argument("--stl", action="store_true", help="also write the surface of each segment as an STL file")
-        parser.add_argument("--refine", choices=["geodesic"], help="move borders to where the scan's values change")
+        edges = "move borders to where the scan's values change; helps poor borders and harms good ones"
+        parser.add_argument("--refine", choices=["geodesic", "watershed"], help=edges)
     parser.set_defaults(command=_analyse, name=name, task=task, names=None, stl=False, refine=None)
 
 
@@ -182,7 +183,7 @@ def _analyse_into(
     return SCAN_FAILED if tally.failed else OK
 
 
-def _refine(method: Literal["geodesic"]) -> Refine:
+def _refine(method: Literal["geodesic", "watershed"]) -> Refine:
     """The change of borders that was asked for; loaded when it is."""
     from .refinement import refine_labels
 

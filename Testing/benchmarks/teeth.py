@@ -106,7 +106,8 @@ def show(results: dict[str, dict[str, Any] | str], truth: dict[str, list[float]]
         if isinstance(found, str):
             print(f"  {METHODS[method]}: {found}")
     stages = list(dict.fromkeys(stage for found in measured.values() for stage in found["seconds"]))
-    stages.sort(key=lambda stage: [word in stage for word in ("coarse", "naming", "besides")][::-1])
+    passes = {"coarse": 0, "naming": 2, "besides": 3}
+    stages.sort(key=lambda stage: passes.get(stage.split()[0], 1))
     print(" " * 20 + "".join(f"{METHODS[method]:>34}" for method in measured))
     rows = [(stage, [found["seconds"].get(stage) for found in measured.values()]) for stage in stages]
     rows += [(name, [found[key] for found in measured.values()]) for name, key in (

@@ -166,7 +166,8 @@ def forget_peak() -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds by the clock and of the processor (all threads); added bytes at the peak; objects found; F1 at IoU 0.5; mean Dice of the matched."""
+    """Seconds by the clock and of the processor (all threads); added bytes at the peak; objects found; F1 at IoU 0.5;
+    mean Dice of the matched."""
 
     seconds: float
     processor: float
@@ -176,8 +177,10 @@ class Measured:
     dice: float
 
     def __str__(self) -> str:
-        return (f"{self.seconds:7.2f} s ({self.processor:5.2f} s CPU)  {self.added / 2**20:7.0f} MiB  {self.found:5d} objects  "
-                f"F1 {self.f1:.3f}  Dice {self.dice:.3f}")
+        return (
+            f"{self.seconds:7.2f} s ({self.processor:5.2f} s CPU)  {self.added / 2**20:5.0f} MiB  "
+            f"{self.found:4d} objects  F1 {self.f1:.3f}  Dice {self.dice:.3f}"
+        )
 
 
 def scores(found: Labels, true: Labels) -> tuple[int, float, float]:

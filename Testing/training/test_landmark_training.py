@@ -116,15 +116,15 @@ def test_a_view_outside_the_patient_is_air() -> None:
 
 
 def test_the_gaussian_of_a_patch_is_the_engine_s() -> None:
+    from medinfer import patches
     from medinfer.package import load_package
-    from medinfer.patches import middle_gaussian
 
     folder = Path(__file__).resolve().parents[2] / "Resources" / "Models" / "vertebrae"
     stage = load_package(folder).manifest
     plan = FinePlan()
     assert stage.tiling.join == "patches"
     assert stage.tiling.patch == plan.size
-    np.testing.assert_allclose(middle_gaussian(stage)[0], middle_gaussian(plan.size, plan.sigma), atol=1e-7)
+    np.testing.assert_allclose(patches.middle_gaussian(stage)[0], middle_gaussian(plan.size, plan.sigma), atol=1e-7)
 
 
 def test_the_loss_is_least_at_the_gaussian_itself_and_blind_to_the_unknown() -> None:

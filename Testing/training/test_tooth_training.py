@@ -1,4 +1,4 @@
-"""Training of the tooth stages: what a crop shows agrees with what it asks for, and learning from it lowers the loss."""
+"""Training of the tooth stages: what a crop shows agrees with what it asks for, and learning lowers the loss."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import center_of_mass
+
 from medinfer.package import load_package
 from medtrain.jaw_phantom import Jaws, JawSpec, Tissue, draw_jaws
 from medtrain.label_synthesis import IntensityTable
@@ -27,7 +29,6 @@ from medtrain.tooth_stages import (
 )
 from medtrain.train_teeth import Crops, ToothPlan, ToothTrainer, averaged_network
 from medtrain.turning import rotation
-from scipy.ndimage import center_of_mass
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +208,7 @@ def test_rotations_keep_lengths_and_turn_about_one_axis() -> None:
 
 def test_export_writes_a_package_with_the_documents_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnx
+
     from medtrain import export_teeth
 
     flags = []

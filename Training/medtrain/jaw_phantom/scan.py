@@ -44,6 +44,8 @@ def scan_jaws(jaws: Jaws, seed: int, spec: CbctSpec = ANY_SCAN) -> JawScan:
     start = tuple(part.start for part in box)
     grid = jaws.grid.cropped((start[0], start[1], start[2]), tissues.shape)
     teeth, canal = jaws.teeth[box].copy(), jaws.canal[box].copy()
+    if round_field is not None:  # nothing is seen beyond it
+        teeth[:, ~round_field], canal[:, ~round_field] = 0, False
     volume = Volume(voxels, grid, f"jaw phantom {seed}", "CT")
     return JawScan(volume, teeth, canal, _whole(jaws.teeth, teeth))
 
