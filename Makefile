@@ -1,4 +1,4 @@
-# make demo   sets everything up and runs MedDetect and MedLandmark on generated CTs; results and pictures in demo/
+# make demo   sets everything up and runs all three on generated scans; results and pictures in demo/
 # make test   sets everything up and passes every test
 # Both need only Python 3.10–3.13 and make; where the user is root on Debian or Ubuntu, missing system
 # libraries are installed, otherwise one line names them.
@@ -37,12 +37,19 @@ figures: $(VENV)/.dev
 	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --phantoms 36 --voxels 2
 	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --phantoms 36
 	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --scans $(DATA)/spine --label-names totalsegmentator
+	$(BIN)/python -m medtrain.evaluate_teeth teeth --phantoms 24
+	$(BIN)/python -m medtrain.evaluate_teeth teeth --real $(DATA)/teeth/PostDentalSurgery_Segmentation.nii.gz --scans 6
 	$(BIN)/python Testing/benchmarks/slab_network.py
 	$(BIN)/python Testing/benchmarks/nms.py
 	$(BIN)/python Testing/benchmarks/joining.py
 	$(BIN)/python Testing/benchmarks/heatmaps.py
 	$(BIN)/python Testing/benchmarks/scn.py
 	$(BIN)/python Testing/benchmarks/dsnt.py
+	$(BIN)/python Testing/benchmarks/tooth_votes.py
+	$(BIN)/python Testing/benchmarks/arch.py
+	$(BIN)/python Testing/benchmarks/refinement.py
+	$(BIN)/python Testing/benchmarks/offset_targets.py
+	$(BIN)/python Testing/benchmarks/teeth.py
 
 $(VENV)/bin/python:
 	sh scripts/system_libraries.sh $(PYTHON)

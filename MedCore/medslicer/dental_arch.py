@@ -38,7 +38,8 @@ class DentalArch:
         over = np.full(len(angles), np.clip(height, low, high) - (low + high) / 2)
         radius = _terms(angles / self.reach, over) @ self.outline
         at = self.front + angles
-        return self.center + radius[:, None] * np.stack([np.cos(at), np.sin(at)], axis=1)
+        places: Floats = self.center + radius[:, None] * np.stack([np.cos(at), np.sin(at)], axis=1)
+        return places
 
     def along(self, step_mm: float, beyond_mm: float) -> tuple[Floats, Floats]:
         """Angles `[n]` at every `step_mm` along the curve at middle height, from the patient's right to the left.
@@ -95,6 +96,6 @@ def _circle_center(flat: Floats) -> Floats:
     system, squares = np.stack([2 * x, 2 * y, np.ones_like(x)], axis=1), x**2 + y**2
     (right, front, rest), _, rank, _ = np.linalg.lstsq(system, squares, rcond=1e-6)
     radius = np.sqrt(max(rest + right**2 + front**2, 0.0))
-    if rank < 3 or radius > LARGEST_RADIUS_MM or front > 0:
-        return mean - np.array([0.0, LARGEST_RADIUS_MM])
-    return mean + np.array([right, front])
+    straight = rank < 3 or radius > LARGEST_RADIUS_MM or front > 0
+    center: Floats = mean + (np.array([0.0, -LARGEST_RADIUS_MM]) if straight else np.array([right, front]))
+    return center

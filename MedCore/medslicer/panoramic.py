@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +47,15 @@ def panorama(
 
     wall = _wall(arch, heights)
     local = (wall - to_world[:3, 3]) @ np.linalg.inv(to_world[:3, :3]).T
-    outside = float(volume.voxels.min())
+    voxels: NDArray[Any] = volume.voxels
+    outside = float(voxels.min())
     grey = np.zeros(wall.shape[:2], np.float32)
     labels = np.zeros(wall.shape[:3], np.uint8)
     # One sheet of the wall at a time: no copy of all places in voxels.
     for depth in range(wall.shape[2]):
         sheet = local[:, :, depth]
         at = np.moveaxis(volume.grid.to_index(sheet), -1, 0)
-        grey += map_coordinates(volume.voxels, at, np.float32, order=1, cval=outside)
+        grey += map_coordinates(voxels, at, np.float32, order=1, cval=outside)
         at = np.moveaxis(label_map.grid.to_index(sheet), -1, 0)
         labels[:, :, depth] = map_coordinates(label_map.voxels, at, order=0)
     return Panorama(grey / wall.shape[2], {value: (labels == value).any(axis=2) for value in values})

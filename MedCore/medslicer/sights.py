@@ -103,12 +103,14 @@ def sights_of_segments(segmentation: Any, volume_node: Any) -> Sights:
     highs = np.array([cloud.max(axis=0) for cloud in points], dtype=float)
     low, high = lows.min(axis=0), highs.max(axis=0)
     middle, edges = (low + high) / 2, high - low + 2 * TEETH_MARGIN_MM
-    sights = []
-    for axis in (2, 1, 0):
+
+    def across(axis: int) -> Sight:
         centre, inset = middle.copy(), GRAZED * (highs[:, axis] - lows[:, axis])
         centre[axis] = meets_most(lows[:, axis] + inset, highs[:, axis] - inset)
-        sights.append(Sight(_vector(centre), float(max(LEAST_MM, *np.delete(edges, axis)))))
-    return Sights(*sights, Overview(_vector(middle), float(max(LEAST_MM, edges[0], edges[2])), BEFORE))
+        return Sight(_vector(centre), float(max(LEAST_MM, *np.delete(edges, axis))))
+
+    overview = Overview(_vector(middle), float(max(LEAST_MM, edges[0], edges[2])), BEFORE)
+    return Sights(axial=across(2), coronal=across(1), sagittal=across(0), overview=overview)
 
 
 def meets_most(lows: Floats, highs: Floats) -> float:

@@ -118,7 +118,7 @@ def by_decoder(values: np.ndarray) -> Labels:
 def by_dbscan(values: np.ndarray) -> Labels:
     from sklearn.cluster import DBSCAN
 
-    places = np.argwhere(values[0] > DECODER.threshold)
+    places = np.argwhere(values[0] > DECODER.foreground)
     votes = (places + values[(slice(1, None), *places.T)].T) * SPACING
     some = np.random.default_rng(0).permutation(len(votes))[:30000]
     clusters = DBSCAN(eps=1.0, min_samples=20).fit_predict(votes[some])
@@ -129,7 +129,7 @@ def by_dbscan(values: np.ndarray) -> Labels:
 
 
 def by_watershed(values: np.ndarray) -> Labels:
-    mask = values[0] > DECODER.threshold
+    mask = values[0] > DECODER.foreground
     (box,) = scipy.ndimage.find_objects(mask.astype(np.uint8))
     depth = scipy.ndimage.gaussian_filter(scipy.ndimage.distance_transform_edt(mask[box]), 2)
     size = int(DECODER.separation_mm / SPACING) | 1
@@ -145,7 +145,7 @@ def by_watershed(values: np.ndarray) -> Labels:
 
 
 def by_components(values: np.ndarray) -> Labels:
-    return cc3d.connected_components(values[0] > DECODER.threshold, connectivity=6)
+    return cc3d.connected_components(values[0] > DECODER.foreground, connectivity=6)
 
 
 METHODS: dict[str, Callable[[np.ndarray], Labels]] = {

@@ -59,10 +59,8 @@ def decode(
     values: np.ndarray, *, seed: int | None = None, shape=None, stride: int = 1, spacing=UNIT, seeds=None, **decoder
 ) -> IndexSegments:
     """Feed `values` `[4, k, j, i]` in random blocks, or whole without a seed."""
-    decoding = InstancesDecoding(
-        InstancesDecoder(kind="instances", **decoder), shape or tuple(n * stride for n in values.shape[1:]), stride,
-        spacing, seeds,
-    )
+    wanted = InstancesDecoder(kind="instances", **{"threshold": 0.01, **decoder})
+    decoding = InstancesDecoding(wanted, shape or tuple(n * stride for n in values.shape[1:]), stride, spacing, seeds)
     for start, part in [((0, 0, 0), values)] if seed is None else blocks(values, seed):
         # As a joiner's: its memory is used again for the next block.
         lent = part.copy()
@@ -420,3 +418,17 @@ def test_the_contact_of_two_cubes_is_the_share_of_faces_that_meet() -> None:
     assert [voxels.contact(value, box)[[0, 1, 2]].tolist() for value, box in boxes.items()] == [
         [20 / 24, 0, 4 / 24], [20 / 24, 4 / 24, 0], [1, 0, 0],
     ]
+
+
+def test_objects_below_the_threshold_are_dropped_and_the_others_numbered_anew() -> None:
+    labels = np.zeros((12, 12, 30), np.uint8)
+    for value, (first, size) in enumerate(((2, 6), (11, 7), (21, 5)), start=1):
+        labels[2:10, 2:10, first : first + size] = value
+    values = channels(labels)
+    values[0][labels == 2] = 0.6
+    everything = decode(values, min_volume_mm3=0)
+    assert [round(segment.confidence, 1) for segment in everything.segments] == [0.6, 1.0, 1.0]
+    surer = decode(values, min_volume_mm3=0, threshold=0.8)
+    assert [segment.value for segment in surer.segments] == [1, 2]
+    np.testing.assert_array_equal(surer.labels, np.where(labels == 1, 1, np.where(labels == 3, 2, 0)))
+    assert not surer.foreground[labels == 2].any()

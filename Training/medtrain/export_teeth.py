@@ -64,7 +64,7 @@ def examples(stage: StageName) -> list[dict[str, Tensor]]:
 def manifest(card: Mapping[str, Any]) -> dict[str, Any]:
     """The `model.json` of the package, with empty digests."""
     points = {"kind": "points", "margin_mm": 14}
-    instances = {"kind": "instances", "threshold": 0.5, "separation_mm": 3.0, "min_volume_mm3": 25.0}
+    instances = {"kind": "instances", "threshold": 0.3, "separation_mm": 3.0, "min_volume_mm3": 25.0}
     naming = {"kind": "classes", "threshold": 0.5, "arches": [{"places": arch} for arch in arches()]}
     return {
         "schema_version": 1, "id": "teeth", "version": "1.0.0", "title": "Teeth and mandibular canal in cone-beam CT",

@@ -41,16 +41,18 @@ def prepare_patient(seed: int, folder: Path) -> str:
     return path.name
 
 
-def draw_many(
-    draw: Callable[[int, Path], str], program: str, description: str, arguments: Sequence[str] | None
-) -> None:
-    """A command line that calls draw(seed, folder) for many seeds in several processes."""
-    parser = argparse.ArgumentParser(prog=program, description=description)
+def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command that draws phantoms takes."""
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
-    chosen = parser.parse_args(arguments)
+
+
+def draw_many(
+    draw: Callable[[int, Path], str], chosen: argparse.Namespace, parser: argparse.ArgumentParser
+) -> None:
+    """Call draw(seed, folder) for the chosen seeds in several processes; held-out seeds are refused."""
     seeds = range(chosen.first_seed, chosen.first_seed + chosen.count)
     if seeds.start < FIRST_HELD_OUT_SEED <= seeds.stop - 1:
         parser.error(f"seeds from {FIRST_HELD_OUT_SEED} on are held out: choose fewer")
@@ -62,7 +64,9 @@ def draw_many(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    draw_many(prepare_patient, "python -m medtrain.prepare_patients", __doc__.split("\n")[0], arguments)
+    parser = argparse.ArgumentParser(prog="python -m medtrain.prepare_patients", description=__doc__.split("\n")[0])
+    add_drawing_arguments(parser)
+    draw_many(prepare_patient, parser.parse_args(arguments), parser)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ _MIRRORED = np.arange(256, dtype=np.uint8)
 _MIRRORED[list(FDI)] = [mirrored(number) for number in FDI]
 
 CBCT_PLAN = replace(
-    CT_PLAN, strange=0.03, bias=(0.0, 0.12), drift=(0.0, 120.0), blur=(0.2, 1.0), noise=(5.0, 130.0), thick=0.15,
-    contrast=(0.85, 1.15), gamma=0.1, limits=(-1100.0, 3400.0),
+    CT_PLAN, strange=0.02, jitter=(0.3, 1.0), bias=(0.0, 0.12), drift=(0.0, 120.0), blur=(0.15, 0.9),
+    noise=(5.0, 140.0), thick=0.06, contrast=(0.85, 1.15), gamma=0.08, limits=(-1100.0, 9000.0),
 )
 """Cone-beam CT: more noise, cupping and drift than in CT."""
 
@@ -108,13 +108,15 @@ class JawView:
 @dataclass(frozen=True)
 class CropPlan:
     """size: voxels that the network sees, of `spacing` mm; pool: voxels of the view along a side of each of them.
-    tilt: radians, at most, about each axis. scale: how far (a share) patients are shrunk or stretched."""
+    tilt: radians, at most, about each axis. scale: how far (a share) patients are shrunk or stretched.
+    ends: the chance that the scan ends within the crop."""
 
     size: Size
     spacing: float
     pool: int = 1
     tilt: float = 0.25
     scale: float = 0.15
+    ends: float = 0.25
     synthesis: SynthesisPlan = CBCT_PLAN
 
 
@@ -139,7 +141,7 @@ def draw_image(
     if metal.any() and rng.random() < 0.8:
         image = torch.from_numpy(add_streaks(image.numpy(), metal, rng, voxel_mm=plan.spacing))
     seen = torch.ones_like(image)
-    if rng.random() < 0.25:
+    if rng.random() < plan.ends:
         _end_of_scan(image, seen, rng)
     if rng.random() < 0.12:
         _round_field(image, seen, plan.spacing, rng)

@@ -106,7 +106,7 @@ def instance_loss(answers: tuple[Tensor, ...], batch: Sample) -> Tensor:
 def naming_sample(jaw: JawMap, table: IntensityTable, rng: np.random.Generator) -> Sample:
     """image `[n, 2, k, j, i]`, patches around n teeth with the Gaussian at their middles; target `[n, 52]`: the tooth's
     class, evenly spread over all for a tooth that has no number."""
-    plan = CropPlan((88, 104, 104), 1.0, synthesis=_COARSE_PLAN)
+    plan = CropPlan((88, 104, 104), 1.0, ends=0.5, synthesis=_COARSE_PLAN)
     view = draw_view(plan, jaw.centroids.mean(axis=0) + rng.normal(0, 10, 3), rng)
     tissues, _ = view.sampled(jaw)
     image, seen = draw_image(tissues, table, plan, rng)

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from .gaussian_targets import gaussian_heatmaps
 from .landmark_net import COARSE, FINE, STRIDE, LandmarkNet, LandmarkNetSpec
 from .tissue_hu import ct_table
-from .training_loop import train
+from .training_loop import add_run_arguments, begin, train
 from .training_run import RunPlan, TrainingRun, load_average
 from .vertebra_crops import (
     CoarsePlan,
@@ -133,24 +133,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m medtrain.train_landmarks", description=__doc__.split("\n")[0])
     parser.add_argument("stage", choices=["coarse", "fine"])
     parser.add_argument("--patients", type=Path, required=True, help="folder of medtrain.prepare_patients")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint.pt and log.jsonl")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="batches in all")
-    parser.add_argument("--minutes", type=float, help="stop (resumably) after so long")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw crops")
-    parser.add_argument("--float32", action="store_true", help="not bfloat16")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add_run_arguments(parser)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     usual = COARSE_TRAINING if chosen.stage == "coarse" else FINE_TRAINING
     asked = {"seed": chosen.seed, "bfloat16": not chosen.float32, "steps": chosen.steps or usual.steps}
     trainer = LandmarkTrainer(LandmarkPlan(**{**usual.__dict__, **asked}))
-    checkpoint = chosen.out / "checkpoint.pt"
-    if chosen.resume:
-        trainer.load(checkpoint)
-    elif checkpoint.exists():
-        parser.error(f"{checkpoint} exists: pass --resume to go on with it, or choose another --out")
+    begin(trainer, chosen, parser)
     patients = [PatientMap.load(path) for path in patient_files(chosen.patients)]
     if not patients:
         parser.error(f"{chosen.patients} holds no patients: make some with medtrain.prepare_patients")

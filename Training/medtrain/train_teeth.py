@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from .tooth_crops import JawMap, jaw_files
 from .tooth_hu import cbct_table
 from .tooth_stages import STAGES, Sample, StageName
-from .training_loop import train
+from .training_loop import add_run_arguments, begin, train
 from .training_run import RunPlan, TrainingRun, load_average
 
 
@@ -90,24 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m medtrain.train_teeth", description=__doc__.split("\n")[0])
     parser.add_argument("stage", choices=get_args(StageName))
     parser.add_argument("--jaws", type=Path, required=True, help="folder of medtrain.prepare_jaws")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint.pt and log.jsonl")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="batches in all")
-    parser.add_argument("--minutes", type=float, help="stop (resumably) after so long")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw crops")
-    parser.add_argument("--float32", action="store_true", help="not bfloat16")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add_run_arguments(parser)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     trainer = ToothTrainer(ToothPlan(
         stage=chosen.stage, seed=chosen.seed, bfloat16=not chosen.float32, steps=chosen.steps or STEPS[chosen.stage],
     ))
-    checkpoint = chosen.out / "checkpoint.pt"
-    if chosen.resume:
-        trainer.load(checkpoint)
-    elif checkpoint.exists():
-        parser.error(f"{checkpoint} exists: pass --resume to go on with it, or choose another --out")
+    begin(trainer, chosen, parser)
     jaws = [JawMap.load(path) for path in jaw_files(chosen.jaws)]
     if not jaws:
         parser.error(f"{chosen.jaws} holds no jaws: make some with medtrain.prepare_jaws")

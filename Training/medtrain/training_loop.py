@@ -1,7 +1,8 @@
-"""A training run over batches that are drawn in other processes: log, checkpoints, an end in time."""
+"""A training run over batches that are drawn in other processes: its command line, log, checkpoints, an end in time."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from pathlib import Path
@@ -22,6 +23,30 @@ class Trainer(Protocol):
 
     def save(self, path: Path) -> None:
         """Write a checkpoint."""
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every training command takes."""
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint.pt and log.jsonl")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="batches in all")
+    parser.add_argument("--minutes", type=float, help="stop (resumably) after so long")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw crops")
+    parser.add_argument("--float32", action="store_true", help="not bfloat16")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+
+
+def begin(trainer: Trainer, chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Go on from the checkpoint where that was asked for; one that stands there is never overwritten unasked."""
+    checkpoint = chosen.out / "checkpoint.pt"
+    if chosen.resume:
+        trainer.load(checkpoint)
+    elif checkpoint.exists():
+        parser.error(f"{checkpoint} exists: pass --resume to go on with it, or choose another --out")
 
 
 def train(

@@ -8,6 +8,7 @@ are counted on a grid.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class InstancesDecoding:
         levels *= np.float32(255)
         levels += np.float32(0.5)
         self._foreground[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))] = levels
-        inside = np.flatnonzero(values[0] > np.float32(self._decoder.threshold))
+        inside = np.flatnonzero(values[0] > np.float32(self._decoder.foreground))
         if len(inside) == 0:
             return
         k, j, i = np.unravel_index(inside, shape)
@@ -195,7 +196,23 @@ class InstancesDecoding:
             cut = any(side.start == 0 or side.stop == n for side, n in zip(box, self._shape, strict=True))
             confidence = float(sure[value] * agreed[value]) / float(counts[value]) ** 2
             segments.append(IndexSegment(value, confidence, (k, j, i), len(places), (_CUT,) if cut else ()))
-        return IndexSegments(np.ascontiguousarray(voxels.labels), self._foreground, tuple(segments))
+        found = IndexSegments(np.ascontiguousarray(voxels.labels), self._foreground, tuple(segments))
+        return _surer_than(found, self._decoder.threshold)
+
+
+def _surer_than(found: IndexSegments, threshold: float) -> IndexSegments:
+    """Without the objects below `threshold`; the others numbered anew, their foreground as it was."""
+    kept = [segment for segment in found.segments if segment.confidence >= threshold]
+    if len(kept) == len(found.segments):
+        return found
+    renamed = np.zeros(256, np.uint8)
+    for value, segment in enumerate(kept, start=1):
+        renamed[segment.value] = value
+    labels = renamed[found.labels]
+    found.foreground[(labels == 0) & (found.labels > 0)] = 0
+    return IndexSegments(
+        labels, found.foreground, tuple(replace(segment, value=n) for n, segment in enumerate(kept, start=1))
+    )
 
 
 def _renamed(value: int, other: int) -> NDArray[np.uint8]:

@@ -98,7 +98,11 @@ class InstancesDecoder(Strict):
     """
 
     kind: Literal["instances"]
-    threshold: float = Field(default=0.5, gt=0, lt=1, description="Of the foreground.")
+    threshold: float = Field(
+        default=0.3, gt=0, lt=1, description="Objects below this confidence are dropped: the mean of their foreground, "
+        "times the share of their voxels that agree on the centroid."
+    )
+    foreground: float = Field(default=0.5, gt=0, lt=1, description="From this value on a voxel is of some object.")
     separation_mm: PositiveFloat = Field(
         default=3.0, description="Of two centroids nearer than this the one with more votes counts."
     )
