@@ -242,3 +242,20 @@ def test_the_averaged_network_is_the_checkpoints(tmp_path: Path) -> None:
     trainer.save(tmp_path / "checkpoint.pt")
     net = averaged_network(tmp_path / "checkpoint.pt", "canal")
     assert torch.equal(net.state_dict()["head.layer.bias"], trainer.average["head.layer.bias"])
+
+
+def test_trunks_have_bones_and_no_teeth_and_end_below_the_neck(table: IntensityTable) -> None:
+    from medtrain.spine_phantom import LEVELS, draw_patient
+    from medtrain.tooth_stages import centroid_sample
+    from medtrain.toothless import trunk_map
+
+    patient = draw_patient(7, spacing=4.0)
+    trunk = trunk_map(patient)
+    assert len(trunk.teeth) == 0
+    tissues = trunk.voxels & 255
+    assert (trunk.voxels >> 8 == 0).all()
+    assert {Tissue.CORTICAL, Tissue.CANCELLOUS, Tissue.SINUS, Tissue.FAT} <= set(np.unique(tissues))
+    assert not np.isin(patient.vertebrae[: len(tissues)], range(1, LEVELS.index("T1") + 1)).any()
+    sample = centroid_sample(trunk, table, np.random.default_rng(0))
+    assert torch.isnan(sample["points"]).all()
+    assert torch.isfinite(sample["image"]).all()

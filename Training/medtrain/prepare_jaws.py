@@ -13,7 +13,9 @@ from pathlib import Path
 
 from .jaw_phantom import DENTITIONS, Dentition, JawSpec, draw_jaws
 from .prepare_patients import add_drawing_arguments, draw_many
+from .spine_phantom import draw_patient
 from .tooth_crops import JAW_MM, jaw_map
+from .toothless import TRUNK_MM, trunk_map
 
 
 def prepare_jaw(seed: int, folder: Path, dentition: Dentition | None = None) -> str:
@@ -24,13 +26,23 @@ def prepare_jaw(seed: int, folder: Path, dentition: Dentition | None = None) -> 
     return path.name
 
 
+def prepare_trunk(seed: int, folder: Path) -> str:
+    """Draw the trunk of `seed` into `folder`; its file's name."""
+    path = folder / f"trunk-{seed:05d}.npz"
+    if not path.exists():
+        trunk_map(draw_patient(seed, spacing=TRUNK_MM)).save(path)
+    return path.name
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m medtrain.prepare_jaws", description=__doc__.split("\n")[0])
     parser.add_argument("--dentition", choices=list(DENTITIONS), help="of all patients; drawn for each where not given")
+    parser.add_argument("--trunks", action="store_true", help="draw trunks, in which there are no teeth")
     add_drawing_arguments(parser)
     chosen = parser.parse_args(arguments)
-    draw_many(partial(prepare_jaw, dentition=chosen.dentition), chosen, parser)
+    draw = prepare_trunk if chosen.trunks else partial(prepare_jaw, dentition=chosen.dentition)
+    draw_many(draw, chosen, parser)
 
 
 if __name__ == "__main__":

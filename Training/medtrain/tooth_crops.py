@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 Size = tuple[int, int, int]
 
 JAW_MM = 0.5
-"""Voxels of the maps that are kept."""
+"""Voxels of the jaws' maps."""
 
 # The number on the other side, by number; what has none (supernumerary teeth) keeps its own.
 _MIRRORED = np.arange(256, dtype=np.uint8)
@@ -44,24 +44,27 @@ class JawMap:
     """What training keeps of a patient.
 
     voxels: `[k, j, i]` uint16, the tissue in the low byte and the tooth's number in the high one.
-    teeth: the numbers that are there; centroids: `[n, 3]`, theirs in voxels k, j, i.
+    teeth: the numbers that are there; centroids: `[n, 3]`, theirs in voxels k, j, i. spacing: mm of the voxels.
     """
 
     voxels: NDArray[np.uint16]
     teeth: NDArray[np.uint8]
     centroids: Floats
+    spacing: float = JAW_MM
 
     def save(self, path: Path) -> None:
         """Write to `path` (.npz); whole or not at all."""
         partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, voxels=self.voxels, teeth=self.teeth, centroids=self.centroids)
+        np.savez_compressed(
+            partial, voxels=self.voxels, teeth=self.teeth, centroids=self.centroids, spacing=self.spacing
+        )
         partial.replace(path)
 
     @staticmethod
     def load(path: Path) -> JawMap:
         """The inverse of `save`."""
         with np.load(path) as data:
-            return JawMap(data["voxels"], data["teeth"], data["centroids"])
+            return JawMap(data["voxels"], data["teeth"], data["centroids"], float(data.get("spacing", JAW_MM)))
 
 
 def jaw_map(jaws: Jaws) -> JawMap:
@@ -109,7 +112,8 @@ class JawView:
 class CropPlan:
     """size: voxels that the network sees, of `spacing` mm; pool: voxels of the view along a side of each of them.
     tilt: radians, at most, about each axis. scale: how far (a share) patients are shrunk or stretched.
-    ends: the chance that the scan ends within the crop."""
+    ends: the chance that the scan ends within the crop. own: the chance that the crop's own percentiles become 0 and 1,
+    as those of a scan that shows no more than it."""
 
     size: Size
     spacing: float
@@ -117,13 +121,14 @@ class CropPlan:
     tilt: float = 0.25
     scale: float = 0.15
     ends: float = 0.25
+    own: float = 0.2
     synthesis: SynthesisPlan = CBCT_PLAN
 
 
-def draw_view(plan: CropPlan, middle: Floats, rng: np.random.Generator) -> JawView:
-    """A view of `plan.size` · `plan.pool` voxels around the map's voxel `middle`."""
+def draw_view(plan: CropPlan, middle: Floats, rng: np.random.Generator, spacing: float = JAW_MM) -> JawView:
+    """A view of `plan.size` · `plan.pool` voxels around the voxel `middle` of a map with voxels of `spacing` mm."""
     k, j, i = (n * plan.pool for n in plan.size)
-    step = plan.spacing / plan.pool / JAW_MM
+    step = plan.spacing / plan.pool / spacing
     stretch = step * rng.uniform(1 - plan.scale, 1 + plan.scale) * rng.uniform(0.95, 1.05, 3)
     angles = rng.uniform(-plan.tilt, plan.tilt, 3) * (rng.random() < 0.8)
     matrix = rotation(angles) * stretch[None, :]
@@ -145,15 +150,18 @@ def draw_image(
         _end_of_scan(image, seen, rng)
     if rng.random() < 0.12:
         _round_field(image, seen, plan.spacing, rng)
-    return _grey_values(image, rng), seen
+    return _grey_values(image, plan.own, rng), seen
 
 
-def _grey_values(image: Tensor, rng: np.random.Generator) -> Tensor:
+def _grey_values(image: Tensor, own: float, rng: np.random.Generator) -> Tensor:
     """An unknown scale: what the scan's percentiles (`Percentiles` of the stages) make 0 and 1 is drawn."""
     low = rng.uniform(-1100, -850) if rng.random() < 0.85 else rng.uniform(-850, -100)
     high = rng.uniform(1100, 3300)
     if rng.random() < 0.3:  # stored in eight bits, with a window
         image = image.clamp(rng.uniform(-1000, -400), rng.uniform(1500, 3300))
+    if rng.random() < own:
+        low, high = np.percentile(image[::2, ::2, ::2].numpy(), (0.5, rng.uniform(95, 99.5)))
+        high = max(high, low + 1)
     return ((image - low) / (high - low)).clamp_(-0.5, 1.5)
 
 

@@ -61,8 +61,9 @@ class ToothStage:
 
 def centroid_sample(jaw: JawMap, table: IntensityTable, rng: np.random.Generator) -> Sample:
     """image, seen `[1, k, j, i]`; points `[n, 3]` of the teeth, n = 64 with NaN for none."""
-    plan = CropPlan((80, 96, 96), 1.0, synthesis=_COARSE_PLAN)
-    view = draw_view(plan, _middle(jaw, rng, near=0.75, spread_mm=18.0), rng)
+    own = CropPlan.own if len(jaw.teeth) else 0.8
+    plan = CropPlan((80, 96, 96), 1.0, own=own, synthesis=_COARSE_PLAN)
+    view = draw_view(plan, _middle(jaw, rng, near=0.75, spread_mm=18.0), rng, jaw.spacing)
     tissues, _ = view.sampled(jaw)
     points = np.full((64, 3), np.nan)
     placed = view.place(jaw.centroids)[:64]
@@ -82,7 +83,7 @@ def centroid_loss(answers: tuple[Tensor, ...], batch: Sample) -> Tensor:
 def instance_sample(jaw: JawMap, table: IntensityTable, rng: np.random.Generator) -> Sample:
     """image, seen, seg `[1, k, j, i]`, seg 0 or 1; offset `[3, k, j, i]` in voxels to the tooth's centroid."""
     plan = CropPlan((80, 80, 80), 0.5)
-    view = draw_view(plan, _middle(jaw, rng, near=0.9, spread_mm=0.0), rng)
+    view = draw_view(plan, _middle(jaw, rng, near=0.9, spread_mm=0.0), rng, jaw.spacing)
     tissues, teeth = view.sampled(jaw)
     centroids = np.zeros((256, 3), np.float32)
     centroids[view.numbers(jaw)] = view.place(jaw.centroids)

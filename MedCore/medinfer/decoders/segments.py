@@ -34,7 +34,7 @@ class SegmentsDecoding:
         if len(values) == 1:
             # NaN compares false: a broken network finds nothing rather than everything.
             self._labels[where] = mask_of(values, self._decoder.threshold)
-            inside = values[0]
+            inside = _around_half(values[0], self._decoder.threshold)
         else:
             self._labels[where] = labels_of(values)
             inside = 1 - values[0]
@@ -58,6 +58,11 @@ class SegmentsDecoding:
             k, j, i = (float(at) for at in where.mean(axis=0) * self._stride + (self._stride - 1) / 2)
             sure = float(self._foreground[mine].mean()) / 255
             segments.append(IndexSegment(value, sure, (k, j, i), len(where)))
-        # The border between voxels is looked for at a half, whatever the threshold is.
+        # What was dropped is no foreground.
         self._foreground[labels == 0] = np.minimum(self._foreground[labels == 0], 127)
         return IndexSegments(labels, self._foreground, tuple(segments))
+
+
+def _around_half(values: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """`values` (0…1) bent so that `threshold` becomes a half, at which the border between voxels is looked for."""
+    return np.where(values < threshold, values / (2 * threshold), 1 - (1 - values) / (2 * (1 - threshold)))
