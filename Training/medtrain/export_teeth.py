@@ -39,7 +39,7 @@ OUTPUTS: dict[StageName, tuple[str, ...]] = {
 """The names of the source documents' exports."""
 
 _CANAL = {
-    "value": 101, "name": "Mandibular canal", "color": [0.85, 0.25, 0.45], "group": "Mandible",
+    "value": 101, "name": "Mandibular canal", "color": [0.85, 0.42, 0.78], "group": "Mandible",
     "names": {"anatomical": "Mandibular canal"},
 }
 
@@ -63,14 +63,14 @@ def examples(stage: StageName) -> list[dict[str, Tensor]]:
 
 def manifest(card: Mapping[str, Any]) -> dict[str, Any]:
     """The `model.json` of the package, with empty digests."""
-    points = {"kind": "points", "margin_mm": 14}
+    points = {"kind": "points", "margin_mm": 20}
     instances = {"kind": "instances", "threshold": 0.3, "separation_mm": 3.0, "min_volume_mm3": 25.0}
     naming = {"kind": "classes", "threshold": 0.5, "arches": [{"places": arch} for arch in arches()]}
     return {
         "schema_version": 1, "id": "teeth", "version": "1.0.0", "title": "Teeth and mandibular canal in cone-beam CT",
         "task": "segment", "card": dict(card), "labels": manifest_labels(), "unnamed": "tooth",
         "coarse": _stage("centroids", 1.0, {"kind": "whole"}, _crops(128, 24, 8), {
-            "kind": "heatmap", "threshold": 0.3, "peaks": 64, "separation_mm": 3.5}),
+            "kind": "heatmap", "threshold": 0.13, "peaks": 64, "separation_mm": 3.5}),
         **_stage("instances", 0.5, points, _crops(192, 24, 16), instances),
         "naming": _stage(
             "naming", 1.0, {"kind": "points", "margin_mm": 2}, {"join": "patches", "patch": PATCH}, naming),
