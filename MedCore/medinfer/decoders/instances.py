@@ -17,6 +17,7 @@ from ..errors import PackageError
 from ..label_cleanup import fill_holes, keep_largest_components
 from ..manifest import InstancesDecoder
 from ..tiling import Shape
+from .border import around_half
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments
 from .object_voxels import ObjectVoxels
@@ -80,6 +81,7 @@ class InstancesDecoding:
         # fmax takes the number where the other is NaN.
         levels = np.fmax(values[0], np.float32(0))
         np.minimum(levels, np.float32(1), out=levels)
+        levels = around_half(levels, self._decoder.foreground)
         levels *= np.float32(255)
         levels += np.float32(0.5)
         self._foreground[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))] = levels

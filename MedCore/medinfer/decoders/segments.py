@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..joining import labels_of, mask_of
 from ..manifest import Label, SegmentsDecoder
 from ..tiling import Shape
+from .border import around_half
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments
 
@@ -34,7 +35,7 @@ class SegmentsDecoding:
         if len(values) == 1:
             # NaN compares false: a broken network finds nothing rather than everything.
             self._labels[where] = mask_of(values, self._decoder.threshold)
-            inside = _around_half(values[0], self._decoder.threshold)
+            inside = around_half(values[0], self._decoder.threshold)
         else:
             self._labels[where] = labels_of(values)
             inside = 1 - values[0]
@@ -61,8 +62,3 @@ class SegmentsDecoding:
         # What was dropped is no foreground.
         self._foreground[labels == 0] = np.minimum(self._foreground[labels == 0], 127)
         return IndexSegments(labels, self._foreground, tuple(segments))
-
-
-def _around_half(values: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
-    """`values` (0…1) bent so that `threshold` becomes a half, at which the border between voxels is looked for."""
-    return np.where(values < threshold, values / (2 * threshold), 1 - (1 - values) / (2 * (1 - threshold)))
