@@ -16,7 +16,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from .label_cleanup import Mask, boxes_of, fill_holes, keep_largest_components, widened
+from .label_cleanup import Mask, boxes_of, fill_holes, keep_largest_components, largest_component, widened
 
 _FREE, _OWN, _OTHER = 0, 1, 2
 Method = Literal["geodesic", "watershed"]
@@ -37,8 +37,8 @@ def refine_labels(
 ) -> NDArray[np.uint8]:
     """`labels` [k, j, i] with borders where `image` [k, j, i] has its edges; a new array.
 
-    spacing: mm along k, j, i. band_mm: how far a border may move. Objects that touch stay apart; each ends as one piece
-    (its largest) without holes. Takes 6 bytes a voxel, and some 60 a voxel of
+    spacing: mm along k, j, i. band_mm: how far a border may move. Objects that touch stay apart; each that was one
+    piece ends as one (its largest), without holes. Takes 6 bytes a voxel, and some 60 a voxel of
     one object's box at a time.
 
     method: *geodesic*: fronts start from the object's core and from everything that is not it, slower the steeper the
@@ -62,9 +62,16 @@ def refine_labels(
         slope = _slope(np.asarray(image[box], np.float32), markers == _FREE, spacing)
         taken = _WAYS[method](slope, markers.astype(np.uint8), delays[box], spacing)
         refined[box][taken & (refined[box] == 0)] = value
-    keep_largest_components(refined)
+    whole = _in_one_piece(labels)
+    keep_largest_components(refined, {value: box for value, box in boxes_of(refined).items() if value in whole})
     fill_holes(refined)
     return refined
+
+
+def _in_one_piece(labels: NDArray[np.uint8]) -> set[int]:
+    """The values with one component; others (both canals under one) keep theirs."""
+    masks = {value: labels[box] == value for value, box in boxes_of(labels).items()}
+    return {value for value, mask in masks.items() if largest_component(mask) is mask}
 
 
 def _cores(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import cc3d
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -195,3 +196,13 @@ def test_what_cannot_be_is_one_clear_sentence() -> None:
         refine_labels(np.zeros((4, 5, 7), np.float32), labels, (1, 1, 1))
     with pytest.raises(ValueError, match="wider than 0 mm"):
         refine_labels(np.zeros(labels.shape), labels, (1, 1, 1), band_mm=0)
+
+
+def test_an_object_of_two_pieces_keeps_both() -> None:
+    """Both mandibular canals are one label."""
+    labels = np.zeros((20, 30, 60), np.uint8)
+    labels[6:14, 8:22, 6:20] = labels[6:14, 8:22, 38:54] = 101
+    image = np.where(labels > 0, 1000.0, 0.0).astype(np.float32)
+    refined = refine_labels(image, labels, (0.5, 0.5, 0.5))
+    assert cc3d.connected_components(refined > 0).max() == 2
+    assert (refined > 0).sum() > 0.8 * (labels > 0).sum()

@@ -282,14 +282,26 @@ def test_nothing_found_is_a_note_and_no_label_map(peas_package: Make, peas_scan:
     assert "nothing was found" in findings.notes[-1]
 
 
-def test_a_threshold_takes_off_the_rim(peas_package: Make, peas_scan: Volume) -> None:
+def test_a_higher_foreground_takes_off_the_rim(peas_package: Make, peas_scan: Volume) -> None:
     """A foreground of sigmoid(20 a (1 − r²/R²)) above 0.95 is a smaller ball: exactly the voxels of that."""
-    folder = peas_package(without("naming", "besides"))
-    findings = find(folder, peas_scan, threshold=0.95)
-    found = on_whole_scan(findings, peas_scan).voxels > 0
+
+    def change(manifest: dict[str, Any]) -> None:
+        without("naming", "besides")(manifest)
+        manifest["decoder"]["foreground"] = 0.95
+
+    found = on_whole_scan(find(peas_package(change), peas_scan), peas_scan).voxels > 0
     kept = peas_scan.voxels / 1000 > np.log(0.95 / 0.05) / 20
     np.testing.assert_array_equal(found, kept)
-    assert findings.run["threshold"] == 0.95
+
+
+def test_a_threshold_drops_the_objects_below_it(peas_package: Make, peas_scan: Volume) -> None:
+    folder = peas_package(without("naming", "besides"))
+    everything = find(folder, peas_scan)
+    sure = sorted(segment.confidence for segment in everything.segments)
+    between = (sure[1] + sure[2]) / 2
+    findings = find(folder, peas_scan, threshold=between)
+    assert sorted(segment.confidence for segment in findings.segments) == sure[2:]
+    assert findings.run["threshold"] == between
 
 
 def test_cancelling_stops_it(peas_package: Make, peas_scan: Volume) -> None:

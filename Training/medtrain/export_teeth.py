@@ -66,7 +66,7 @@ def manifest(card: Mapping[str, Any]) -> dict[str, Any]:
     points = {"kind": "points", "margin_mm": 20}
     # At a half the bundled network's teeth are 15 % too large on phantoms beside the training's and the held-out ones.
     instances = {
-        "kind": "instances", "threshold": 0.3, "foreground": 0.75, "separation_mm": 3.0, "min_volume_mm3": 25.0}
+        "kind": "instances", "threshold": 0.8, "foreground": 0.75, "separation_mm": 3.0, "min_volume_mm3": 25.0}
     naming = {"kind": "classes", "threshold": 0.5, "arches": [{"places": arch} for arch in arches()]}
     return {
         "schema_version": 1, "id": "teeth", "version": "1.0.0", "title": "Teeth and mandibular canal in cone-beam CT",
