@@ -36,7 +36,7 @@ class ToothPlan(RunPlan):
     bfloat16: bool = True
 
 
-STEPS: dict[StageName, int] = {"centroids": 2500, "instances": 5000, "naming": 2500, "canal": 2500}
+STEPS: dict[StageName, int] = {"centroids": 3700, "instances": 9800, "naming": 3400, "canal": 5000}
 
 
 class Crops(Dataset[Sample]):
