@@ -34,9 +34,8 @@ def on_scan(found: IndexSegments, grid: Grid, stage: Stage, volume: Volume) -> L
     grid: of the prepared region, whose axes are parallel to the scan's.
     """
     scan = reorient(volume, stage.prepare.orientation).grid
-    stride = 1 if stage.tiling.join == "slabs" else stage.tiling.stride
-    origin = scan.to_index(grid.to_ras(np.full(3, (stride - 1) / 2)))  # the scan's voxel of output voxel 0
-    step = stride * np.array(grid.spacing) / np.array(scan.spacing)
+    origin = scan.to_index(grid.to_ras(np.full(3, (stage.stride - 1) / 2)))  # the scan's voxel of output voxel 0
+    step = stage.stride * np.array(grid.spacing) / np.array(scan.spacing)
     filled = np.argwhere(found.labels)
     low = np.maximum(np.floor(origin + step * (filled.min(axis=0) - 1)).astype(int), 0)
     high = np.minimum(np.ceil(origin + step * (filled.max(axis=0) + 1)).astype(int) + 1, scan.shape)

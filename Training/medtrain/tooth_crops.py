@@ -18,6 +18,7 @@ from scipy.ndimage import affine_transform
 from torch import Tensor
 
 from .jaw_phantom import METALS, Jaws, add_streaks
+from .label_centroids import label_centroids
 from .label_synthesis import CT_PLAN, IntensityTable, SynthesisPlan, synthesise
 from .tooth_names import FDI, mirrored
 from .turning import rotation
@@ -69,13 +70,10 @@ class JawMap:
 
 def jaw_map(jaws: Jaws) -> JawMap:
     """What training keeps of a phantom; its canals' voxels are of the tissue CANAL."""
-    teeth = np.flatnonzero(np.bincount(jaws.teeth.ravel(), minlength=256)[1:]) + 1
-    where = np.nonzero(jaws.teeth)
-    number = jaws.teeth[where]
-    count = np.bincount(number, minlength=256)[teeth]
-    sums = [np.bincount(number, weights=axis, minlength=256)[teeth] for axis in where]
+    teeth = label_centroids(jaws.teeth)
+    centroids = np.array([tooth.centroid for tooth in teeth.values()]).reshape(-1, 3)
     voxels = jaws.tissues.astype(np.uint16) | (jaws.teeth.astype(np.uint16) << 8)
-    return JawMap(voxels, teeth.astype(np.uint8), np.stack(sums, axis=1) / count[:, None])
+    return JawMap(voxels, np.array(list(teeth), np.uint8), centroids)
 
 
 @dataclass(frozen=True, eq=False)

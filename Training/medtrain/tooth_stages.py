@@ -20,7 +20,9 @@ from .gaussian_targets import gaussian_heatmaps
 from .instance_unet import InstanceUNet
 from .jaw_phantom import Tissue
 from .label_synthesis import IntensityTable
+from .offset_targets import offset_targets
 from .scse_unet import ScseUnet
+from .segmentation_losses import dice_loss
 from .tooth_classifier import ToothClassifier
 from .tooth_crops import CBCT_PLAN, CropPlan, JawMap, draw_image, draw_view
 from .tooth_names import FDI
@@ -85,14 +87,14 @@ def instance_sample(jaw: JawMap, table: IntensityTable, rng: np.random.Generator
     plan = CropPlan((80, 80, 80), 0.5)
     view = draw_view(plan, _middle(jaw, rng, near=0.9, spread_mm=0.0), rng, jaw.spacing)
     tissues, teeth = view.sampled(jaw)
-    centroids = np.zeros((256, 3), np.float32)
-    centroids[view.numbers(jaw)] = view.place(jaw.centroids)
-    places = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in plan.size), indexing="ij", sparse=False))
-    offset = np.where(teeth > 0, np.moveaxis(centroids[teeth], -1, 0) - places, 0)
+    # To the whole tooth's centroid, also where the crop shows a part of it.
+    k, j, i = view.place(jaw.centroids).T.tolist()
+    centroids = dict(zip(view.numbers(jaw).tolist(), zip(k, j, i, strict=True), strict=True))
+    offset = offset_targets(teeth, rounded=False, centroids=centroids).offsets
     return {
         **_image(tissues, table, plan, rng),
         "seg": torch.from_numpy(teeth > 0)[None].float(),
-        "offset": torch.from_numpy(offset.astype(np.float32)),
+        "offset": torch.from_numpy(offset),
     }
 
 
@@ -157,8 +159,7 @@ def canal_loss(answers: tuple[Tensor, ...], batch: Sample) -> Tensor:
 
 def overlap_loss(logits: Tensor, target: Tensor, seen: Tensor) -> Tensor:
     """Dice of the batch + cross-entropy, both in float32, where `seen` is 1."""
-    share = torch.sigmoid(logits) * seen
-    dice = 1 - (2 * (share * target).sum() + 1) / (share.sum() + target.sum() + 1)
+    dice = dice_loss(logits.masked_fill(seen == 0, float("-inf")), target)
     # Mean over as many background voxels as ten times the target's: thin things in big crops count.
     weight = target.numel() / (11 * target.sum().clamp_min(0.002 * target.numel()))
     return dice + weight.clamp_max(8.0) * F.binary_cross_entropy_with_logits(logits, target, seen)

@@ -47,7 +47,7 @@ def decoding_for(
     seeds: `[n, 3]` points of `grid` (k, j, i) at which the coarse stage supposes objects.
     """
     decoder = stage.decoder.model_copy(update={"threshold": threshold})
-    stride = 1 if stage.tiling.join == "slabs" else stage.tiling.stride
+    stride = stage.stride
     if decoder.kind == "anchors":
         return AnchorsDecoding(decoder, labels[0], grid.shape, stride)
     if decoder.kind == "heatmap":

@@ -27,11 +27,11 @@ class IndexSegment:
 
 @dataclass(frozen=True, eq=False)
 class IndexSegments:
-    """What decoder `instances` finishes with, on the output grid.
+    """What the decoders `instances` and `segments` finish with, on the output grid.
 
     labels: [k, j, i], 0 or an IndexSegment's value. foreground: [k, j, i], 0…255 for 0…1, by which borders can be found
-    between the voxels on a finer grid; it agrees with the labels: what was dropped is 0 there, a filled hole 255.
-    segments: their values are 1, 2, … in this order.
+    between the voxels on a finer grid; below a half where an object was dropped, 255 in a filled hole.
+    segments: their values are 1, 2, … in this order (instances), or those of the labels (segments).
     """
 
     labels: NDArray[np.uint8]

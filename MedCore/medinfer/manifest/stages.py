@@ -61,6 +61,11 @@ class Stage(Strict):
         """Whether another stage must have found points before."""
         return self.tiling.join == "patches" or self.prepare.region.kind == "points"
 
+    @property
+    def stride(self) -> int:
+        """Input voxels an output voxel; slabs answer on the input's own grid."""
+        return 1 if self.tiling.join == "slabs" else self.tiling.stride
+
 
 class Companion(Stage):
     """A further pass that finds other things in the same scan (the nerve's canal beside the teeth)."""
