@@ -34,7 +34,8 @@ class Tally:
 
 @dataclass(frozen=True)
 class Batch:
-    """What to do with every scan. names: the scheme whose names segments get; refine: see `run`."""
+    """What to do with every scan. names: the scheme whose names segments get; refine: see `run`; overlap: what
+    `with_overlap` made of the package."""
 
     package: ModelPackage
     session: PackageSession
@@ -44,6 +45,7 @@ class Batch:
     overwrite: bool = False
     names: str | None = None
     refine: Refine | None = None
+    overlap: float | None = None
 
 
 def run_batch(paths: Sequence[Path], batch: Batch, console: Console, cancel: Callable[[], bool]) -> Tally:
@@ -109,7 +111,8 @@ def _check_same(name: str, before: Findings, batch: Batch) -> None:
     wanted = {"threshold": batch.package.threshold(batch.threshold), **_options(batch)}
     others = [key for key, value in wanted.items() if before.run.get(key) != value]
     if before.model != batch.package.reference or others:
-        what = {"threshold": "at another threshold", "names": "under other names", "refined": "with other borders"}
+        what = {"threshold": "at another threshold", "names": "under other names", "refined": "with other borders",
+                "overlap": "with another overlap of tiles"}
         how = f" {what[others[0]]}" if before.model == batch.package.reference else ""
         raise OutputError(
             f"{batch.folder / name} holds results of {before.model or 'another model'}{how}; "
@@ -120,7 +123,7 @@ def _check_same(name: str, before: Findings, batch: Batch) -> None:
 def _options(batch: Batch) -> dict[str, Any]:
     """What was asked for besides the threshold, as it is kept with the results; nothing where nothing was."""
     names = None if batch.names is None else batch.names.casefold()
-    return {"names": names, "refined": True if batch.refine else None}
+    return {"names": names, "refined": True if batch.refine else None, "overlap": batch.overlap}
 
 
 def _find(

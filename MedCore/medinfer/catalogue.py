@@ -8,6 +8,9 @@ from pathlib import Path
 
 from .errors import PackageError
 
+# All other fields are text.
+_KINDS = {"size": int}
+
 
 @dataclass(frozen=True)
 class Download:
@@ -29,6 +32,9 @@ def read_catalogue(path: Path) -> dict[str, Download]:
     """The entries of a catalogue file by id. Raises PackageError."""
     try:
         entries = [Download(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError) as error:
+        for name, value in (pair for entry in entries for pair in vars(entry).items()):
+            if not isinstance(value, _KINDS.get(name, str)):
+                raise TypeError(f"the field {name} is wrong")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise PackageError(f"{path} is not a catalogue of downloads ({error}); install MedInfer again.") from None
     return {entry.id: entry for entry in entries}

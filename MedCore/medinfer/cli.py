@@ -21,8 +21,8 @@ from . import __version__
 from .console import Console, open_console
 from .errors import Cancelled, MedInferError, PackageError
 from .findings import Findings
-from .library import DEFAULT_MODELS
 from .manifest import Task
+from .places import DEFAULT_MODELS
 from .results import Output, installed_outputs
 from .writing import output_error
 
@@ -104,6 +104,8 @@ def _add_task(parser: argparse.ArgumentParser, name: str, task: Task) -> None:
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16, int8, …")
     shown = "report findings from this score on, between 0 and 1; default: the model's"
     parser.add_argument("--threshold", type=_share, help=shown)
+    tiles = "part of a tile that it has in common with the next: more is slower and surer; default: the model's"
+    parser.add_argument("--overlap", type=_part, metavar="SHARE", help=tiles)
     parser.add_argument("--threads", type=_count, help="processor threads to use")
     parser.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
     parser.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
@@ -120,6 +122,13 @@ def _share(text: str) -> float:
         if 0 < float(text) < 1:
             return float(text)
     raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, not {text!r}")
+
+
+def _part(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be at least 0 and less than 1, not {text!r}")
 
 
 def _count(text: str) -> int:
@@ -141,9 +150,10 @@ def _analyse_into(
     from .batch import Batch, run_batch
     from .label_names import renamed
     from .library import find_package
+    from .overlap import with_overlap
     from .pipeline import open_package
 
-    package = find_package(options.model)
+    package = with_overlap(find_package(options.model), options.overlap)
     if package.manifest.task != options.task:
         right = next(name for name, (task, _) in _COMMANDS.items() if task == package.manifest.task)
         raise PackageError(
@@ -166,7 +176,7 @@ def _analyse_into(
     ) as session:
         batch = Batch(
             package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
-            _refine(options.refine) if options.refine else None,
+            _refine(options.refine) if options.refine else None, options.overlap,
         )
         console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
         console.say(f"running on {session.device} with {session.runtime}, {session.precision}")

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from types import TracebackType
 from typing import IO, Any, Protocol
 
@@ -33,7 +34,8 @@ def open_console(*, json_lines: bool, stream: IO[str] | None = None) -> Console:
     out = stream or sys.stdout
     if json_lines:
         return JsonConsole(out)
-    return TerminalConsole() if out.isatty() else PlainConsole(out)
+    # Slicer's Python has no rich; plain lines tell the same.
+    return TerminalConsole() if out.isatty() and find_spec("rich") else PlainConsole(out)
 
 
 class _Quiet:

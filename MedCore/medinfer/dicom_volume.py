@@ -203,7 +203,11 @@ def _frames(path: Path) -> NDArray[np.generic]:
             syntax = dataset.file_meta.TransferSyntaxUID
             if syntax.is_compressed and syntax != RLELossless:
                 return _decompressed(dataset)
-            frames: NDArray[np.generic] = dataset.pixel_array
+            frames: NDArray[Any] = dataset.pixel_array
+            # pydicom 3 does this itself: above the stored bits is nothing but the sign.
+            unused = dataset.BitsAllocated - dataset.BitsStored
+            if unused and frames.dtype.kind in "iu":
+                frames = frames << unused >> unused
         except Exception as cause:  # pydicom meets damaged pixels with exceptions of many kinds
             if isinstance(cause, OSError) and cause.errno:
                 raise ScanError(f"{path} cannot be read: {cause.strerror}.") from cause
@@ -227,7 +231,9 @@ def _decompressed(dataset: Any) -> NDArray[np.generic]:
     bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
     with tempfile.TemporaryDirectory(prefix="medinfer-") as folder:
         copy = Path(folder) / "frames.dcm"
-        bare.save_as(copy, enforce_file_format=True)
+        # Written in words that pydicom 2, which Slicer 5.10 ships, and pydicom 3 have in common.
+        bare.is_little_endian, bare.is_implicit_VR, bare.preamble = True, False, bytes(128)
+        bare.save_as(copy)
         return read_frames(copy)
 
 

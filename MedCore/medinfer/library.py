@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,32 +12,11 @@ from .archive import unpack
 from .catalogue import Download, read_catalogue
 from .download import download
 from .errors import PackageError
-from .manifest import Task
 from .package import ModelPackage, load_package
+from .places import bundled_folder, catalogue_file, user_folder
 from .writing import output_error, staging, take_place
 
 Progress = Callable[[str, int, int], None]
-DEFAULT_MODELS: dict[Task, str] = {"detect": "chest-nodules", "landmark": "vertebrae", "segment": "teeth"}
-"""What a task runs where no model is named."""
-
-
-def bundled_folder() -> Path:
-    """Where the packages that come with MedInfer lie: in a checkout or extension, or in the installed wheel."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "bundled", here.parents[1] / "Resources" / "Models"):
-        if (folder / "catalogue.json").is_file():
-            return folder
-    raise PackageError(f"The bundled models are missing beside {here}; install MedInfer again.")
-
-
-def user_folder() -> Path:
-    """Where fetched and own packages are installed (`MEDINFER_LIBRARY`, or the user's data folder)."""
-    chosen = os.environ.get("MEDINFER_LIBRARY")
-    if chosen:
-        return Path(chosen)
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("MedInfer", appauthor=False)) / "Models"
 
 
 @dataclass(frozen=True)
@@ -69,7 +47,7 @@ def entries() -> list[Entry]:
 
 def downloads() -> dict[str, Download]:
     """What can be fetched, by id (`MEDINFER_CATALOGUE` names another catalogue)."""
-    return read_catalogue(Path(os.environ.get("MEDINFER_CATALOGUE") or bundled_folder() / "catalogue.json"))
+    return read_catalogue(catalogue_file())
 
 
 def find_package(name: str) -> ModelPackage:

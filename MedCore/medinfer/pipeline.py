@@ -15,6 +15,7 @@ from .backends import Session
 from .chain import runs_upside_down
 from .decoders import IndexBox, IndexPoint, decoding_for
 from .findings import Box, Findings, Landmark, Segment, box_from_index
+from .focus import boxes_in_focus, focus_note, landmarks_in_focus
 from .label_map import LabelMap
 from .manifest import Label, Manifest, Stage
 from .network_run import decode_tiles, plan_tiles
@@ -37,7 +38,7 @@ def run(
     volume: Volume, package: ModelPackage, session: PackageSession, *, threshold: float | None = None,
     refine: Refine | None = None, progress: Progress | None = None, cancel: Cancel | None = None,
 ) -> Findings:
-    """Find in `volume` what `package` was trained for.
+    """Find in `volume` what `package` was trained for; in its `focus` alone, where it has one.
 
     session: from `open_package`; it can serve many runs. threshold: instead of the declared one. refine: changes the
     borders of segments by the scan's values (see `refinement`), on the scan's own grid.
@@ -62,8 +63,8 @@ def run(
             found = _named_points(volume, manifest, session.stages["main"], points, watch)
         else:
             found = _run_stage(volume, manifest, manifest.labels, session.stages["main"], score, points, watch)
-    boxes = tuple(entry for entry in found if isinstance(entry, Box))
-    landmarks = tuple(entry for entry in found if isinstance(entry, Landmark))
+    boxes = boxes_in_focus(volume, [entry for entry in found if isinstance(entry, Box)])
+    landmarks = landmarks_in_focus(volume, [entry for entry in found if isinstance(entry, Landmark)])
     if watch.upside_down:
         landmarks = tuple(replace(entry, flags=(*entry.flags, _UPSIDE_DOWN)) for entry in landmarks)
     return Findings(
@@ -78,7 +79,7 @@ def run(
             "threshold": score, "tiles": watch.tiles,
             "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
         },
-        notes=(*volume.notes, *_notes(landmarks, segments, manifest, volume, watch.upside_down)),
+        notes=(*volume.notes, *focus_note(volume), *_notes(landmarks, segments, manifest, volume, watch.upside_down)),
     )
 
 
@@ -117,7 +118,7 @@ def _coarse_points(volume: Volume, manifest: Manifest, session: PackageSession, 
         labels = (Label(value=1, name=manifest.unnamed),)
     with watch.within("coarse "):
         found = _run_stage(volume, coarse, labels, session.stages["coarse"], coarse.decoder.threshold, [], watch)
-    return [entry for entry in found if isinstance(entry, Landmark)]
+    return list(landmarks_in_focus(volume, [entry for entry in found if isinstance(entry, Landmark)]))
 
 
 def _named_points(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .errors import ScanError
 from .findings import Side
+from .focus import narrowed
 from .intensity import apply_intensity
 from .lungs import Lungs, clean, lung_box, lung_mask
 from .manifest import Prepare
@@ -83,6 +84,8 @@ def prepare(
         if points is None or not len(points):
             raise ValueError("a region of points needs points")
         low, high = _points_box(points, target, np.array(reach_mm) + wanted.region.margin_mm)
+    if volume.focus is not None and wanted.region.kind != "points":
+        low, high = map(np.array, narrowed(volume.focus, target, low, high, volume.name))
     grid = target.cropped(_index(low), _index(high - low))
     step = np.array(target.spacing) / np.array(scan.spacing)
     voxels = _sampled(source, step, low * step - source_start, grid.shape, antialias=wanted.antialias)

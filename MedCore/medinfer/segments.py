@@ -12,6 +12,7 @@ from .arch import ArchName, names_along_arches
 from .backends import Session
 from .decoders import IndexSegments, decoding_for
 from .findings import Landmark, Segment, Vector
+from .focus import segments_in_focus
 from .label_map import LabelMap
 from .manifest import Companion, Label, Manifest, Stage
 from .network_run import decode_tiles
@@ -63,7 +64,7 @@ def find_segments(
         if refine is not None:
             whole = replace(whole, voxels=refine(_values(volume, whole), whole.voxels, whole.grid.spacing))
         named = {value: known for _, entries in reversed(maps) for value, known in entries.items()}
-        segments = _measured(whole, named, manifest)
+        segments, whole = segments_in_focus(volume, _measured(whole, named, manifest), whole)
         return segments, whole if segments else None
 
 

@@ -77,6 +77,7 @@ class Volume:
     name: how to call the scan in a list or a message.
     modality: DICOM's word ("CT", "MR", …) where the file says it, else None.
     notes: what the reader noticed and the user should know (gantry tilt, missing slices, …).
+    focus: the block to look at where it is not the whole scan (see `medinfer.focus`).
     """
 
     voxels: NDArray[np.generic]
@@ -84,6 +85,7 @@ class Volume:
     name: str = "scan"
     modality: str | None = None
     notes: tuple[str, ...] = field(default=())
+    focus: Grid | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.grid.shape:

@@ -15,6 +15,7 @@ import numpy as np
 from .errors import OutputError
 from .volume import Volume
 
+_PART = ".part."
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _ADVICE = {
@@ -45,7 +46,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     Raises OutputError (one sentence) for an OSError: a full or read-only disk, a forbidden folder.
     """
     target = Path(path)
-    partial = target.with_name(f".{uuid4().hex[:8]}.part.{target.name}")
+    partial = target.with_name(f".{uuid4().hex[:8]}{_PART}{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -56,6 +57,14 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def remove_partials(path: Path | str) -> None:
+    """Remove what an `atomic_path` that was cut off left beside `path`."""
+    target = Path(path)
+    with suppress(OSError):
+        for partial in [name for name in os.listdir(target.parent) if name.endswith(_PART + target.name)]:
+            (target.parent / partial).unlink()
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import pytest
 
 from medinfer.cli import main
 from medinfer.findings import Findings
-from medinfer.library import DEFAULT_MODELS, bundled_folder, find_package
+from medinfer.library import find_package
 from medinfer.pipeline import open_package, run
+from medinfer.places import DEFAULT_MODELS, bundled_folder
 from medinfer.volume import Volume
 from medinfer.writing import write_volume
 

@@ -10,9 +10,10 @@ import pytest
 
 from medinfer.cli import OK, main
 from medinfer.findings import Findings
-from medinfer.library import DEFAULT_MODELS, bundled_folder, find_package
+from medinfer.library import find_package
 from medinfer.orientation import aligned, reorient
 from medinfer.pipeline import open_package, run
+from medinfer.places import DEFAULT_MODELS, bundled_folder
 from medinfer.reading import read_volume
 from medinfer.volume import Grid, Volume
 from medinfer.writing import write_volume

@@ -88,6 +88,29 @@ def test_results_of_another_setting_are_not_silently_kept_or_replaced(
     assert "at another threshold; give another folder, or --overwrite" in capsys.readouterr().err
 
 
+def test_an_overlap_is_obeyed_kept_and_not_mixed_with_another(
+    scan: Path, blob_package: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, model = tmp_path / "out", blob_package()
+    runs = {}
+    for name, more in (("plain", []), ("wide", ["--overlap", "0.6"])):
+        assert detect(scan, "-o", out / name, "--model", model, *more) == 0
+        runs[name] = Findings.from_json((out / name / "chest" / "findings.json").read_text()).run
+    assert runs["wide"]["tiles"] > runs["plain"]["tiles"]
+    assert (runs["plain"].get("overlap"), runs["wide"]["overlap"]) == (None, 0.6)
+    assert detect(scan, "-o", out / "wide", "--model", model, "--overlap", "0.6") == 0
+    assert "done before, skipped" in capsys.readouterr().out
+    for name, more in (("plain", ["--overlap", "0.6"]), ("wide", ["--overlap", "0.5"]), ("wide", [])):
+        assert detect(scan, "-o", out / name, "--model", model, *more) == 1
+        assert "with another overlap of tiles; give another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", ["1", "-0.5", "half"])
+def test_an_overlap_that_is_no_share_is_refused(scan: Path, tmp_path: Path, share: str) -> None:
+    with pytest.raises(SystemExit):
+        detect(scan, "-o", tmp_path / "out", "--overlap", share)
+
+
 def test_a_folder_of_the_user_is_never_replaced(scan: Path, blob_package: Make, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "chest").mkdir(parents=True)

@@ -282,13 +282,30 @@ def test_threads_are_limited_to_the_cores_there_are():
 @pytest.mark.parametrize("words", [
     "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
     "Non-zero status code returned while running Conv node. Failed to allocate memory for requested buffer of size 9",
-    "CUDA out of memory. Tried to allocate 2.00 GiB", "std::bad_alloc",
+    "std::bad_alloc",
 ])
 def test_what_a_runtime_says_when_memory_runs_out_becomes_advice(words):
-    error = failure(RuntimeError(words), "torch on cpu", "net.onnx", "1×1×512×512×512")
+    error = failure(RuntimeError(words), "torch", "cpu", "net.onnx", "1×1×512×512×512")
     assert isinstance(error, DeviceError)
-    assert "512×512×512" in str(error)
+    assert str(error).startswith("The memory of this computer ran out (torch on cpu, a tile of 1×1×512×512×512)")
     assert "tiling.patch" in str(error)
+
+
+@pytest.mark.parametrize(("runtime", "device", "words"), [
+    ("torch", "cuda:0", "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.79 GiB"),
+    ("torch", "cuda:1", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ("onnxruntime", "cuda:0", "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 9"),
+    ("onnxruntime", "cuda:0", "CUDA failure 2: out of memory ; GPU=0"),
+    ("onnxruntime", "directml", "8007000E Not enough memory resources are available to complete this operation."),
+    ("openvino", "gpu", "[GPU] Exceeded max size of memory object allocation: requested 4294967296 bytes"),
+    ("openvino", "gpu", "[GPU] clFlush, error code: -5 CL_OUT_OF_RESOURCES"),
+    ("openvino", "gpu", "[GPU] CL_MEM_OBJECT_ALLOCATION_FAILURE"),
+])
+def test_the_memory_of_a_graphics_card_is_told_as_such(runtime, device, words):
+    error = failure(RuntimeError(words), runtime, device, "net.onnx", "1×1×512×512×512")
+    assert isinstance(error, DeviceError)
+    assert str(error).startswith(f"The memory of the graphics card ran out ({runtime} on {device}, a tile of 1×1×512")
+    assert str(error).endswith("or run on the device cpu.")
 
 
 STARVED = """
@@ -318,7 +335,8 @@ def test_a_tile_that_does_not_fit_the_memory_is_a_device_error_with_advice(folde
     command = [sys.executable, "-c", STARVED, str(folder / f"net.{format}"), format, runtime]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
-    assert f"Memory ran out on {runtime} on cpu for a tile of 1×1×300×512×128" in done.stdout, done.stderr
+    told = f"The memory of this computer ran out ({runtime} on cpu, a tile of 1×1×300×512×128"
+    assert told in done.stdout, done.stderr
 
 
 def test_a_real_torchscript_network_opens_and_runs(test_data):

@@ -16,8 +16,9 @@ from typing import ClassVar
 import pytest
 
 from medinfer.errors import Cancelled, DownloadError, PackageError
-from medinfer.library import add, bundled_folder, entries, fetch, find_package, remove, user_folder
+from medinfer.library import add, entries, fetch, find_package, remove
 from medinfer.package import sha256_of
+from medinfer.places import bundled_folder, user_folder
 
 Make = Callable[..., Path]
 

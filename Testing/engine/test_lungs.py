@@ -17,7 +17,7 @@ from medinfer.lung_split import _nearer
 from medinfer.lungs import LEFT, RIGHT, Lungs, clean, lung_box, lung_mask
 from medinfer.orientation import reorient
 from medinfer.resample import respaced
-from medinfer.slice_shapes import fill_slice, hull, keep_round
+from medinfer.slice_shapes import fill_slice, hull, keep_round, labelled
 from medinfer.volume import Grid, Volume
 
 AXES_LPS = np.diag([-1.0, -1.0, 1.0])
@@ -332,6 +332,19 @@ def test_each_voxel_goes_to_the_nearer_lung_as_two_distance_transforms_say(spaci
     undecided = np.isclose(to_one, to_other)
     assert np.array_equal(first & ~undecided, mask & (to_one < to_other) & ~undecided)
     assert np.array_equal(second & ~undecided, mask & (to_other < to_one) & ~undecided)
+
+
+@pytest.mark.parametrize("shape", [(12, 31), (35, 8), (39, 5), (28, 40), (1, 34), (45, 1)])
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_the_components_of_a_slice_are_scipys_whatever_its_size(shape: tuple[int, int], connectivity: int) -> None:
+    neighbours = ndimage.generate_binary_structure(2, connectivity // 4)
+    for seed in range(40):
+        mask = np.random.default_rng(seed).random(shape) < 0.55
+        labels, count = labelled(mask, connectivity)
+        expected, expected_count = ndimage.label(mask, neighbours)
+        assert count == expected_count
+        assert np.array_equal(labels > 0, mask)
+        assert len(np.unique(np.stack([labels[mask], expected[mask]]), axis=1).T) == count
 
 
 def test_a_slice_keeps_large_round_components_only() -> None:

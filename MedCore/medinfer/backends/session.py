@@ -24,7 +24,8 @@ TILE_RANK = 5  # [batch, channel, k, j, i]
 # How the runtimes say that memory ran out; none of them has one error class for it.
 _MEMORY_WORDS = (
     "out of memory", "bad_alloc", "bad allocation", "failed to allocate", "can not allocate", "cannot allocate",
-    "can't allocate", "not enough memory", "alloc_failed", "out_of_memory", "available memory",
+    "can't allocate", "not enough memory", "alloc_failed", "out_of_memory", "available memory", "out_of_resources",
+    "allocation_failure", "max size of memory",
 )
 
 
@@ -91,7 +92,7 @@ class Session:
                 results = [np.ascontiguousarray(result, dtype=np.float32) for result in self._runner(arrays)]
             except Exception as error:
                 sizes = ", ".join("×".join(map(str, array.shape)) for array in arrays)
-                raise failure(error, f"{self.runtime} on {self.device}", self._name, sizes) from error
+                raise failure(error, self.runtime, self.device, self._name, sizes) from error
         if len(results) != len(self._outputs):
             raise PackageError(
                 f"{self._name} returns {len(results)} outputs, but model.json names {len(self._outputs)} "
@@ -157,16 +158,28 @@ def check_names(request: Request, inputs: Mapping[str, Shape] | None, outputs: S
             )
 
 
-def failure(error: Exception, where: str, name: str, sizes: str) -> MedInferError:
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether a runtime's or a library's error means that."""
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS)
+
+
+def failure(error: Exception, runtime: str, device: str, name: str, sizes: str) -> MedInferError:
     """The error for the user that a runtime's own error means while it runs a tile of `sizes`."""
     if isinstance(error, MedInferError):
         return error
-    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS):
-        return DeviceError(
-            f"Memory ran out on {where} for a tile of {sizes}: close other programs, choose a smaller "
-            "tiling.patch in model.json, or run on another --device."
+    if not ran_out_of_memory(error):
+        return PackageError(
+            f"{name} cannot be run on a tile of {sizes} ({first_line(error)}); check tiling in model.json."
         )
-    return PackageError(f"{name} cannot be run on a tile of {sizes} ({first_line(error)}); check tiling in model.json.")
+    if device == "cpu":
+        return DeviceError(
+            f"The memory of this computer ran out ({runtime} on cpu, a tile of {sizes}): close other programs, choose "
+            "a smaller tiling.patch in model.json, or run it on a machine with more."
+        )
+    return DeviceError(
+        f"The memory of the graphics card ran out ({runtime} on {device}, a tile of {sizes}): close other programs "
+        "that use it, or run on the device cpu."
+    )
 
 
 def unreadable(request: Request, error: Exception) -> PackageError:
