@@ -1,0 +1,34 @@
+"""What it means when a process ends that said nothing of it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+# Windows' STATUS_NO_MEMORY, STATUS_COMMITMENT_LIMIT.
+_NO_MEMORY = (0xC0000017, 0xC000012D)
+
+
+def unexpected_end(exit_code: int | None, log_file: Path) -> str:
+    """One sentence for the user. exit_code: below 0 for a signal, as subprocess has it."""
+    where = f"the log is in {log_file}"
+    if exit_code == -9 or exit_code in _NO_MEMORY:
+        return (
+            "The run ended unexpectedly: the system stopped its process, most likely because the memory of this "
+            f"computer is used up, or someone ended it. Close other programs and run it again; {where}."
+        )
+    if exit_code is not None and exit_code < 0:
+        return f"The run ended unexpectedly: its process was stopped by {_signal(-exit_code)}; {where}."
+    if exit_code in (130, 143):
+        return f"The run was stopped from outside of Slicer; run it again, or see why: {where}."
+    return (
+        f"The run ended unexpectedly, without a word (exit code {exit_code}); a library may have crashed, or memory or "
+        f"the disk run out: {where}."
+    )
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

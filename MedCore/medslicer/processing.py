@@ -1,0 +1,97 @@
+"""From a volume node to a result in the scene, for scripts: `process` waits while the window stays live.
+
+The panel does the same without waiting; what both share is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from medinfer.errors import Cancelled, MedInferError, PackageError, ScanError
+
+from .profiles import Profile
+
+if TYPE_CHECKING:
+    from .job import Job, RunSettings
+    from .result import Result
+
+
+def process(
+    profile: Profile, volume_node: Any, settings: RunSettings, *,
+    region: Any | None = None, replace: Result | None = None, progress: Callable[[str, float], None] | None = None,
+) -> Result:
+    """Run a model on `volume_node` and return what it found, as it stands in the scene.
+
+    region: a ROI node; only what lies inside it is looked at. replace: the result that this one takes the place of.
+    progress(stage, share of the whole) is called now and then. The run takes its turn behind those that wait already.
+    Raises MedInferError (one sentence) where something is missing or wrong, Cancelled where someone stopped it; the
+    scene is then as it was.
+    """
+    import slicer
+
+    from .dependencies import missing, missing_text
+    from .job import Job
+    from .job_queue import job_queue
+
+    needs = missing(model_of(profile, settings.model))
+    if needs:
+        raise MedInferError(missing_text(needs))
+    job = Job(volume_node, settings, region=region, title=profile.module)
+
+    def changed(changed_job: Job) -> None:
+        if progress is not None:
+            progress(changed_job.stage, changed_job.share)
+
+    job_queue().add(job, changed)
+    try:
+        while not job.over:
+            slicer.app.processEvents()
+            _rest()
+        return result_of(job, profile, volume_node, replace=replace)
+    finally:
+        job.close()
+
+
+def result_of(job: Job, profile: Profile, volume_node: Any | None, *, replace: Result | None = None) -> Result:
+    """Add what a job that is over has found to the scene. Raises Cancelled, or MedInferError with its problem."""
+    from .result import add_result
+
+    if job.state == "cancelled":
+        raise Cancelled("The run was cancelled; nothing was changed.")
+    if job.findings is None:
+        raise MedInferError(job.problem)
+    if volume_node is None or volume_node.GetScene() is None:
+        raise ScanError("The scan was removed from the scene while it was being looked at, so there is no result.")
+    from medinfer.library import find_package
+
+    manifest = find_package(job.settings.model).manifest
+    return add_result(
+        volume_node.GetScene(), job.findings, volume_node, manifest, profile, name=profile.results, replace=replace
+    )
+
+
+def model_of(profile: Profile, name: str) -> Any:
+    """The model of an id in the library or in a folder. Raises PackageError where it cannot be run as it is."""
+    from .model_shelf import model_in, shelf
+
+    model = model_in(name) or next((entry for entry in shelf(profile.task) if entry.id == name), None)
+    if model is None:
+        known = ", ".join(entry.id for entry in shelf(profile.task))
+        raise PackageError(
+            f"There is no model {name!r} for {profile.module}: give a folder with a model.json, or one of {known}."
+        )
+    if model.problem:
+        raise PackageError(model.problem)
+    if model.task != profile.task:
+        raise PackageError(f"{model.title} is not a model for {profile.module}.")
+    if model.folder is None:
+        raise PackageError(f"The model {model.title} is not here yet; fetch it in {profile.module}'s panel.")
+    return model
+
+
+def _rest() -> None:
+    """Let the child have the processor for a moment."""
+    from time import sleep
+
+    sleep(0.01)

@@ -1,0 +1,82 @@
+"""What the panel tests share: Slicer's Python world around the real module files."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from harness import SlicerHarness
+from panel_user import PanelUser
+
+from medinfer.volume import Grid, Volume
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Iterator[SlicerHarness]:
+    """A harness with settings of its own. An exception in a slot that nobody has seen fails the test at the end."""
+    with SlicerHarness(tmp_path / "settings") as started:
+        yield started
+
+
+# A user in front of an open panel, with small real models and scans ------------------------------------------------
+
+
+@pytest.fixture
+def temporary(harness: SlicerHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder of this test alone, to see what is left there; what the harness keeps lies elsewhere."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def install_blobs(blob_package: Callable[..., Path], own_library: Path) -> Callable[..., Path]:
+    """Put the blob package into the user's library; `change(manifest)` may spoil it first."""
+
+    def install(change: Callable[[dict[str, Any]], None] = lambda manifest: None) -> Path:
+        return Path(shutil.move(blob_package(change), own_library / "blobs"))
+
+    return install
+
+
+@pytest.fixture
+def open_panel(harness: SlicerHarness) -> Callable[[str], PanelUser]:
+    """Open the panel of a module."""
+    return lambda name="MedDetect": PanelUser(harness, harness.load_module(name))
+
+
+@pytest.fixture
+def user(
+    harness: SlicerHarness, install_blobs: Callable[..., Path], blob_scan: Any, temporary: Path,
+    open_panel: Callable[..., PanelUser],
+) -> PanelUser:
+    """A user of MedDetect who has loaded the scan "blobs" and chosen the model "Bright blobs"."""
+    from medslicer.volumes import add_volume
+
+    install_blobs()
+    add_volume(harness.scene, blob_scan[0])
+    ready = open_panel()
+    ready.choose("modelSelector", "Bright blobs")
+    return ready
+
+
+@pytest.fixture
+def long_run(
+    harness: SlicerHarness, install_blobs: Callable[..., Path], blob_scan: Any, temporary: Path,
+    open_panel: Callable[..., PanelUser],
+) -> PanelUser:
+    """A user of MedDetect with a scan of thousands of tiles, which runs for many seconds if nothing stops it."""
+    from medslicer.volumes import add_volume
+
+    install_blobs(lambda manifest: manifest["tiling"].update(patch=[8, 8, 8]))
+    voxels = np.tile(blob_scan[0].voxels, (4, 4, 4))
+    add_volume(harness.scene, Volume(voxels, Grid(voxels.shape, blob_scan[0].grid.ijk_to_ras), "large"))
+    ready = open_panel()
+    ready.choose("modelSelector", "Bright blobs")
+    return ready
