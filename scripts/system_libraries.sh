@@ -20,6 +20,10 @@ ldconfig -p 2>/dev/null | grep -q 'libOSMesa\.so' || missing="$missing libosmesa
 # SimpleITK, VTK and the inference runtimes lean on these; desktops have them, minimal images may not.
 ldconfig -p 2>/dev/null | grep -q 'libXrender\.so\.1' || missing="$missing libxrender1"
 ldconfig -p 2>/dev/null | grep -q 'libgomp\.so\.1' || missing="$missing libgomp1"
+# Qt, for the panel tests.
+for library in libxkbcommon.so.0:libxkbcommon0 libdbus-1.so.3:libdbus-1-3 libfontconfig.so.1:libfontconfig1 libglib-2.0.so.0:libglib2.0-0; do
+    ldconfig -p 2>/dev/null | grep -qF "${library%%:*}" || missing="$missing ${library##*:}"
+done
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
