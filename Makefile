@@ -9,7 +9,7 @@ BIN     = $(VENV)/bin
 JOBS   ?= 2
 DATA   ?= $(or $(MEDINFER_TEST_DATA),../shared/data)
 
-.PHONY: demo test lint types schema figures clean
+.PHONY: demo test lint types schema screenshots extension extension-check package icons samples figures clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python scripts/demo.py
@@ -26,6 +26,28 @@ types: $(VENV)/.dev
 # The published JSON Schema of model.json; a test says when it is out of date.
 schema: $(VENV)/.dev
 	$(BIN)/python -m medinfer.manifest > MedCore/medinfer/model.schema.json
+
+# Each panel and its views after a real run, for the README.
+screenshots: $(VENV)/.dev
+	$(BIN)/python scripts/screenshots.py
+
+# What is derived in the Slicer extension's build files: the lists of what is shipped, and the public address.
+extension: $(VENV)/.dev
+	$(BIN)/python scripts/extension_lists.py
+
+# What Slicer's Extensions Index asks, a line each (before submitting: with --submit).
+extension-check: $(VENV)/.dev
+	$(BIN)/python scripts/check_extension.py
+
+# dist/…-MedInfer-….tar.gz for “Install from file”; for another Slicer: make package FOR='--slicer-version 5.12 --revision N --os win'
+package: $(VENV)/.dev
+	$(BIN)/python scripts/pack_extension.py $(FOR)
+
+# The modules' icons from their drawings; the sample scans from their seeds.
+icons: $(VENV)/.dev
+	$(BIN)/python scripts/render_icons.py
+samples: $(VENV)/.dev
+	$(BIN)/python -m medtrain.sample_data
 
 # Every figure of the README and the cards, printed again (about an hour on 2 cores; needs the real data).
 figures: $(VENV)/.dev
@@ -50,6 +72,8 @@ figures: $(VENV)/.dev
 	$(BIN)/python Testing/benchmarks/refinement.py
 	$(BIN)/python Testing/benchmarks/offset_targets.py
 	$(BIN)/python Testing/benchmarks/teeth.py
+	$(BIN)/python Testing/benchmarks/window_live.py
+	$(BIN)/python Testing/benchmarks/open_module.py
 
 $(VENV)/bin/python:
 	sh scripts/system_libraries.sh $(PYTHON)

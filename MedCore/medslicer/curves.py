@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medinfer.findings import Landmark
 
 from .markups import DEFAULT_COLOR, locked_display, tie_to_scan
 
+if TYPE_CHECKING:
+    from medinfer.manifest import Manifest
+
 POINT_PERCENT = 0.01
 LINE_MM = 1.5
+
+
+def is_chain(manifest: Manifest) -> bool:
+    """Whether the landmarks of a package follow each other along a line, by any of its passes."""
+    decoders = [stage.decoder for stage in manifest.stages.values()]
+    return any(decoder.kind == "heatmap" and decoder.chain is not None for decoder in decoders)
 
 
 def add_curve(
@@ -45,3 +54,18 @@ def add_curve(
     display.SetOccludedVisibility(True)
     display.SetOccludedOpacity(1.0)
     return node
+
+
+def lead_curve(curve: Any, fiducials: Any, points: Sequence[int]) -> None:
+    """Let `curve` go through those control points of `fiducials`, in that order; both lie under one transform."""
+    through = [
+        (fiducials.GetNthControlPointPosition(point), fiducials.GetNthControlPointLabel(point)) for point in points
+    ]
+    count = curve.GetNumberOfControlPoints()
+    if through == [(curve.GetNthControlPointPosition(n), curve.GetNthControlPointLabel(n)) for n in range(count)]:
+        return
+    before = curve.StartModify()
+    curve.RemoveAllControlPoints()
+    for position, label in through:
+        curve.AddControlPoint(*position, label)
+    curve.EndModify(before)

@@ -41,6 +41,15 @@ def put_in_subfolder(scene: Any, folder: int, nodes: Sequence[Any], name: str) -
     return _add_folder(slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene), folder, nodes, name)
 
 
+def move_into(scene: Any, folder: int, nodes: Sequence[Any]) -> None:
+    """Let `nodes` stand in the folder whose item is `folder`; 0: at the root of the tree."""
+    import slicer
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    for node in nodes:
+        tree.SetItemParent(_item(tree, node), folder or tree.GetSceneItemID())
+
+
 def list_segments(scene: Any, segmentation_node: Any) -> tuple[int, ...]:
     """See to it that every segment has an item under that of `segmentation_node`; return them in its order."""
     import slicer

@@ -28,6 +28,8 @@ _THRESHOLDS = {"instances": 0.3}
 _TASK_OF_DOWNLOADS = "detect"
 # Candidates of a detector from this share of its threshold on are kept, so that the score's slider has some room.
 _ROOM = 0.5
+# Whose findings stand alone, each with a score of its own: those above a threshold are the same under a lower one.
+_STANDING_ALONE = "anchors"
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class ShelfModel:
     """One model, or a folder that should be one (`problem`: a sentence for the user, else "").
 
     origin: "bundled", "installed" or "to fetch". folder: None for what is not here yet. bytes: of its files, or of the
-    download. threshold: the declared score from which it reports. join: how its last pass is cut ("crop", "blend",
-    "slabs", "patches"). names: the schemes in which its labels have names; labels: all labels' names, in order.
-    needs: packages that turn the download into a model.
+    download. threshold: the declared score from which it reports. decoder: the kind of what turns its output into
+    findings. join: how its last pass is cut ("crop", "blend", "slabs", "patches"). names: the schemes in which its
+    labels have names; labels: all labels' names, in order. needs: packages that turn the download into a model.
     """
 
     id: str
@@ -48,6 +50,7 @@ class ShelfModel:
     folder: Path | None = None
     bytes: int = 0
     threshold: float = 0.5
+    decoder: str = ""
     join: str = ""
     problem: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -58,11 +61,12 @@ class ShelfModel:
 
     @property
     def candidates_from(self) -> float:
-        """The score from which a run keeps what it finds: below `threshold` for detectors, whose boxes stand alone.
+        """The score from which a run keeps what it finds: below `threshold` for detectors whose boxes stand alone.
 
-        Landmarks and segments take their neighbours into account, so theirs is `threshold`.
+        Boxes around what lies above a threshold would become larger and run together below it; landmarks and segments
+        take their neighbours into account. So theirs is `threshold`.
         """
-        return _ROOM * self.threshold if self.task == "detect" else self.threshold
+        return _ROOM * self.threshold if self.decoder == _STANDING_ALONE else self.threshold
 
 
 def shelf(task: str) -> tuple[ShelfModel, ...]:
@@ -174,7 +178,8 @@ def _model(data: Any, folder: Path, origin: str) -> ShelfModel:
     schemes = [scheme for label in labels if isinstance(label.get("names"), dict) for scheme in label["names"]]
     return ShelfModel(
         _needed(data, "id", str), origin, _needed(data, "title", str), task, _needed(data, "version", str), folder,
-        bytes=_size(folder, stages), threshold=_threshold(decoder), join=_text(tiling, "join"),
+        bytes=_size(folder, stages), threshold=_threshold(decoder),
+        decoder=_text(decoder, "kind"), join=_text(tiling, "join"),
         card=_needed(data, "card", dict), names=tuple(dict.fromkeys(schemes)),
         labels=tuple(_needed(label, "name", str) for label in labels),
         needs_torch=any(all(file.get("format") != "onnx" for file in _files(stage)) for stage in stages),

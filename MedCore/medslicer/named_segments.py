@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medinfer.findings import Segment
@@ -51,3 +51,18 @@ def named_segments(segments: Sequence[Segment], labels: Sequence[Label]) -> tupl
             label.names.get("FDI", ""), label.names.get("anatomical", ""), label.group,
         ))
     return tuple(named)
+
+
+def names_in_schemes(segments: Sequence[Segment], labels: Sequence[Label]) -> tuple[Mapping[str, str], ...]:
+    """Of each of `segments` its title by the scheme of names ("FDI", "Universal", …), counted as `named_segments` does.
+
+    Schemes in which its label has no name are left out; so a segment without a label has none.
+    """
+    known = {label.name: label for label in labels}
+    titled = named_segments(segments, labels)
+    names = []
+    for named in titled:
+        label = known.get(named.segment.label)
+        rank = "" if label is None else named.title.removeprefix(label.name)
+        names.append({} if label is None else {scheme: name + rank for scheme, name in label.names.items()})
+    return tuple(names)

@@ -15,6 +15,8 @@ from .named_segments import NamedSegment
 
 COLOR = (1.0, 1.0, 1.0)
 GLYPH_PERCENT = 0.8
+# On a list: the values of the segments that its points name, in their order.
+VALUES_ATTRIBUTE = "MedInfer.values"
 
 
 def add_numbers(scene: Any, segments: Sequence[NamedSegment], volume_node: Any) -> dict[str, Any]:
@@ -24,18 +26,26 @@ def add_numbers(scene: Any, segments: Sequence[NamedSegment], volume_node: Any) 
     are kept as those of landmarks are. A segment without a group has no point.
     """
     groups: dict[str, list[Landmark]] = {}
+    values: dict[str, list[str]] = {}
     for named in segments:
         if named.group:
             segment = named.segment
-            point = Landmark(short_name(named), segment.center_ras, segment.confidence, segment.flags)
+            point = Landmark(short_name(named.title, named.fdi), segment.center_ras, segment.confidence, segment.flags)
             groups.setdefault(named.group, []).append(point)
+            values.setdefault(named.group, []).append(str(segment.value))
     lists = {}
     for group, points in groups.items():
         lists[group] = add_fiducials(scene, points, group, volume_node, color=COLOR)
         lists[group].GetDisplayNode().SetGlyphScale(GLYPH_PERCENT)
+        lists[group].SetAttribute(VALUES_ATTRIBUTE, " ".join(values[group]))
     return lists
 
 
-def short_name(named: NamedSegment) -> str:
+def values_of_points(node: Any) -> tuple[int, ...]:
+    """The values of the segments that the points of `node`, a list made by `add_numbers`, name, in their order."""
+    return tuple(int(value) for value in (node.GetAttribute(VALUES_ATTRIBUTE) or "").split())
+
+
+def short_name(title: str, fdi: str) -> str:
     """What can stand beside a tooth: its title, or its FDI number where that is shorter."""
-    return named.fdi if named.fdi and len(named.fdi) < len(named.title) else named.title
+    return fdi if fdi and len(fdi) < len(title) else title

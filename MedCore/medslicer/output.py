@@ -16,6 +16,7 @@ from medinfer.manifest import Manifest
 from medinfer.results import stem_of
 from medinfer.volume import Volume
 
+from .curves import is_chain
 from .headless import SlicerMissingError, import_slicer, open_scene
 from .pictures import PictureError, draw_scene
 from .results import FindingNodes, add_findings
@@ -57,7 +58,7 @@ def write_scene(
         volume_node = add_volume(scene, volume, _window(volume, manifest))
         nodes = add_findings(
             scene, findings, volume_node,
-            name=stem.capitalize(), task=manifest.task, labels=manifest.all_labels, chain=_is_chain(manifest),
+            name=stem.capitalize(), task=manifest.task, labels=manifest.all_labels, chain=is_chain(manifest),
         )
         turn_views(scene, volume_node, _sights(nodes, volume_node))
         if nodes.segmentation:
@@ -86,9 +87,3 @@ def _sights(nodes: FindingNodes, volume_node: Any) -> Sights:
     if nodes.fiducials:
         return sights_of_landmarks(nodes.fiducials, volume_node)
     return sights_of_boxes(nodes.rois, volume_node)
-
-
-def _is_chain(manifest: Manifest) -> bool:
-    """Whether the landmarks follow each other along a line, by any of the passes."""
-    decoders = [stage.decoder for stage in manifest.stages.values()]
-    return any(decoder.kind == "heatmap" and decoder.chain is not None for decoder in decoders)

@@ -24,9 +24,9 @@ def process(
     """Run a model on `volume_node` and return what it found, as it stands in the scene.
 
     region: a ROI node; only what lies inside it is looked at. replace: the result that this one takes the place of.
-    progress(stage, share of the whole) is called now and then. The run takes its turn behind those that wait already.
-    Raises MedInferError (one sentence) where something is missing or wrong, Cancelled where someone stopped it; the
-    scene is then as it was.
+    progress(stage, share of the whole) is called now and then; what it raises ends the run and is raised. The run
+    takes its turn behind those that wait already. Raises MedInferError (one sentence) where something is missing or
+    wrong, Cancelled where someone stopped it; the scene is then as it was.
     """
     import slicer
 
@@ -38,23 +38,36 @@ def process(
     if needs:
         raise MedInferError(missing_text(needs))
     job = Job(volume_node, settings, region=region, title=profile.module)
+    broken: list[Exception] = []
 
     def changed(changed_job: Job) -> None:
-        if progress is not None:
+        if progress is None or broken:
+            return
+        try:
             progress(changed_job.stage, changed_job.share)
+        except Exception as error:  # the script's own: it is the script's to see
+            broken.append(error)
+            changed_job.cancel()
 
     job_queue().add(job, changed)
     try:
         while not job.over:
             slicer.app.processEvents()
             _rest()
+        if broken:
+            raise broken[0]
         return result_of(job, profile, volume_node, replace=replace)
     finally:
         job.close()
 
 
-def result_of(job: Job, profile: Profile, volume_node: Any | None, *, replace: Result | None = None) -> Result:
-    """Add what a job that is over has found to the scene. Raises Cancelled, or MedInferError with its problem."""
+def result_of(
+    job: Job, profile: Profile, volume_node: Any | None, *, replace: Result | None = None, surfaces: bool = True
+) -> Result:
+    """Add what a job that is over has found to the scene; surfaces: see `add_result`.
+
+    Raises Cancelled, or MedInferError with its problem.
+    """
     from .result import add_result
 
     if job.state == "cancelled":
@@ -67,7 +80,8 @@ def result_of(job: Job, profile: Profile, volume_node: Any | None, *, replace: R
 
     manifest = find_package(job.settings.model).manifest
     return add_result(
-        volume_node.GetScene(), job.findings, volume_node, manifest, profile, name=profile.results, replace=replace
+        volume_node.GetScene(), job.findings, volume_node, manifest, profile, name=profile.results, replace=replace,
+        surfaces=surfaces,
     )
 
 

@@ -16,7 +16,7 @@ from .labels import Label
 from .markups import DEFAULT_COLOR
 from .named_segments import named_segments
 from .numbers_in_views import add_numbers
-from .rois import add_roi
+from .rois import add_roi, roi_title
 from .segments import add_segmentation
 from .tables import add_box_table, add_landmark_table, add_segment_table
 from .terminology import common_terminology, set_terminology
@@ -48,26 +48,29 @@ class FindingNodes:
 
 def add_findings(
     scene: Any, findings: Findings, volume_node: Any, *,
-    name: str, task: Task = "detect", labels: Sequence[Label] = (), chain: bool = False,
+    name: str, task: Task = "detect", labels: Sequence[Label] = (), chain: bool = False, surfaces: bool = True,
 ) -> FindingNodes:
     """Add `findings`, made on `volume_node`, to `scene`, as one undoable step where the scene has undo switched on.
 
     name: of the folder, the table, the list of landmarks and the segmentation. task: which kind of findings ("detect":
     boxes, "landmark", "segment"); a list of landmarks or a segmentation is there also where it is empty. labels:
     colours, terminology, groups. chain: the landmarks follow each other along a line, and it is drawn as a curve.
+    surfaces: of segments; else they are left to `surface_steps`.
     Raises ValueError for segments without their label map.
     """
     scene.SaveStateForUndo()
     if task == "segment":
-        return _segment_nodes(scene, findings, volume_node, name, labels)
+        return _segment_nodes(scene, findings, volume_node, name, labels, surfaces)
     rois: tuple[Any, ...] = ()
     fiducials = curve = None
+    # The table comes first: Slicer's undo takes nodes away in the order in which they were made, and a node that loses
+    # one that it refers to (`result_nodes`) while it is still there forgets it for good.
     if task == "landmark":
-        fiducials, curve = _landmark_nodes(scene, findings.landmarks, volume_node, name, labels, chain)
         table = add_landmark_table(scene, findings.landmarks, name)
+        fiducials, curve = _landmark_nodes(scene, findings.landmarks, volume_node, name, labels, chain)
     else:
-        rois = tuple(_rois(scene, findings.boxes, volume_node, labels))
         table = add_box_table(scene, findings.boxes, name)
+        rois = tuple(_rois(scene, findings.boxes, volume_node, labels))
     markups = [*rois, *filter(None, (fiducials, curve))]
     folder = put_in_folder(scene, volume_node, [*markups, table], name)
     return FindingNodes(table, folder, rois, fiducials, curve)
@@ -78,8 +81,8 @@ def _rois(scene: Any, boxes: Sequence[Box], volume_node: Any, labels: Sequence[L
     known = {label.name: label for label in labels}
     for rank, box in enumerate(boxes, start=1):
         label = known.get(box.label)
-        title = f"{box.label[:1].upper()}{box.label[1:]} {rank}"
-        roi = add_roi(scene, box, title, volume_node, color=label.color if label else DEFAULT_COLOR)
+        color = label.color if label else DEFAULT_COLOR
+        roi = add_roi(scene, box, roi_title(box.label, rank), volume_node, color=color)
         if label and label.terminology:
             set_terminology(roi, label.terminology)
         yield roi
@@ -102,12 +105,12 @@ def _landmark_nodes(
 
 
 def _segment_nodes(
-    scene: Any, findings: Findings, volume_node: Any, name: str, labels: Sequence[Label]
+    scene: Any, findings: Findings, volume_node: Any, name: str, labels: Sequence[Label], surfaces: bool
 ) -> FindingNodes:
     """The segmentation, its table and, in a folder a group, the names of its segments."""
     segments = named_segments(findings.segments, labels)
-    segmentation = add_segmentation(scene, segments, findings.label_map, name, volume_node)
     table = add_segment_table(scene, segments, name)
+    segmentation = add_segmentation(scene, segments, findings.label_map, name, volume_node, surfaces=surfaces)
     numbers = add_numbers(scene, segments, volume_node)
     folder = put_in_folder(scene, volume_node, [segmentation, table], name)
     list_segments(scene, segmentation)

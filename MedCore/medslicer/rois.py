@@ -42,6 +42,11 @@ def add_roi(
     return roi
 
 
+def roi_title(label: str, rank: int) -> str:
+    """What the box of a finding is called: by its label and its place among the findings of a run, from 1."""
+    return f"{label[:1].upper()}{label[1:]} {rank}"
+
+
 def box_from_roi(roi: Any) -> Box:
     """The finding that `roi` shows, in the coordinates of its node (RAS mm, its parent transform not applied)."""
     import slicer

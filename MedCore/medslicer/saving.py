@@ -9,8 +9,9 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from medinfer.errors import OutputError
@@ -26,8 +27,12 @@ MARKUPS_SCHEMA = (
 )
 
 
-def save_markups(markups: Sequence[Any], path: Path) -> None:
+def save_markups(
+    markups: Sequence[Any], path: Path, *, missing: Mapping[Any, Collection[int]] = MappingProxyType({})
+) -> None:
     """Write all `markups` (nodes of any kind) to one Markups JSON file, each under its own name.
+
+    missing: of a node the numbers of points that are written as missing though they are there.
 
     Slicer's writer puts one markup into a file; its reader takes as many as the file lists, with their names
     (vtkSlicerMarkupsLogic.LoadMarkups). So each node is written by Slicer and the lists are joined.
@@ -37,7 +42,7 @@ def save_markups(markups: Sequence[Any], path: Path) -> None:
     document: dict[str, Any] = {"@schema": MARKUPS_SCHEMA, "markups": []}
     with staging(path) as folder:
         for number, node in enumerate(markups):
-            written = _written_markup(node, folder / f"{number}.mrk.json")
+            written = _written_markup(node, folder / f"{number}.mrk.json", missing.get(node, ()))
             document = {**written, "markups": [*document["markups"], *written["markups"]]}
     write_text(path, json.dumps(document, indent=2) + "\n")
 
@@ -71,15 +76,20 @@ def save_scene(scene: Any, path: Path) -> None:
         os.replace(bundle, path)
 
 
-def _written_markup(node: Any, path: Path) -> dict[str, Any]:
-    """The Markups JSON document that Slicer writes for `node`, with the node's name added. Raises OSError."""
+def _written_markup(node: Any, path: Path, missing: Collection[int]) -> dict[str, Any]:
+    """The Markups JSON document that Slicer writes for `node`, with the node's name added. Raises OSError.
+
+    missing: the numbers of points that are to be written as missing, in the way of Slicer's writer.
+    """
     _write_by_slicer(node, path)
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for markup in document["markups"]:
         markup["name"] = node.GetName()
-        for point in markup["controlPoints"]:
+        for number, point in enumerate(markup["controlPoints"]):
             # Ids of nodes mean nothing outside their scene.
             point["associatedNodeID"] = ""
+            if number in missing:
+                point.update(position="", positionStatus="missing")
     return document
 
 

@@ -12,12 +12,14 @@ from medinfer.findings import Vector
 from medinfer.volume import Floats
 
 from .dental_arch import fit_arch
+from .labelmaps import label_map_from_node
 from .lookup import nodes_of
 from .markups import VOLUME_ROLE
 from .names import NamedPoint
 from .panoramic import panorama
 from .panoramic_picture import draw_panorama
-from .segments import ShownSegment, label_map_from_node, shown_segments, surfaces_world
+from .segment_surfaces import surfaces_world
+from .segments import ShownSegment, shown_segments
 from .sights import sights_of_segments
 from .slice_picture import draw_slice
 from .surface_picture import draw_surfaces

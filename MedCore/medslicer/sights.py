@@ -12,7 +12,7 @@ from medinfer.findings import Vector
 from medinfer.volume import Floats
 
 from .fiducials import points_world
-from .segments import surfaces_world
+from .segment_surfaces import surfaces_world
 from .volumes import world_bounds
 
 NEAR_MM = 180.0

@@ -10,19 +10,21 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medinfer.findings import Findings
-from medinfer.manifest import Manifest
 from medinfer.volume import Volume
 from medinfer.writing import staging
 
 from .headless import SlicerMissingError, import_slicer, open_scene
-from .named_segments import NamedSegment, named_segments
+from .named_segments import named_segments
 from .quiet import quiet_libraries
 from .saving import try_to_write
-from .segments import add_segmentation, segment_id
+from .segments import ShownSegment, add_segmentation, shown_segments
 from .volumes import add_volume
+
+if TYPE_CHECKING:
+    from medinfer.manifest import Manifest
 
 FOLDER = "stl"
 # A binary STL file: 80 bytes of words, the number of triangles, 50 bytes each.
@@ -47,32 +49,44 @@ def write_surfaces(volume: Volume, findings: Findings, manifest: Manifest, folde
     if not segments:
         return []
     home = (folder / FOLDER).resolve()
-    with open_scene() as scene, staging(home) as place:
+    with open_scene() as scene:
         volume_node = add_volume(scene, volume)
         node = add_segmentation(scene, segments, findings.label_map, "Surfaces", volume_node)
         try:
-            fresh = [_write_surface(node, named, place) for named in segments]
+            return write_segment_files(node, shown_segments(node), home)
         finally:
             for added in (node, volume_node):
                 scene.RemoveNode(added)
-        home.mkdir(exist_ok=True)
+
+
+def write_segment_files(node: Any, segments: Sequence[ShownSegment], folder: Path) -> list[Path]:
+    """Write an STL file for each of `segments`, of the segmentation `node`, to `folder` and return the files.
+
+    Coordinates are world LPS mm: a parent transform is applied. Other files there stay; those of the same names are
+    replaced once all are whole. Raises OutputError.
+    """
+    # Slicer makes them where they are not there.
+    node.CreateClosedSurfaceRepresentation()
+    with staging(folder) as place:
+        fresh = [_write_surface(node, segment, place) for segment in segments]
+        folder.mkdir(exist_ok=True)
         return [
-            written.replace(home / name)
+            written.replace(folder / name)
             for written, name in zip(fresh, file_names(segments), strict=True) if written is not None
         ]
 
 
-def file_names(segments: Sequence[NamedSegment]) -> tuple[str, ...]:
+def file_names(segments: Sequence[ShownSegment]) -> tuple[str, ...]:
     """A file name for each of `segments`, of lower-case letters, digits and hyphens; no two are alike."""
     names: list[str] = []
-    for named in segments:
-        words = f"tooth {named.fdi}" if named.fdi else named.title
+    for segment in segments:
+        words = f"tooth {segment.fdi}" if segment.fdi else segment.name
         name = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-") or "segment"
-        names.append(f"{name}-{named.segment.value}.stl" if f"{name}.stl" in names else f"{name}.stl")
+        names.append(f"{name}-{segment.value}.stl" if f"{name}.stl" in names else f"{name}.stl")
     return tuple(names)
 
 
-def _write_surface(node: Any, named: NamedSegment, place: Path) -> Path | None:
+def _write_surface(node: Any, segment: ShownSegment, place: Path) -> Path | None:
     """Let Slicer write one segment of `node` to a folder of its own in `place`; None where it has no surface.
 
     Raises OSError.
@@ -81,10 +95,10 @@ def _write_surface(node: Any, named: NamedSegment, place: Path) -> Path | None:
     import vtk
 
     surface, ids = vtk.vtkPolyData(), vtk.vtkStringArray()
-    ids.InsertNextValue(segment_id(named.segment.value))
+    ids.InsertNextValue(segment.id)
     if not node.GetClosedSurfaceRepresentation(ids.GetValue(0), surface) or surface.GetNumberOfCells() == 0:
         return None
-    own = place / str(named.segment.value)
+    own = place / str(segment.value)
     own.mkdir()
     with quiet_libraries():
         slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsClosedSurfaceRepresentationToFiles(
@@ -93,7 +107,7 @@ def _write_surface(node: Any, named: NamedSegment, place: Path) -> Path | None:
     whole = [path for path in own.iterdir() if _is_whole(path)]
     if not whole:
         try_to_write([own], _HEADER + _TRIANGLE * surface.GetNumberOfCells())
-        raise OSError(f"Slicer's writer left no whole surface of {named.title}")
+        raise OSError(f"Slicer's writer left no whole surface of {segment.name}")
     return whole[0]
 
 

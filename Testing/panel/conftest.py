@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import SlicerHarness
+from lamps import LOWEST, draw_lamps, lamps_package
 from panel_user import PanelUser
+from results_user import ResultsUser
 
 from medinfer.volume import Grid, Volume
 
@@ -80,3 +82,58 @@ def long_run(
     ready = open_panel()
     ready.choose("modelSelector", "Bright blobs")
     return ready
+
+
+# A user with findings to look at: real inference once a session, its findings in a fresh scene for each test ----------
+
+
+@pytest.fixture(scope="session")
+def found_before() -> dict[str, Any]:
+    """Findings by module."""
+    return {}
+
+
+@pytest.fixture
+def show_findings(harness: SlicerHarness, found_before: dict[str, Any]) -> Callable[..., ResultsUser]:
+    """Open a panel on what the package in a folder finds in a scan."""
+    from medinfer.package import load_package
+    from medinfer.pipeline import open_package, run
+    from medslicer.profiles import PROFILES
+    from medslicer.result import add_result
+    from medslicer.volumes import add_volume
+
+    def show(name: str, scan: Volume, folder: Path, threshold: float | None = None) -> ResultsUser:
+        package = load_package(folder)
+        if name not in found_before:
+            with open_package(package, backend="onnxruntime", precision="float32", threads=1) as session:
+                found_before[name] = run(scan, package, session, threshold=threshold)
+        node = add_volume(harness.scene, scan)
+        add_result(harness.scene, found_before[name], node, package.manifest, PROFILES[name])
+        user = ResultsUser(harness, harness.load_module(name))
+        user.choose("modelSelector", package.manifest.title)
+        return user
+
+    return show
+
+
+@pytest.fixture
+def nodules(show_findings: Callable[..., ResultsUser], blob_scan: Any, own_library: Path) -> ResultsUser:
+    """Six balls of graded brightness, the brightest is "Nodule 1"; two of them below the model's own threshold."""
+    scan, _ = draw_lamps(blob_scan[0].grid)
+    return show_findings("MedDetect", scan, lamps_package(own_library / "lamps"), LOWEST)
+
+
+@pytest.fixture
+def landmarks(
+    show_findings: Callable[..., ResultsUser], dots_scan: Any, dots_package: Callable[..., Path], own_library: Path
+) -> ResultsUser:
+    """Three landmarks, and one that was not found."""
+    return show_findings("MedLandmark", dots_scan[0], Path(shutil.move(dots_package(), own_library / "dots")))
+
+
+@pytest.fixture
+def teeth(
+    show_findings: Callable[..., ResultsUser], peas_scan: Volume, peas_package: Callable[..., Path], own_library: Path
+) -> ResultsUser:
+    """Twelve teeth in two arches, and a canal."""
+    return show_findings("MedToothSeg", peas_scan, Path(shutil.move(peas_package(), own_library / "peas")))

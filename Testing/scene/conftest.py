@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from medinfer.manifest import Code, Label, Manifest, Terminology
 from medinfer.package import load_package
 from medinfer.volume import Grid, Volume
 from medslicer.headless import HeadlessSlicer
+from medslicer.profiles import PROFILES, Profile
+from medslicer.result import Result, add_result
+from medslicer.volumes import add_volume
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
@@ -232,3 +235,65 @@ def teeth_manifest(blob_package: Callable[..., Path]) -> Manifest:
         manifest["labels"] = [label.model_dump() for label in TOOTH_LABELS]
 
     return load_package(blob_package(change)).manifest
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a run of one module has found, on which scan, and with which package."""
+
+    profile: Profile
+    volume: Volume
+    findings: Findings
+    manifest: Manifest
+
+    def add(self, scene: Any, **wishes: Any) -> Result:
+        """The result in `scene`, on a new node of the scan."""
+        return self.add_to(scene, add_volume(scene, self.volume), **wishes)
+
+    def add_to(self, scene: Any, volume_node: Any, **wishes: Any) -> Result:
+        return add_result(scene, self.findings, volume_node, self.manifest, self.profile, **wishes)
+
+
+@pytest.fixture
+def nodule_case(volume: Volume, findings: Findings, blob_package: Callable[..., Path]) -> Case:
+    """Three boxes, scores 0.91, 0.5 and 0.33."""
+    run: dict[str, Any] = {"runtime": "ONNX Runtime", "device": "cpu", "precision": "float32", "threshold": 0.3}
+    run["seconds"] = {"lungs": 0.5, "network": 2.0}
+    whole = replace(findings, run=run, notes=("the scan has a gantry tilt of 3°",))
+    return Case(PROFILES["MedDetect"], volume, whole, load_package(blob_package()).manifest)
+
+
+@pytest.fixture
+def landmark_case(volume: Volume, landmarks: tuple[Landmark, ...], dots_package: Callable[..., Path]) -> Case:
+    """T12 to L5 of a chain: L2 and L5 missing, L3 flagged."""
+    whole = Findings(landmarks=landmarks, scan=volume.name)
+    return Case(PROFILES["MedLandmark"], volume, whole, load_package(dots_package()).manifest)
+
+
+@pytest.fixture
+def teeth_case(jaw: Jaw, teeth_manifest: Manifest) -> Case:
+    """Six teeth, one of them without a number, and a canal."""
+    return Case(PROFILES["MedToothSeg"], jaw.volume, jaw.findings, teeth_manifest)
+
+
+@pytest.fixture(params=["nodule_case", "landmark_case", "teeth_case"])
+def any_case(request: pytest.FixtureRequest) -> Case:
+    """The findings of each module."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def put_under_transform(scene: Any) -> Callable[[Any], NDArray[np.float64]]:
+    """Move and turn a node; return the 4×4 array of its transform to the world."""
+
+    def put(node: Any) -> NDArray[np.float64]:
+        import slicer
+
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = rotation(7, right_handed=True), (11.0, -7.0, 5.0)
+        parent = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        slicer.util.updateTransformMatrixFromArray(parent, matrix)
+        node.SetAndObserveTransformNodeID(parent.GetID())
+        return matrix
+
+    return put

@@ -15,11 +15,13 @@ from medinfer.label_map import LabelMap
 from medinfer.manifest import Code, Label, Terminology
 from medinfer.volume import Grid, Volume
 from medslicer.headless import HeadlessSlicer
+from medslicer.labelmaps import label_map_from_node, segment_id
 from medslicer.lookup import nodes_of
 from medslicer.named_segments import named_segments
 from medslicer.results import add_findings
 from medslicer.saving import save_scene, save_segmentation
-from medslicer.segments import add_segmentation, label_map_from_node, segment_id, shown_segments, surfaces_world
+from medslicer.segment_surfaces import surface_steps, surfaces_world
+from medslicer.segments import add_segmentation, shown_segments
 from medslicer.terminology import terminology_entry
 from medslicer.volumes import add_volume, volume_from_node
 
@@ -132,6 +134,27 @@ def test_closed_surfaces_hold_the_volume_of_their_voxels(scene: Any, any_jaw: An
         assert edges_without_partner(corners) == 0
         if segment.label != "Mandibular canal":
             assert corners.mean(axis=(0, 1)) == pytest.approx(any_jaw.centers_ras[segment.value], abs=0.15)
+
+
+def test_surfaces_made_one_by_one_are_those_that_slicer_makes_of_all(scene: Any, any_jaw: Any) -> None:
+    node = segmentation_of(scene, any_jaw)
+    ours = surfaces_world(node)
+    node.RemoveClosedSurfaceRepresentation()
+    node.CreateClosedSurfaceRepresentation()
+    slicers = surfaces_world(node)
+    assert list(ours) == list(slicers)
+    for segment, surface in slicers.items():
+        assert triangles(ours[segment]) == pytest.approx(triangles(surface), abs=1e-4)
+
+
+def test_surfaces_can_be_left_for_later_and_be_made_in_steps(scene: Any, jaw: Any) -> None:
+    segments = named_segments(jaw.findings.segments, jaw.labels)
+    node = add_segmentation(
+        scene, segments, jaw.label_map, "Teeth", add_volume(scene, jaw.volume), surfaces=False
+    )
+    assert not node.GetSegmentation().ContainsRepresentation("Closed surface")
+    assert sum(1 for _ in surface_steps(node)) == len(segments)
+    assert len(surfaces_world(node)) == len(segments)
 
 
 def triangles(surface: Any) -> NDArray[np.float64]:

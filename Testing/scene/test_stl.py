@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medinfer.errors import OutputError
 from medinfer.findings import Findings, Segment
 from medinfer.manifest import Manifest
-from medslicer.named_segments import named_segments
+from medslicer.segments import ShownSegment
 from medslicer.stl import file_names, write_surfaces
 
 NAMES = [
@@ -47,11 +47,13 @@ def test_a_file_a_segment_in_world_lps_with_the_volume_of_its_voxels(
         assert corners.mean(axis=(0, 1)) == pytest.approx(segment.center_ras, abs=0.15)
 
 
-def test_names_are_safe_for_any_disk_and_no_two_are_alike(jaw: Any) -> None:
+def test_names_are_safe_for_any_disk_and_no_two_are_alike() -> None:
     titles = ["Zahn «46»/?", "zahn 46", "…"]
-    segments = [Segment(title, value, 0.5, (0, 0, 0), 1, 1) for value, title in enumerate(titles, start=1)]
-    labels = [jaw.labels[-1].model_copy(update={"name": title}) for title in titles]
-    assert file_names(named_segments(segments, labels)) == ("zahn-46.stl", "zahn-46-2.stl", "segment.stl")
+    segments = [
+        ShownSegment(f"Segment_{value}", title, value, (1, 1, 1), "", 0.5, ())
+        for value, title in enumerate(titles, start=1)
+    ]
+    assert file_names(segments) == ("zahn-46.stl", "zahn-46-2.stl", "segment.stl")
 
 
 def test_nothing_found_is_no_file(jaw: Any, teeth_manifest: Manifest, tmp_path: Path) -> None:

@@ -1,0 +1,19 @@
+"""MedCore: what MedDetect, MedLandmark and MedToothSeg share. Nothing to see: it brings medinfer and medslicer."""
+
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule
+
+
+class MedCore(ScriptedLoadableModule):
+    """What Slicer knows of the module; it is in no menu."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        parent.title = "MedCore"
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = []
+        parent.contributors = ["MedInfer contributors"]
+        parent.helpText = _("The engine and the panel that MedDetect, MedLandmark and MedToothSeg share.")
+        parent.acknowledgementText = _("Part of MedInfer.")
+        parent.hidden = True

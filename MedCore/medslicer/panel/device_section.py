@@ -1,0 +1,172 @@
+"""Advanced: what the network runs on, with what is really there, and how the scan is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from medinfer.backends import Available
+from medinfer.errors import MedInferError
+
+from ..dependencies import consent_text, install, missing, optional
+from ..shelf_errand import Errand, list_devices
+from .form import fill
+from .message import MessageLine
+from .model_section import ModelSection
+from .settings import Settings
+
+AUTOMATIC = ""
+# Stands in the list for what could be there.
+_INSTALL = "install"
+_STEP_MS = 50
+
+
+class DeviceSection:
+    """The folded part of the panel. What is there is asked in a child process when it is first unfolded."""
+
+    def __init__(self, ui: Any, message: MessageLine, settings: Settings, models: ModelSection) -> None:
+        self._ui, self._message, self._settings, self._models = ui, message, settings, models
+        self._errand: Errand | None = None
+        self._there: tuple[Available, ...] = ()
+        self._why_unknown = _("unfold to look what is there")
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_STEP_MS)
+        self._timer.connect("timeout()", self._step)
+        ui.advancedSection.connect("contentsCollapsed(bool)", self._folded)
+        ui.deviceSelector.connect("activated(int)", self._device_chosen)
+        ui.precisionSelector.connect("activated(int)", self._precision_chosen)
+        ui.ownThreshold.connect("toggled(bool)", lambda on: self._threshold_changed())
+        ui.thresholdSpin.connect("valueChanged(double)", lambda value: self._threshold_changed())
+        ui.ownOverlap.connect("toggled(bool)", lambda on: self._overlap_changed())
+        ui.overlapSpin.connect("valueChanged(int)", lambda value: self._overlap_changed())
+        ui.regionSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._region_chosen)
+
+    def refresh(self) -> None:
+        """Show the settings."""
+        settings = self._settings
+        fill(self._ui.deviceSelector, self._device_entries(), settings.device)
+        fill(self._ui.precisionSelector, self._precision_entries(), settings.precision)
+        model = self._models.chosen
+        own_threshold = model.threshold if model is not None else 0.5
+        self._show_number(self._ui.ownThreshold, self._ui.thresholdSpin, settings.threshold, own_threshold)
+        overlap = None if settings.overlap is None else 100 * settings.overlap
+        self._show_number(self._ui.ownOverlap, self._ui.overlapSpin, overlap, None)
+        cut = model is None or model.join in ("crop", "blend")
+        self._ui.ownOverlap.setEnabled(cut)
+        self._ui.overlapSpin.setEnabled(cut and settings.overlap is not None)
+        self._quietly(self._ui.regionSelector, lambda selector: selector.setCurrentNode(settings.region))
+
+    def close(self) -> None:
+        """End the child that looks for devices."""
+        self._timer.stop()
+        if self._errand is not None:
+            self._errand.close()
+            self._errand = None
+
+    def look(self) -> None:
+        """Ask what is there, once."""
+        if self._errand is not None or self._there:
+            return
+        if missing(None):
+            self._why_unknown = _("known after the first run")
+            return
+        try:
+            self._errand = list_devices()
+            self._errand.start()
+        except MedInferError as error:
+            self._errand, self._why_unknown = None, str(error)
+            return
+        self._why_unknown = _("looking…")
+        self._timer.start()
+
+    def _folded(self, folded: bool) -> None:
+        if not folded:
+            self.look()
+            self.refresh()
+
+    def _step(self) -> None:
+        errand = self._errand
+        if errand is None:
+            self._timer.stop()
+            return
+        errand.step()
+        if errand.over:
+            self._timer.stop()
+            self._errand = None
+            self._there = errand.devices
+            self._why_unknown = errand.problem
+            errand.close()
+            self.refresh()
+
+    def _device_entries(self) -> list[tuple[str, str]]:
+        """What can be chosen; a choice that is not there (any more) stays in the list and says so."""
+        usable = [row for row in self._there if row.usable]
+        entries = [(_("Automatic (the fastest)"), AUTOMATIC)]
+        entries += [(f"{row.backend} – {row.device}", f"{row.backend}:{row.device}") for row in usable]
+        if self._there:
+            offer = _("{name} – install, {megabytes} MB…")
+            entries += [
+                (offer.format(name=entry.distribution, megabytes=entry.megabytes), _INSTALL) for entry in optional()
+            ]
+        chosen = self._settings.device
+        if chosen and chosen not in [data for _text, data in entries]:
+            entries.append((f"{chosen.replace(':', ' – ')} ({self._why_unknown or _('not here')})", chosen))
+        return entries
+
+    def _precision_entries(self) -> list[tuple[str, str]]:
+        able = {word for row in self._there if self._settings.device in (AUTOMATIC, f"{row.backend}:{row.device}")
+                for word in row.precisions}
+        if self._settings.precision:
+            able.add(self._settings.precision)
+        return [(_("Automatic"), AUTOMATIC), *((word, word) for word in sorted(able))]
+
+    def _device_chosen(self, index: int) -> None:
+        data = self._ui.deviceSelector.itemData(index)
+        if data == _INSTALL:
+            self._install()
+        else:
+            self._settings.device = data
+
+    def _install(self) -> None:
+        """Install what would make it faster here, after asking, and look again what is there."""
+        offers = optional()
+        self.refresh()
+        if not offers or not slicer.util.confirmOkCancelDisplay(consent_text(offers, _), windowTitle="MedInfer"):
+            return
+        try:
+            install(offers)
+        except MedInferError as error:
+            self._message.say(str(error), "error")
+            return
+        self._there = ()
+        self.look()
+        self.refresh()
+
+    def _precision_chosen(self, index: int) -> None:
+        self._settings.precision = self._ui.precisionSelector.itemData(index)
+
+    def _threshold_changed(self) -> None:
+        self._settings.threshold = self._ui.thresholdSpin.value if self._ui.ownThreshold.checked else None
+
+    def _overlap_changed(self) -> None:
+        self._settings.overlap = self._ui.overlapSpin.value / 100 if self._ui.ownOverlap.checked else None
+
+    def _region_chosen(self, node: Any) -> None:
+        self._settings.region = node
+
+    def _show_number(self, own: Any, spin: Any, value: float | None, otherwise: float | None) -> None:
+        """A number that the user set, or, greyed, what the model has."""
+        shown = otherwise if value is None else value
+        self._quietly(own, lambda box: box.setChecked(value is not None))
+        if shown is not None:
+            self._quietly(spin, lambda box: box.setValue(shown))
+        spin.setEnabled(value is not None)
+
+    def _quietly(self, widget: Any, change: Callable[[Any], None]) -> None:
+        before = widget.blockSignals(True)
+        change(widget)
+        widget.blockSignals(before)

@@ -1,0 +1,148 @@
+"""Rows of findings in a QTableWidget: tick, name, score, size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ..result import Result, Row
+
+if TYPE_CHECKING:
+    from ..profiles import Profile
+
+TICK, NAME, SCORE, DETAIL = range(4)
+# Of an item: the number of its finding.
+_NUMBER = 0x0100
+_ROW_PIXELS, _DETAIL_PIXELS = 24, 125
+# Before which others stand in the column of ticks.
+_REVIEWS = ("accepted", "", "rejected")
+
+
+class FindingsTable:
+    """The table's life: on_jump(number) when a row is clicked or reached by key, on_tick(number, on) for its box."""
+
+    def __init__(
+        self, table: Any, profile: Profile, on_jump: Callable[[int], None], on_tick: Callable[[int, bool], None]
+    ) -> None:
+        self._table, self._on_jump, self._on_tick = table, on_jump, on_tick
+        self._key: Any = "nothing shown yet"
+        self._result: Result | None = None
+        name = f"{profile.finding[:1].upper()}{profile.finding[1:]}"
+        detail = _("To next") if profile.task == "landmark" else _("Size")
+        titles = ["✓", name, _("Score"), detail]
+        table.setColumnCount(len(titles))
+        table.setHorizontalHeaderLabels(titles)
+        header = table.horizontalHeader()
+        header.setMinimumSectionSize(24)
+        header.setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
+        # Sorted here: the table's own sorting takes "10.0 mm" for less than "9.0 mm".
+        header.setSortIndicatorShown(True)
+        # Nodules by score; landmarks and teeth in the order of the body, until a header is clicked.
+        header.setSortIndicator(SCORE if profile.task == "detect" else -1, qt.Qt.DescendingOrder)
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(_ROW_PIXELS)
+        header.connect("sectionClicked(int)", lambda column: self.show(self._result))
+        table.connect("currentCellChanged(int,int,int,int)", self._moved)
+        table.connect("cellClicked(int,int)", self._clicked)
+        table.connect("itemChanged(QTableWidgetItem*)", self._item_changed)
+
+    @property
+    def selected(self) -> int | None:
+        """The number of the finding whose row is selected."""
+        item = self._table.item(self._table.currentRow(), NAME)
+        return None if item is None else int(item.data(_NUMBER))
+
+    def show(self, result: Result | None) -> None:
+        """Fill the table with the findings of `result` that are shown, and those that were rejected or not found."""
+        self._result = result
+        rows = [] if result is None else self._sorted([row for row in result.rows if _listed(result, row)])
+        # Filling it anew at every event would take the user's place in it away.
+        key = (result.table.GetID(), rows) if result is not None else None
+        if key == self._key:
+            return
+        self._key = key
+        selected = self.selected
+        table = self._table
+        before = table.blockSignals(True)
+        table.setRowCount(len(rows))
+        for place, row in enumerate(rows):
+            for column, item in enumerate(_items(row)):
+                table.setItem(place, column, item)
+        # The name takes what is left.
+        for column in (TICK, SCORE, DETAIL):
+            table.resizeColumnToContents(column)
+        table.setColumnWidth(DETAIL, min(table.columnWidth(DETAIL), _DETAIL_PIXELS))
+        if selected is not None:
+            self._select(selected)
+        table.blockSignals(before)
+
+    def select(self, number: int) -> None:
+        """Select the row of a finding, without jumping."""
+        before = self._table.blockSignals(True)
+        self._select(number)
+        self._table.blockSignals(before)
+
+    def _sorted(self, rows: list[Row]) -> list[Row]:
+        """By the column whose header was clicked last; by name is the order of the result."""
+        header = self._table.horizontalHeader()
+        by = {
+            TICK: lambda row: _REVIEWS.index(row.review), NAME: lambda row: row.number,
+            SCORE: lambda row: row.score, DETAIL: lambda row: _first_number(row.detail),
+        }.get(header.sortIndicatorSection())
+        if by is not None:
+            rows = sorted(rows, key=by, reverse=header.sortIndicatorOrder() == qt.Qt.DescendingOrder)
+        # What was not found is worth knowing, but after what was.
+        return sorted(rows, key=lambda row: row.status == "missing")
+
+    def _select(self, number: int) -> None:
+        for place in range(self._table.rowCount):
+            if int(self._table.item(place, NAME).data(_NUMBER)) == number:
+                self._table.setCurrentCell(place, NAME)
+                return
+
+    def _moved(self, row: int, column: int, row_before: int, column_before: int) -> None:
+        if row != row_before and self.selected is not None:
+            self._on_jump(self.selected)
+
+    def _clicked(self, row: int, column: int) -> None:
+        # A second click on the same row leads back to it.
+        if column != TICK and self.selected is not None:
+            self._on_jump(self.selected)
+
+    def _item_changed(self, item: Any) -> None:
+        if item.column() == TICK:
+            self._on_tick(int(item.data(_NUMBER)), item.checkState() == qt.Qt.Checked)
+
+
+def _listed(result: Result, row: Row) -> bool:
+    """Whether a finding has a row: everything but what the score hides; what a user has judged, it doesn't."""
+    return row.score >= result.shown_score or bool(row.review) or row.status == "missing"
+
+
+def _first_number(text: str) -> float:
+    found = re.search(r"[0-9.]+", text)
+    return float(found[0]) if found else 0.0
+
+
+def _items(row: Row) -> list[Any]:
+    tick = qt.QTableWidgetItem()
+    if row.position_world is not None:
+        tick.setCheckState(qt.Qt.Checked if row.review == "accepted" else qt.Qt.Unchecked)
+    name = qt.QTableWidgetItem(f"{row.title} ⚠" if row.flags else row.title)
+    name.setToolTip("\n".join([row.title, *row.flags]))
+    score = qt.QTableWidgetItem("" if row.status == "missing" else f"{row.score:.2f}")
+    absent = {"missing": _("not found"), "removed": _("removed from the scene")}
+    detail = qt.QTableWidgetItem(absent.get(row.status, row.detail))
+    items = [tick, name, score, detail]
+    for item in items:
+        item.setData(_NUMBER, row.number)
+        if row.review == "rejected" or row.status == "missing":
+            font = item.font()
+            font.setItalic(True)
+            font.setStrikeOut(row.review == "rejected")
+            item.setFont(font)
+    return items

@@ -1,0 +1,203 @@
+"""Which model: the library with cards, and what changes it: fetch, add, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from medinfer.errors import MedInferError
+
+from ..dependencies import consent_text, install
+from ..model_card import card_html
+from ..model_shelf import ShelfModel, shelf
+from ..shelf_errand import Errand, add, fetch, remove
+from .form import fill
+from .message import MessageLine
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..profiles import Profile
+
+_STEP_MS = 50
+
+
+class ModelSection:
+    """The choice of the model and its card. on_change() is called when the library or what goes on in it changed."""
+
+    def __init__(
+        self, ui: Any, message: MessageLine, profile: Profile, settings: Settings, on_change: Callable[[], None]
+    ) -> None:
+        self._ui, self._message, self._profile, self._settings = ui, message, profile, settings
+        self._on_change = on_change
+        self._errand: Errand | None = None
+        self._doing = ""
+        self._before: set[str] = set()
+        self._models: tuple[ShelfModel, ...] = ()
+        self._carded: ShelfModel | None = None
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_STEP_MS)
+        self._timer.connect("timeout()", self._step)
+        ui.modelSelector.connect("activated(int)", self._chosen)
+        self._make_menu(ui.modelMenuButton)
+        self.read_library()
+
+    @property
+    def chosen(self) -> ShelfModel | None:
+        """The model that the panel shows."""
+        wanted = self._settings.model or self._profile.default_model
+        return next((model for model in self._models if model.id == wanted), self._models[0] if self._models else None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the library is being changed."""
+        return self._errand is not None
+
+    def threshold_of(self, model_id: str) -> float:
+        """The score from which on the model itself reports findings."""
+        return next((model.threshold for model in self._models if model.id == model_id), 0.0)
+
+    def read_library(self) -> None:
+        """Look again at what is there."""
+        self._models = shelf(self._profile.task)
+
+    def refresh(self) -> None:
+        """Show the library, the chosen model and its card."""
+        chosen = self.chosen
+        fill(self._ui.modelSelector, [(_line(model), model.id) for model in self._models], chosen.id if chosen else "")
+        if chosen != self._carded:
+            self._carded = chosen
+            self._ui.cardText.setHtml(card_html(chosen, _) if chosen else "")
+            self._ui.modelSelector.setToolTip(chosen.title if chosen else "")
+        self._fetch.setEnabled(not self.busy and chosen is not None and chosen.origin == "to fetch")
+        self._remove.setEnabled(not self.busy and chosen is not None and chosen.origin == "installed")
+        for action in (self._add_folder, self._add_file):
+            action.setEnabled(not self.busy)
+        self._stop.setEnabled(self.busy)
+
+    def close(self) -> None:
+        """End what goes on."""
+        self._timer.stop()
+        if self._errand is not None:
+            self._errand.close()
+            self._errand = None
+
+    def _make_menu(self, button: Any) -> None:
+        self._menu = qt.QMenu(button)
+        self._fetch = self._action(_("Fetch this model"), self._fetch_model)
+        self._stop = self._action(_("Stop fetching"), self._stop_errand)
+        self._menu.addSeparator()
+        self._add_folder = self._action(_("Add from a folder…"), self._add_from_folder)
+        self._add_file = self._action(_("Add from a file…"), self._add_from_file)
+        self._menu.addSeparator()
+        self._remove = self._action(_("Delete this model from the disk"), self._remove_model)
+        button.setMenu(self._menu)
+
+    def _action(self, text: str, does: Callable[[], None]) -> Any:
+        action = self._menu.addAction(text)
+        action.connect("triggered(bool)", lambda checked=False: does())
+        return action
+
+    def _chosen(self, index: int) -> None:
+        self._message.clear()
+        self._settings.model = self._ui.modelSelector.itemData(index)
+
+    def _fetch_model(self) -> None:
+        model = self.chosen
+        if model is None:
+            return
+        question = _("Fetch {title} ({size:.1f} MB) from its public home? Nothing of yours is sent.").format(
+            title=model.title, size=model.bytes / 1e6
+        )
+        if slicer.util.confirmOkCancelDisplay(question, windowTitle="MedInfer"):
+            self._begin(_("Fetching {title}").format(title=model.title), fetch(model.id, model.needs))
+
+    def _add_from_folder(self) -> None:
+        path = qt.QFileDialog.getExistingDirectory(self._ui.modelMenuButton, _("Folder with a model.json"))
+        if path:
+            self._begin(_("Adding the model"), add(path))
+
+    def _add_from_file(self) -> None:
+        path = qt.QFileDialog.getOpenFileName(
+            self._ui.modelMenuButton, _("Model package"), "", _("Model packages (*.zip *.h5);;All files (*)")
+        )
+        if path:
+            self._begin(_("Adding the model"), add(path))
+
+    def _remove_model(self) -> None:
+        model = self.chosen
+        if model is None:
+            return
+        question = _("Delete {title} from the disk ({size:.1f} MB)?").format(title=model.title, size=model.bytes / 1e6)
+        if slicer.util.confirmOkCancelDisplay(question, windowTitle="MedInfer"):
+            self._begin(_("Deleting {title}").format(title=model.title), remove(model.id))
+
+    def _stop_errand(self) -> None:
+        if self._errand is not None:
+            self._errand.cancel()
+
+    def _begin(self, doing: str, errand: Errand) -> None:
+        """Start an errand, after asking for what it needs to be installed."""
+        try:
+            needs = errand.missing()
+            if needs and not slicer.util.confirmOkCancelDisplay(consent_text(needs, _), windowTitle="MedInfer"):
+                return
+            install(needs)
+            errand.start()
+        except MedInferError as error:
+            self._message.say(str(error), "error")
+            return
+        self._errand, self._doing = errand, doing
+        self._before = {model.id for model in self._models if model.folder is not None}
+        self._timer.start()
+        self._tell_share(errand)
+        self._on_change()
+
+    def _step(self) -> None:
+        errand = self._errand
+        if errand is None:
+            self._timer.stop()
+            return
+        errand.step()
+        if errand.over:
+            self._timer.stop()
+            self._errand = None
+            self._finish(errand)
+        else:
+            self._tell_share(errand)
+
+    def _tell_share(self, errand: Errand) -> None:
+        share = errand.share
+        self._ui.progressBar.setVisible(share is not None)
+        self._ui.progressBar.setValue(round(1000 * (share or 0)))
+        self._message.say(f"{self._doing}…")
+
+    def _finish(self, errand: Errand) -> None:
+        """Show the library as it is now, with what was added chosen; or say what went wrong."""
+        errand.close()
+        self._ui.progressBar.setVisible(False)
+        self.read_library()
+        for line in (*errand.said, *filter(None, [errand.problem])):
+            self._ui.logText.appendPlainText(line)
+        if errand.cancelled:
+            self._message.say(_("Stopped; what was fetched so far is kept for the next time."))
+        elif errand.problem:
+            self._message.say(errand.problem, "error")
+        else:
+            self._message.say(errand.said[-1] if errand.said else _("Done."), "done")
+            fresh = [model.id for model in self._models if model.folder is not None and model.id not in self._before]
+            if fresh:
+                self._settings.model = fresh[0]
+        self._on_change()
+
+
+def _line(model: ShelfModel) -> str:
+    """A model in the list: what it is called, and what hinders it."""
+    if model.problem:
+        return _("{title} – broken").format(title=model.title or model.id)
+    if model.folder is None:
+        return _("{title} – to fetch, {size:.0f} MB").format(title=model.title, size=max(1, model.bytes / 1e6))
+    return str(model.title)

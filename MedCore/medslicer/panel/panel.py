@@ -1,0 +1,158 @@
+"""The panel of a module: its sections, and what the scene tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+from .device_section import DeviceSection
+from .form import add_form
+from .measures_section import MeasuresSection
+from .message import MessageLine
+from .model_section import ModelSection
+from .results_section import ResultsSection
+from .run_section import RunSection
+from .settings import Settings
+from .surface_work import SurfaceWork
+from .teeth_section import TeethSection
+
+if TYPE_CHECKING:
+    from ..profiles import Profile
+    from ..result import Result
+
+
+class Panel(VTKObservationMixin):  # type: ignore[misc]
+    """Lives as long as the module's widget. ui: the module's own form with its places; parameter_node(): the module's.
+
+    Everything is shown anew once after whatever happened, from the settings and the scene: the controls themselves
+    hold nothing.
+    """
+
+    def __init__(self, profile: Profile, ui: Any, parameter_node: Callable[[], Any]) -> None:
+        super().__init__()
+        self._profile, self._parameter_node = profile, parameter_node
+        own = slicer.util.childWidgetVariables(ui)
+        run_ui = add_form("Run", own.runPlace)
+        results_ui = add_form("Results", own.resultsPlace)
+        self.settings = Settings(profile.module, parameter_node())
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.connect("timeout()", self.refresh)
+        message = MessageLine(run_ui.messageLabel)
+        self.models = ModelSection(run_ui, message, profile, self.settings, self.refresh_soon)
+        self.devices = DeviceSection(run_ui, message, self.settings, self.models)
+        self.run = RunSection(run_ui, message, profile, self.settings, self.models, self._result_added)
+        self.results = ResultsSection(results_ui, message, profile, self.settings)
+        self._watched: Any | None = None
+        self._sections: list[Any] = [self.models, self.devices, self.run, self.results]
+        if profile.task == "landmark":
+            self._sections.append(MeasuresSection(own, self.results))
+        if profile.task == "segment":
+            self._sections.append(TeethSection(own, self.settings, self.models, self.results))
+        self.surfaces = SurfaceWork()
+        self._observe()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the settings and the scene as they are now."""
+        self._soon.stop()
+        for section in self._sections:
+            section.refresh()
+        self._watch_result()
+
+    def refresh_soon(self) -> None:
+        """Show everything anew when the event loop comes round, once for all that happened until then."""
+        self._soon.start()
+
+    def enter(self) -> None:
+        """The module is being shown: take the scan that the user looks at, where none was chosen."""
+        self._bind()
+        if self.settings.scan is None:
+            self.settings.scan = _scan_in_view()
+        self.models.read_library()
+        self.refresh()
+
+    def close(self) -> None:
+        """The module goes away: end what runs, and hear nothing more."""
+        self.removeObservers()
+        self._soon.stop()
+        self.surfaces.stop()
+        self.run.close()
+        self.models.close()
+        self.devices.close()
+
+    def _observe(self) -> None:
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._scene_closing)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent, scene.EndRestoreEvent):
+            self.addObserver(scene, event, self._scene_changed)
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+            self.addObserver(scene, event, self._node_came_or_went)
+        self.addObserver(self.settings.node, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
+
+    def _watch_result(self) -> None:
+        """Hear when the shown result changes without this panel: undo, a script, the Tables module."""
+        result = self.results.result
+        table = result.table if result is not None else None
+        if table is not self._watched:
+            if self._watched is not None:
+                self.removeObserver(self._watched, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
+            self._watched = table
+            if table is not None:
+                self.addObserver(table, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
+
+    def _bind(self) -> None:
+        """Go on with the parameter node of the scene as it now is."""
+        node = self._parameter_node()
+        if node is not self.settings.node:
+            self.removeObserver(self.settings.node, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
+        self.settings.bind(node)
+
+    def _settings_changed(self, caller: Any = None, event: Any = None) -> None:
+        self.refresh_soon()
+
+    def _scene_closing(self, caller: Any, event: Any) -> None:
+        self.surfaces.stop()
+        self.run.scene_closing()
+
+    def _scene_changed(self, caller: Any, event: Any) -> None:
+        self._bind()
+        self.refresh_soon()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
+    def _node_came_or_went(self, caller: Any, event: Any, node: Any) -> None:
+        # MRML's events reach Python without their name ("NoEvent"): look whether it is still there.
+        if not slicer.mrmlScene.IsNodePresent(node):
+            self.run.volume_removed(node)
+        if not slicer.mrmlScene.IsClosing():
+            self.refresh_soon()
+
+    def _result_added(self, result: Result) -> None:
+        """Show what a run has found, on its scan, and go to the best of it."""
+        self.refresh()
+        if result.volume_node is not _scan_in_view():
+            slicer.util.setSliceViewerLayers(background=result.volume_node, fit=True)
+        self.surfaces.begin(result)
+        best = next((row for row in result.rows if row.position_world is not None and result.shown(row.number)), None)
+        if best is not None:
+            self.results.select(best.number)
+
+
+def _scan_in_view() -> Any | None:
+    """The volume that the slice views show, else the only one of the scene."""
+    scene = slicer.mrmlScene
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
+        composite = scene.GetNthNodeByClass(number, "vtkMRMLSliceCompositeNode")
+        node = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+        if node is not None and node.IsA("vtkMRMLScalarVolumeNode"):
+            return node
+    if scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1:
+        return scene.GetNthNodeByClass(0, "vtkMRMLScalarVolumeNode")
+    return None

@@ -1,0 +1,163 @@
+"""The results: a row a finding, a click jumps there; accept, reject, filter by score, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..result import Result, results_in
+from .export_menu import ExportMenu
+from .findings_table import FindingsTable
+from .form import fill
+from .message import MessageLine
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..profiles import Profile
+
+ACCEPTED, REJECTED = "accepted", "rejected"
+
+
+class ResultsSection:
+    """The lower part of a panel. listeners: called when another finding was selected, or what is shown, accepted or
+    rejected changed."""
+
+    def __init__(self, ui: Any, message: MessageLine, profile: Profile, settings: Settings) -> None:
+        self._ui, self._message, self._profile, self._settings = ui, message, profile, settings
+        self.listeners: list[Callable[[], None]] = []
+        self._table = FindingsTable(ui.findingsTable, profile, self.jump, self._accepted_by_tick)
+        self._export = ExportMenu(ui.exportButton, message, profile, lambda: self.result)
+        ui.resultSelector.connect("activated(int)", self._result_chosen)
+        ui.removeResultButton.connect("clicked(bool)", self._remove)
+        ui.scoreSlider.connect("valueChanged(double)", self._score_changed)
+        ui.acceptButton.connect("clicked(bool)", lambda checked=False: self.review(ACCEPTED))
+        ui.rejectButton.connect("clicked(bool)", lambda checked=False: self.review(REJECTED))
+        self._keys = [self._key(_key, word) for _key, word in (("Del", REJECTED), ("Space", ACCEPTED))]
+
+    @property
+    def result(self) -> Result | None:
+        """The result that is shown: the chosen one, else the last one of this module in the scene."""
+        results, shown = results_in(slicer.mrmlScene, self._profile.module), self._settings.shown
+        if not results:
+            return None
+        chosen = [result for result in results if shown is not None and result.table.GetID() == shown.GetID()]
+        return chosen[0] if chosen else results[-1]
+
+    @property
+    def selected(self) -> int | None:
+        """The number of the selected finding."""
+        return self._table.selected
+
+    def refresh(self) -> None:
+        """Show the chosen result as it now stands in the scene."""
+        results, result, ui = results_in(slicer.mrmlScene, self._profile.module), self.result, self._ui
+        entries = [(entry.name, entry.table.GetID()) for entry in results]
+        fill(ui.resultSelector, entries or [(_("Nothing yet"), "")], result.table.GetID() if result else "")
+        for widget in (
+            ui.resultSelector, ui.removeResultButton, ui.exportButton, ui.filterLabel, ui.scoreSlider, ui.findingsTable,
+        ):
+            widget.setEnabled(result is not None)
+        ui.scoreSlider.blockSignals(True)
+        ui.scoreSlider.setValue(result.shown_score if result else 0.0)
+        ui.scoreSlider.blockSignals(False)
+        self._table.show(result)
+        self._tell(result)
+
+    def complain(self, text: str) -> None:
+        """Say what could not be done with a result."""
+        self._message.say(text, "error")
+
+    def jump(self, number: int) -> None:
+        """Show a finding in the slice views and in 3-D."""
+        result = self.result
+        if result is not None:
+            result.jump(number)
+        self._tell(result)
+
+    def select(self, number: int) -> None:
+        """Select a finding's row and jump to it."""
+        self._table.select(number)
+        self.jump(number)
+
+    def review(self, word: str) -> None:
+        """Accept or reject the selected finding; the same once more takes it back."""
+        result, number = self.result, self._table.selected
+        if result is None or number is None:
+            return
+        row = result.row(number)
+        result.set_review(number, "" if row.review == word else word)
+        self._changed(result)
+
+    def _accepted_by_tick(self, number: int, ticked: bool) -> None:
+        result = self.result
+        if result is not None:
+            result.set_review(number, ACCEPTED if ticked else "")
+            self._changed(result)
+
+    def _score_changed(self, score: float) -> None:
+        result = self.result
+        if result is not None:
+            result.show_from(score)
+            self._changed(result)
+
+    def _changed(self, result: Result) -> None:
+        self._table.show(result)
+        self._tell(result)
+
+    def _result_chosen(self, index: int) -> None:
+        node_id = self._ui.resultSelector.itemData(index)
+        self._settings.shown = slicer.mrmlScene.GetNodeByID(node_id) if node_id else None
+
+    def _remove(self, checked: bool = False) -> None:
+        result = self.result
+        if result is None:
+            return
+        question = _("Delete {name} and all that belongs to it from the scene?").format(name=result.name)
+        if slicer.util.confirmOkCancelDisplay(question, windowTitle="MedInfer"):
+            result.remove()
+
+    def _key(self, sequence: str, word: str) -> Any:
+        shortcut = qt.QShortcut(qt.QKeySequence(sequence), self._ui.findingsTable)
+        shortcut.setContext(qt.Qt.WidgetShortcut)
+        shortcut.connect("activated()", lambda: self.review(word))
+        return shortcut
+
+    def _tell(self, result: Result | None) -> None:
+        """One line on what is shown, and what the buttons would do now."""
+        number = self._table.selected
+        row = result.row(number) if result is not None and number is not None else None
+        self._ui.acceptButton.setEnabled(row is not None)
+        self._ui.rejectButton.setEnabled(row is not None)
+        self._ui.acceptButton.setText(_("Accepted") if row and row.review == ACCEPTED else _("Accept"))
+        self._ui.rejectButton.setText(_("Rejected") if row and row.review == REJECTED else _("Reject"))
+        if result is None:
+            text = _("Results appear here after a run, and when a scene with results is opened.")
+        else:
+            text = self._counts(result)
+        self._ui.summaryLabel.setText(text)
+        flags = "; ".join(row.flags) if row is not None else ""
+        self._ui.flagsLabel.setText(f"⚠ {row.title}: {flags}" if row is not None and flags else "")
+        self._ui.flagsLabel.setVisible(bool(flags))
+        for listener in self.listeners:
+            listener()
+
+    def _counts(self, result: Result) -> str:
+        rows = result.rows
+        shown = sum(result.shown(row.number) for row in rows)
+        hidden = sum(row.score < result.shown_score and not row.review for row in rows if row.status != "missing")
+        parts = [_("{n} shown").format(n=shown)]
+        for count, words in (
+            (hidden, _("{n} below {score:.2f}")),
+            (sum(row.review == ACCEPTED for row in rows), _("{n} accepted")),
+            (sum(row.review == REJECTED for row in rows), _("{n} rejected")),
+            (sum(row.status == "missing" for row in rows), _("{n} not found")),
+            (sum(row.status == "removed" for row in rows), _("{n} removed")),
+            (sum(row.status == "flagged" for row in rows), _("{n} to check")),
+        ):
+            if count:
+                parts.append(words.format(n=count, score=result.shown_score))
+        return " · ".join(parts)

@@ -1,0 +1,244 @@
+"""Scan, model and target, Run and Cancel, and what becomes of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from medinfer.errors import MedInferError
+
+from ..dependencies import consent_text, install, missing
+from ..job import Job, RunSettings
+from ..job_queue import job_queue
+from ..processing import result_of
+from ..result import Result, results_in
+from .form import fill
+from .message import MessageLine, with_time_left
+from .model_section import ModelSection
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..profiles import Profile
+
+NEW = ""
+
+
+class RunSection:
+    """The upper part of a panel. on_result(result) is called when a run has added one to the scene."""
+
+    def __init__(
+        self, ui: Any, message: MessageLine, profile: Profile, settings: Settings, models: ModelSection,
+        on_result: Callable[[Result], None],
+    ) -> None:
+        self._ui, self._message, self._profile, self._settings, self._models = ui, message, profile, settings, models
+        self._on_result = on_result
+        self._job: Job | None = None
+        self._scan_id = self._target_id = ""
+        self._logged = 0
+        self._begun = 0.0
+        ui.scanSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._scan_chosen)
+        ui.targetSelector.connect("activated(int)", self._target_chosen)
+        ui.runButton.connect("clicked(bool)", self._run)
+        ui.cancelButton.connect("clicked(bool)", self._cancel)
+        ui.progressBar.setVisible(False)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run of this panel waits or is under way."""
+        return self._job is not None
+
+    def hindrance(self) -> str:
+        """Why Run is not to be had, in one sentence; empty where it is."""
+        if self._settings.scan is None:
+            return _("Choose a scan to run on.")
+        model = self._models.chosen
+        if model is None:
+            return _("There is no model here: add one with the … button.")
+        if model.problem:
+            return str(model.problem)
+        if model.folder is None:
+            return _("This model is not on this computer yet: fetch it with the … button.")
+        if self._models.busy:
+            return _("The model library is being changed.")
+        return ""
+
+    def refresh(self) -> None:
+        """Show the settings and what can be done now."""
+        ui, settings = self._ui, self._settings
+        before = ui.scanSelector.blockSignals(True)
+        ui.scanSelector.setCurrentNode(settings.scan)
+        ui.scanSelector.blockSignals(before)
+        results = results_in(slicer.mrmlScene, self._profile.module)
+        entries = [(_("New"), NEW)]
+        entries += [(_("In place of {name}").format(name=entry.name), entry.table.GetID()) for entry in results]
+        target = settings.target
+        fill(ui.targetSelector, entries, target.GetID() if target is not None else NEW)
+        ui.targetSelector.setEnabled(bool(results))
+        hindrance = self.hindrance()
+        ui.runButton.setEnabled(not hindrance and not self.running)
+        ui.runButton.setToolTip(hindrance or _("Find {findings} in this scan").format(findings=self._profile.findings))
+        ui.cancelButton.setEnabled(self.running)
+        self._message.hindered_by("" if self.running else hindrance)
+
+    def volume_removed(self, node: Any) -> None:
+        """The scene has lost `node`: a run on it has no place for its result any more."""
+        if self._job is not None and node.GetID() == self._scan_id:
+            self._stop(_("The scan was removed, so the run was stopped."))
+
+    def scene_closing(self) -> None:
+        """The scene is being closed: a run for it is of no use."""
+        self._stop(_("The scene was closed, so the run was stopped."))
+
+    def close(self) -> None:
+        """End what runs; the panel goes away."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.cancel()
+
+    def _scan_chosen(self, node: Any) -> None:
+        if node is not None:
+            # Not where the scan was removed: why a run was stopped is still news then.
+            self._message.clear()
+        self._settings.scan = node
+
+    def _target_chosen(self, index: int) -> None:
+        node_id = self._ui.targetSelector.itemData(index)
+        self._settings.target = slicer.mrmlScene.GetNodeByID(node_id) if node_id else None
+
+    def _run(self, checked: bool = False) -> None:
+        """Ask for what is missing, then hand the scan over."""
+        if self.hindrance() or self.running:
+            return
+        try:
+            if not self._dependencies_there():
+                self._message.say(_("Not run: what it needs is not installed."))
+                return
+            scan, target = self._settings.scan, self._settings.target
+            job = Job(scan, self._run_settings(), region=self._settings.region, title=self._profile.module)
+        except MedInferError as error:
+            self._fail(str(error))
+            return
+        self._scan_id, self._target_id = scan.GetID(), target.GetID() if target is not None else ""
+        self._job, self._logged = job, 0
+        self._begun = time.monotonic()
+        self._ui.progressBar.setVisible(True)
+        self._log(_("{model} on {scan}").format(model=self._models.chosen.title, scan=scan.GetName()))
+        job_queue().add(job, self._job_changed)
+        self.refresh()
+        self._show_progress(job)
+
+    def _dependencies_there(self) -> bool:
+        """Whether all is installed, after asking. Raises MedInferError where installing fails."""
+        needs = missing(self._models.chosen)
+        if not needs:
+            return True
+        if not slicer.util.confirmOkCancelDisplay(consent_text(needs, _), windowTitle="MedInfer"):
+            return False
+        self._message.say(_("Installing…"))
+        slicer.app.processEvents()
+        install(needs)
+        return True
+
+    def _run_settings(self) -> RunSettings:
+        settings, model = self._settings, self._models.chosen
+        backend, _colon, device = settings.device.partition(":")
+        return RunSettings(
+            model=model.id, backend=backend or "auto", device=device or "auto", precision=settings.precision or "auto",
+            threshold=model.candidates_from if settings.threshold is None else settings.threshold,
+            overlap=settings.overlap,
+        )
+
+    def _cancel(self, checked: bool = False) -> None:
+        if self._job is not None:
+            self._message.say(_("Cancelling…"))
+            self._job.cancel()
+
+    def _stop(self, why: str) -> None:
+        job, self._job = self._job, None
+        if job is None:
+            return
+        job.cancel()
+        self._over()
+        self._message.say(why)
+
+    def _job_changed(self, job: Job) -> None:
+        if job is not self._job:
+            # Stopped before: nobody waits for it any more.
+            if job.over:
+                job.close()
+            return
+        self._show_log(job)
+        if not job.over:
+            self._show_progress(job)
+            return
+        self._job = None
+        self._over()
+        self._finish(job)
+        job.close()
+
+    def _show_progress(self, job: Job) -> None:
+        self._ui.progressBar.setValue(round(1000 * job.share))
+        ahead = job_queue().position(job)
+        if job.state == "waiting" and ahead:
+            self._message.say(_("Waiting for the run before this one."))
+            return
+        self._message.say(with_time_left(job.stage, job.seconds_left))
+
+    def _finish(self, job: Job) -> None:
+        """Turn what a run that is over has found into nodes, or say why there is nothing."""
+        scene = slicer.mrmlScene
+        results = results_in(scene, self._profile.module)
+        try:
+            replace = next((entry for entry in results if entry.table.GetID() == self._target_id), None)
+            result = result_of(job, self._profile, scene.GetNodeByID(self._scan_id), replace=replace, surfaces=False)
+        except MedInferError as error:
+            if job.state == "cancelled":
+                self._message.say(str(error))
+            else:
+                self._fail(str(error))
+            return
+        own = self._models.threshold_of(job.settings.model)
+        if self._settings.threshold is None and job.settings.threshold is not None and job.settings.threshold < own:
+            # Weaker candidates are there for the slider; what is shown at first is what the model itself reports.
+            result.show_from(own)
+        self._settings.target = result.table if replace is not None else None
+        self._settings.shown = result.table
+        self._message.say(self._what_was_found(result), "done")
+        for note in result.notes:
+            self._log(_("Note: {note}").format(note=note))
+        self._on_result(result)
+
+    def _what_was_found(self, result: Result) -> str:
+        seconds = time.monotonic() - self._begun
+        line = _("{found} found in {seconds:.0f} s").format(found=self._count(result), seconds=seconds)
+        return "\n".join([line, *(f"{note[:1].upper()}{note[1:]}." for note in result.notes)])
+
+    def _count(self, result: Result) -> str:
+        """How many there are, in words; what is no tooth (a nerve's canal, a tooth without number) counts apart."""
+        rows, profile = result.shown_rows, self._profile
+        others = sum(not row.fdi for row in rows) if profile.task == "segment" else 0
+        found = len(rows) - others
+        words = f"{found or _('No')} {profile.finding if found == 1 else profile.findings}"
+        return _("{teeth} and {n} more").format(teeth=words, n=others) if others else words
+
+    def _over(self) -> None:
+        self._ui.progressBar.setVisible(False)
+        self._ui.progressBar.setValue(0)
+        self.refresh()
+
+    def _fail(self, text: str) -> None:
+        self._message.say(text, "error")
+        self._log(text)
+
+    def _show_log(self, job: Job) -> None:
+        fresh = job.log_count - self._logged
+        for line in job.log[-fresh:] if fresh else ():
+            self._log(line)
+        self._logged = job.log_count
+
+    def _log(self, line: str) -> None:
+        self._ui.logText.appendPlainText(line)

@@ -1,0 +1,54 @@
+"""The tooth chart, and the scheme by which teeth are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from medinfer.errors import MedInferError
+
+from ..renaming import rename_segments
+from .form import fill
+from .model_section import ModelSection
+from .results_section import ResultsSection
+from .settings import Settings
+from .tooth_chart import LEGEND, ToothChart
+
+DEFAULT_SCHEME = "FDI"
+
+
+class TeethSection:
+    """MedToothSeg's own part."""
+
+    def __init__(self, ui: Any, settings: Settings, models: ModelSection, results: ResultsSection) -> None:
+        self._ui, self._settings, self._models, self._results = ui, settings, models, results
+        self._chart = ToothChart(ui.chartPlace, results.select)
+        ui.chartLegend.setText(LEGEND)
+        ui.namesSelector.connect("activated(int)", self._scheme_chosen)
+        results.listeners.append(self._show_chart)
+
+    def refresh(self) -> None:
+        """Show the scheme and the chart of the chosen result."""
+        result, model = self._results.result, self._models.chosen
+        known = result.schemes if result is not None else model.names if model is not None else ()
+        entries = [(scheme, scheme) for scheme in known or (DEFAULT_SCHEME,)]
+        fill(self._ui.namesSelector, entries, self._settings.names or DEFAULT_SCHEME)
+        self._apply_scheme()
+        self._show_chart()
+
+    def _show_chart(self) -> None:
+        self._chart.show(self._results.result, self._results.selected)
+
+    def _scheme_chosen(self, index: int) -> None:
+        self._settings.names = self._ui.namesSelector.itemData(index)
+        self._apply_scheme()
+        self._results.refresh()
+
+    def _apply_scheme(self) -> None:
+        """Call the teeth of the shown result by the chosen scheme, where they aren't yet."""
+        result, scheme = self._results.result, self._settings.names or DEFAULT_SCHEME
+        if result is None or (result.scheme or DEFAULT_SCHEME) == scheme or scheme not in result.schemes:
+            return
+        try:
+            rename_segments(result, scheme)
+        except MedInferError as error:
+            self._results.complain(str(error))

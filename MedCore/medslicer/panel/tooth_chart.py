@@ -1,0 +1,84 @@
+"""The chart of 32 teeth as a dentist draws it: the patient's right on the left, upper row above."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ..result import Result
+
+UPPER = (18, 17, 16, 15, 14, 13, 12, 11, 21, 22, 23, 24, 25, 26, 27, 28)
+LOWER = (48, 47, 46, 45, 44, 43, 42, 41, 31, 32, 33, 34, 35, 36, 37, 38)
+# Of a cell by what became of the tooth. Both themes: light ground with dark words, or none at all.
+_ABSENT = "background: transparent; color: palette(mid); border: 1px dashed palette(mid);"
+_STYLES = {
+    "found": "background: #cfe8d5; color: #1d3b27; border: 1px solid #7fb08e;",
+    "flagged": "background: #f7d9a8; color: #553300; border: 1px solid #d08a1d;",
+    "rejected": f"{_ABSENT} text-decoration: line-through;",
+    "hidden": _ABSENT,
+    "missing": _ABSENT,
+}
+_CHOSEN = "border: 2px solid palette(highlight);"
+_CELL = "QPushButton {{ border-radius: 3px; padding: 0; font-size: 10px; {style} }}"
+LEGEND = _(
+    '<span style="background:#cfe8d5; color:#1d3b27;">&nbsp;found&nbsp;</span> '
+    '<span style="background:#f7d9a8; color:#553300;">&nbsp;to check&nbsp;</span> '
+    "&nbsp;dashed: not found, hidden or rejected. The patient's right is on the left."
+)
+
+
+class ToothChart:
+    """32 cells in `place`. on_click(number): the tooth of that finding was clicked."""
+
+    def __init__(self, place: Any, on_click: Callable[[int], None]) -> None:
+        self._on_click = on_click
+        self._numbers: dict[int, int] = {}
+        self._cells: dict[int, Any] = {}
+        grid = qt.QGridLayout(place)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(1)
+        # A gap at the midline and one between the jaws parts the quadrants.
+        grid.setColumnMinimumWidth(8, 6)
+        grid.setRowMinimumHeight(1, 6)
+        for line, teeth in ((0, UPPER), (2, LOWER)):
+            for column, fdi in enumerate(teeth):
+                cell = self._cells[fdi] = self._new_cell(place, fdi)
+                grid.addWidget(cell, line, column + (column > 7))
+
+    def show(self, result: Result | None, selected: int | None) -> None:
+        """Paint the cells by the findings of `result`; the selected one has a frame."""
+        rows = {row.fdi: row for row in result.rows if row.fdi and row.status != "removed"} if result else {}
+        shown = {row.number for row in result.shown_rows} if result else set()
+        self._numbers.clear()
+        for fdi, cell in self._cells.items():
+            row = rows.get(str(fdi))
+            state, words = "missing", _("not found")
+            if row is not None:
+                self._numbers[fdi] = row.number
+                state = "flagged" if row.flags else "found"
+                if row.number not in shown:
+                    state = "rejected" if row.review == "rejected" else "hidden"
+                why = _("hidden by its score") if state == "hidden" else ""
+                words = ", ".join(filter(None, [row.title, row.detail, *row.flags, why]))
+            style = _STYLES[state] + (_CHOSEN if row is not None and row.number == selected else "")
+            cell.setStyleSheet(_CELL.format(style=style))
+            cell.setToolTip(f"{fdi}: {words}")
+            cell.setEnabled(row is not None)
+            cell.setProperty("state", state)
+
+    def _new_cell(self, place: Any, fdi: int) -> Any:
+        cell = qt.QPushButton(place)
+        cell.setObjectName(f"tooth{fdi}")
+        cell.setText(str(fdi))
+        # Sixteen in a row must fit into a dock of 320 pixels.
+        cell.setMinimumSize(qt.QSize(14, 24))
+        cell.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+        cell.connect("clicked(bool)", lambda checked=False: self._clicked(fdi))
+        return cell
+
+    def _clicked(self, fdi: int) -> None:
+        if fdi in self._numbers:
+            self._on_click(self._numbers[fdi])

@@ -1,0 +1,10 @@
+# SlicerExtensionCPack hands these on unquoted: a semicolon in one would make two arguments of it.
+foreach(name CATEGORY HOMEPAGE CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS)
+  list(LENGTH EXTENSION_${name} parts)
+  file(APPEND "${CMAKE_BINARY_DIR}/told.txt" "metadata ${name} ${parts} ${EXTENSION_${name}}\n")
+endforeach()
+foreach(name README_FILE LICENSE_FILE)
+  if(NOT EXISTS "${EXTENSION_${name}}")
+    message(FATAL_ERROR "error: EXTENSION_${name} points to an inexistent file: ${EXTENSION_${name}}")
+  endif()
+endforeach()

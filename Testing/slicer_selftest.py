@@ -1,0 +1,182 @@
+"""What only the Slicer application can show: the modules load, open, run on their sample scans and survive saving.
+
+    Slicer --no-main-window --additional-module-paths MedCore MedDetect MedLandmark MedToothSeg \\
+        --python-script Testing/slicer_selftest.py -- [--install] [--skip CHECK ...] [CHECK ...]
+
+It prints a line a check and ends Slicer with 0, or with 1 where something is wrong. --install lets it install the
+packages that a run needs. Slicer reads this file in the system's encoding: only ASCII here.
+"""
+
+import ast
+import importlib
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import slicer
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PANELS = ("MedDetect", "MedLandmark", "MedToothSeg")
+HEAVY = ("onnxruntime", "openvino", "torch", "scipy", "pydantic", "cc3d")
+CHECKS = {}
+
+
+class WrongError(Exception):
+    """What a check found."""
+
+
+def check(function):
+    CHECKS[function.__name__] = function
+    return function
+
+
+def expect(condition, told):
+    if not condition:
+        raise WrongError(told)
+
+
+@check
+def modules():
+    """The four modules are loaded; the shared one is hidden."""
+    for name in ("MedCore", *PANELS):
+        module = getattr(slicer.modules, name.lower(), None)
+        expect(module is not None, f"{name} is not loaded")
+        expect(bool(module.hidden) == (name == "MedCore"), f"{name}: hidden is {module.hidden}")
+
+
+@check
+def names():
+    """Every name that the modules use from slicer, qt and ctk exists in this Slicer."""
+    missing = []
+    for path in sorted([*REPOSITORY.glob("Med*/Med*.py"), *(REPOSITORY / "MedCore" / "medslicer").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            chain = dotted(node)
+            # What begins with an underscore was hung there by us.
+            if chain and chain[0] in ("slicer", "qt", "ctk") and chain[1][0] != "_" and not exists(chain):
+                missing.append(f"{path.relative_to(REPOSITORY)}:{node.lineno} {'.'.join(chain)}")
+    expect(not missing, "; ".join(missing))
+
+
+def dotted(node):
+    """The names of an expression like qt.Qt.AlignLeft; nothing for any other."""
+    chain = []
+    while isinstance(node, ast.Attribute):
+        chain.insert(0, node.attr)
+        node = node.value
+    return [node.id, *chain] if chain and isinstance(node, ast.Name) else []
+
+
+def exists(chain):
+    found = importlib.import_module(chain[0])
+    for name in chain[1:]:
+        if not hasattr(found, name):
+            return False
+        found = getattr(found, name)
+    return True
+
+
+@check
+def panels():
+    """Each panel opens, and imports nothing heavy by that."""
+    before = set(sys.modules)
+    for name in PANELS:
+        expect(getattr(slicer.modules, name.lower()).widgetRepresentation() is not None, f"{name} has no panel")
+    imported = sorted(name for name in HEAVY if name in sys.modules and name not in before)
+    expect(not imported, f"opening the panels imported {', '.join(imported)}")
+
+
+@check
+def sample_data():
+    """The sample scans are offered by the module Sample Data, and load from there."""
+    import SampleData
+
+    from medslicer.sample_scans import SAMPLE_SCANS, register_sample_scans
+
+    for module, scan in SAMPLE_SCANS.items():
+        register_sample_scans(module)
+        node = SampleData.downloadSample(scan.name)
+        expect(node is not None and node.GetImageData() is not None, f"{scan.name} does not load")
+        expect(node.GetName().startswith(scan.node), f"{scan.name} is called {node.GetName()}")
+
+
+@check
+def self_tests():
+    """Each module's own test passes."""
+    for name in PANELS:
+        getattr(importlib.import_module(name), f"{name}Test")().runTest()
+
+
+@check
+def runs():
+    """A run on each sample scan makes a table and its nodes, and a saved scene shows the same when it is loaded."""
+    from medslicer.result import results_in
+    from medslicer.sample_scans import load_sample_scan
+
+    for name in PANELS:
+        slicer.mrmlScene.Clear(0)
+        logic = getattr(importlib.import_module(name), f"{name}Logic")()
+        result = logic.process(load_sample_scan(name))
+        before = [(row.title, row.score, row.status) for row in result.rows]
+        expect(before, f"{name} found nothing")
+        expect(result.table.GetScene() is slicer.mrmlScene, f"{name}'s table is not in the scene")
+        expect(any(row.position_world is not None for row in result.rows), f"{name} placed nothing")
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = str(Path(folder) / f"{name}.mrb")
+            expect(slicer.util.saveScene(bundle), f"the scene of {name} cannot be saved")
+            slicer.mrmlScene.Clear(0)
+            expect(slicer.util.loadScene(bundle), f"the scene of {name} cannot be loaded")
+            (again,) = results_in(slicer.mrmlScene, name)
+            after = [(row.title, row.score, row.status) for row in again.rows]
+        expect(after == before, f"{name}'s findings after loading: {after}, before: {before}")
+    slicer.mrmlScene.Clear(0)
+
+
+def packages(may_install):
+    """What a run needs is installed, or is now."""
+    from medslicer.dependencies import install, missing
+
+    needs = missing()
+    if needs and not may_install:
+        raise WrongError("not installed: " + ", ".join(need.distribution for need in needs) + "; add --install")
+    install(needs)
+
+
+def main(arguments):
+    """Run the checks that are named, or all; return how many are wrong."""
+    words = [word for word in arguments if word not in ("--", "--install")]
+    skipped = []
+    if "--skip" in words:
+        skipped = words[words.index("--skip") + 1:]
+        words = words[:words.index("--skip")]
+    wrong = 0
+    for name, function in CHECKS.items():
+        if name in skipped or (words and name not in words):
+            print(f"skipped  {name}", flush=True)
+            continue
+        try:
+            if function in (self_tests, runs):
+                packages("--install" in arguments)
+            function()
+            print(f"ok       {name}: {function.__doc__}", flush=True)
+        except Exception as error:
+            wrong += 1
+            print(f"WRONG    {name}: {error or type(error).__name__}", flush=True)
+            if not isinstance(error, WrongError):
+                traceback.print_exc()
+    return wrong
+
+
+def run_and_exit():
+    wrong = 1
+    try:
+        wrong = main(sys.argv[1:])
+        print(f"MedInfer self-test: {wrong} wrong", flush=True)
+    except BaseException:
+        # Slicer would go on running, without a window, for ever.
+        traceback.print_exc()
+    slicer.util.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    run_and_exit()
