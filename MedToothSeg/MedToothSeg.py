@@ -1,101 +1,32 @@
 """MedToothSeg: teeth in dental CT, as numbered segments."""
 
-import slicer
 from slicer.i18n import tr as _
-from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import (
-    ScriptedLoadableModule,
-    ScriptedLoadableModuleLogic,
-    ScriptedLoadableModuleTest,
-    ScriptedLoadableModuleWidget,
-)
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule
+
+from medslicer import scripted_module
+from medslicer.profiles import PROFILES
 
 
 class MedToothSeg(ScriptedLoadableModule):
-    """What Slicer shows of the module before anyone opens it."""
+    """Finds teeth and gives each as a segment under its number."""
 
     def __init__(self, parent):
         super().__init__(parent)
-        from medslicer.address import section
-
-        parent.title = "MedToothSeg"
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        parent.dependencies = ["MedCore"]
-        parent.contributors = ["MedInfer contributors"]
-        parent.helpText = _(
+        scripted_module.describe(parent, PROFILES["MedToothSeg"], _(
             "Finds the teeth in a dental CT (CBCT) and gives each as a segment under its number (FDI, Universal or in "
             "words), and the mandibular canals. Choose the scan, press Run; a click on a row or on the tooth chart "
             "leads to the tooth. Not for clinical use."
-        )
-        parent.helpText += f'<p><a href="{section("In Slicer")}">{_("Tutorial")}</a></p>'
-        parent.acknowledgementText = _(
-            "Part of MedInfer. Networks and phantoms: see the model cards in the panel."
-        )
-        slicer.app.connect("startupCompleted()", registerSampleData)
+        ))
 
 
-def registerSampleData():
-    """Offer this module's bundled scan in the Sample Data module."""
-    from medslicer.sample_scans import register_sample_scans
-
-    register_sample_scans("MedToothSeg")
+class MedToothSegLogic(scripted_module.ModuleLogic):
+    """For scripts: `result = MedToothSegLogic().process(volumeNode, model="teeth")`."""
 
 
-class MedToothSegWidget(ScriptedLoadableModuleWidget):
-    """The module's own form; all that it does is in the panel that the three modules share."""
-
-    def setup(self):
-        super().setup()
-        from medslicer.panel import Panel
-        from medslicer.profiles import PROFILES
-
-        ui = slicer.util.loadUI(self.resourcePath("UI/MedToothSeg.ui"))
-        self.layout.addWidget(ui)
-        ui.setMRMLScene(slicer.mrmlScene)
-        self.logic = MedToothSegLogic()
-        self.panel = Panel(PROFILES["MedToothSeg"], ui, self.logic.getParameterNode)
-
-    def enter(self):
-        self.panel.enter()
-
-    def cleanup(self):
-        self.panel.close()
+class MedToothSegWidget(scripted_module.ModuleWidget):
+    Logic = MedToothSegLogic
 
 
-class MedToothSegLogic(ScriptedLoadableModuleLogic):
-    """For scripts: `result = MedToothSegLogic().process(volumeNode)`."""
-
-    def process(self, volumeNode, model="teeth", region=None, replace=None, progress=None, **settings):
-        """Find teeth in `volumeNode`; return the medslicer.result.Result: its segmentation, table and folder.
-
-        model: id in the library, or a package's folder. region: a ROI node; only what lies inside is looked at.
-        replace: an earlier result whose place this one takes. progress(stage, share): called now and then.
-        settings: backend, device, precision, threshold, overlap, threads (see medslicer.job.RunSettings).
-        Waits while the window stays live. Raises medinfer.errors.MedInferError, one sentence, and changes nothing then.
-        """
-        from medslicer.job import RunSettings
-        from medslicer.processing import process
-        from medslicer.profiles import PROFILES
-
-        run = RunSettings(model=str(model), **settings)
-        return process(PROFILES["MedToothSeg"], volumeNode, run, region=region, replace=replace, progress=progress)
-
-
-class MedToothSegTest(ScriptedLoadableModuleTest):
-    """Slicer's own test of the module, on its bundled scan: the drawn teeth are found."""
-
-    def runTest(self):
-        self.setUp()
-        self.test_the_teeth_of_the_bundled_scan_are_found()
-
-    def setUp(self):
-        slicer.mrmlScene.Clear()
-
-    def test_the_teeth_of_the_bundled_scan_are_found(self):
-        from medslicer.sample_scans import load_sample_scan
-
-        result = MedToothSegLogic().process(load_sample_scan("MedToothSeg"))
-        found = [row for row in result.rows if row.position_world is not None]
-        self.assertGreaterEqual(len(found), 20)
-        self.assertEqual(result.table.GetNumberOfRows(), len(result.rows))
-        self.delayDisplay(f"{len(found)} found")
+class MedToothSegTest(scripted_module.ModuleTest):
+    Logic = MedToothSegLogic
+    least = 20

@@ -133,7 +133,7 @@ def code_at_file_scope(root: Path) -> None:
 
 
 def heavy_import(root: Path) -> None:
-    edit(root / "MedToothSeg/MedToothSeg.py", "import slicer\n", "import slicer\nimport torch\n")
+    edit(root / "MedToothSeg/MedToothSeg.py", "from slicer.i18n", "import torch\nfrom slicer.i18n")
 
 
 def heavy_import_in_the_panel(root: Path) -> None:

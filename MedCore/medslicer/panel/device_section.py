@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -14,6 +13,7 @@ from medinfer.errors import MedInferError
 
 from ..dependencies import consent_text, install, missing, optional
 from ..shelf_errand import Errand, list_devices
+from .errand_work import ErrandWork
 from .form import fill
 from .message import MessageLine
 from .model_section import ModelSection
@@ -22,7 +22,6 @@ from .settings import Settings
 AUTOMATIC = ""
 # Stands in the list for what could be there.
 _INSTALL = "install"
-_STEP_MS = 50
 
 
 class DeviceSection:
@@ -30,12 +29,9 @@ class DeviceSection:
 
     def __init__(self, ui: Any, message: MessageLine, settings: Settings, models: ModelSection) -> None:
         self._ui, self._message, self._settings, self._models = ui, message, settings, models
-        self._errand: Errand | None = None
         self._there: tuple[Available, ...] = ()
         self._why_unknown = _("unfold to look what is there")
-        self._timer = qt.QTimer()
-        self._timer.setInterval(_STEP_MS)
-        self._timer.connect("timeout()", self._step)
+        self._work = ErrandWork(lambda errand: None, self._looked)
         ui.advancedSection.connect("contentsCollapsed(bool)", self._folded)
         ui.deviceSelector.connect("activated(int)", self._device_chosen)
         ui.precisionSelector.connect("activated(int)", self._precision_chosen)
@@ -62,45 +58,30 @@ class DeviceSection:
 
     def close(self) -> None:
         """End the child that looks for devices."""
-        self._timer.stop()
-        if self._errand is not None:
-            self._errand.close()
-            self._errand = None
+        self._work.close()
 
     def look(self) -> None:
         """Ask what is there, once."""
-        if self._errand is not None or self._there:
+        if self._work.going_on or self._there:
             return
         if missing(None):
             self._why_unknown = _("known after the first run")
             return
         try:
-            self._errand = list_devices()
-            self._errand.start()
+            self._work.begin(list_devices())
         except MedInferError as error:
-            self._errand, self._why_unknown = None, str(error)
+            self._why_unknown = str(error)
             return
         self._why_unknown = _("looking…")
-        self._timer.start()
 
     def _folded(self, folded: bool) -> None:
         if not folded:
             self.look()
             self.refresh()
 
-    def _step(self) -> None:
-        errand = self._errand
-        if errand is None:
-            self._timer.stop()
-            return
-        errand.step()
-        if errand.over:
-            self._timer.stop()
-            self._errand = None
-            self._there = errand.devices
-            self._why_unknown = errand.problem
-            errand.close()
-            self.refresh()
+    def _looked(self, errand: Errand) -> None:
+        self._there, self._why_unknown = errand.devices, errand.problem
+        self.refresh()
 
     def _device_entries(self) -> list[tuple[str, str]]:
         """What can be chosen; a choice that is not there (any more) stays in the list and says so."""

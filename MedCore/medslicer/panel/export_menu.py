@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,9 @@ class ExportMenu:
         result = self._result()
         if result is None:
             return
-        proposed = str(Path(self._last_folder()) / f"{result.name}{suffix}")
+        # A name in the scene may hold what no file's name can.
+        name = re.sub(r'[\\/:*?"<>|]', "-", result.name)
+        proposed = str(Path(self._last_folder()) / f"{name}{suffix}")
         chosen = qt.QFileDialog.getSaveFileName(self._button, text.rstrip("…"), proposed, kinds)
         if chosen:
             # The dialogs of some systems leave the second half of a double suffix out.

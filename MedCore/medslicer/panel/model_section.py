@@ -15,14 +15,13 @@ from ..dependencies import consent_text, install
 from ..model_card import card_html
 from ..model_shelf import ShelfModel, shelf
 from ..shelf_errand import Errand, add, fetch, remove
+from .errand_work import ErrandWork
 from .form import fill
 from .message import MessageLine
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..profiles import Profile
-
-_STEP_MS = 50
 
 
 class ModelSection:
@@ -33,14 +32,12 @@ class ModelSection:
     ) -> None:
         self._ui, self._message, self._profile, self._settings = ui, message, profile, settings
         self._on_change = on_change
-        self._errand: Errand | None = None
         self._doing = ""
+        self._locked = False
         self._before: set[str] = set()
         self._models: tuple[ShelfModel, ...] = ()
         self._carded: ShelfModel | None = None
-        self._timer = qt.QTimer()
-        self._timer.setInterval(_STEP_MS)
-        self._timer.connect("timeout()", self._step)
+        self._work = ErrandWork(self._tell_share, self._finish)
         ui.modelSelector.connect("activated(int)", self._chosen)
         self._make_menu(ui.modelMenuButton)
         self.read_library()
@@ -54,7 +51,7 @@ class ModelSection:
     @property
     def busy(self) -> bool:
         """Whether the library is being changed."""
-        return self._errand is not None
+        return self._work.going_on
 
     def threshold_of(self, model_id: str) -> float:
         """The score from which on the model itself reports findings."""
@@ -72,23 +69,29 @@ class ModelSection:
             self._carded = chosen
             self._ui.cardText.setHtml(card_html(chosen, _) if chosen else "")
             self._ui.modelSelector.setToolTip(chosen.title if chosen else "")
-        self._fetch.setEnabled(not self.busy and chosen is not None and chosen.origin == "to fetch")
-        self._remove.setEnabled(not self.busy and chosen is not None and chosen.origin == "installed")
+        self._enable()
+
+    def lock(self, locked: bool) -> None:
+        """While a model runs, the library is not to be changed: its result needs the model to the end."""
+        self._locked = locked
+        self._enable()
+
+    def _enable(self) -> None:
+        chosen, free = self.chosen, not self.busy and not self._locked
+        self._fetch.setEnabled(free and chosen is not None and chosen.origin == "to fetch")
+        self._remove.setEnabled(free and chosen is not None and chosen.origin == "installed")
         for action in (self._add_folder, self._add_file):
-            action.setEnabled(not self.busy)
+            action.setEnabled(free)
         self._stop.setEnabled(self.busy)
 
     def close(self) -> None:
         """End what goes on."""
-        self._timer.stop()
-        if self._errand is not None:
-            self._errand.close()
-            self._errand = None
+        self._work.close()
 
     def _make_menu(self, button: Any) -> None:
         self._menu = qt.QMenu(button)
         self._fetch = self._action(_("Fetch this model"), self._fetch_model)
-        self._stop = self._action(_("Stop fetching"), self._stop_errand)
+        self._stop = self._action(_("Stop fetching"), self._work.cancel)
         self._menu.addSeparator()
         self._add_folder = self._action(_("Add from a folder…"), self._add_from_folder)
         self._add_file = self._action(_("Add from a file…"), self._add_from_file)
@@ -135,10 +138,6 @@ class ModelSection:
         if slicer.util.confirmOkCancelDisplay(question, windowTitle="MedInfer"):
             self._begin(_("Deleting {title}").format(title=model.title), remove(model.id))
 
-    def _stop_errand(self) -> None:
-        if self._errand is not None:
-            self._errand.cancel()
-
     def _begin(self, doing: str, errand: Errand) -> None:
         """Start an errand, after asking for what it needs to be installed."""
         try:
@@ -146,28 +145,14 @@ class ModelSection:
             if needs and not slicer.util.confirmOkCancelDisplay(consent_text(needs, _), windowTitle="MedInfer"):
                 return
             install(needs)
-            errand.start()
+            self._work.begin(errand)
         except MedInferError as error:
             self._message.say(str(error), "error")
             return
-        self._errand, self._doing = errand, doing
+        self._doing = doing
         self._before = {model.id for model in self._models if model.folder is not None}
-        self._timer.start()
         self._tell_share(errand)
         self._on_change()
-
-    def _step(self) -> None:
-        errand = self._errand
-        if errand is None:
-            self._timer.stop()
-            return
-        errand.step()
-        if errand.over:
-            self._timer.stop()
-            self._errand = None
-            self._finish(errand)
-        else:
-            self._tell_share(errand)
 
     def _tell_share(self, errand: Errand) -> None:
         share = errand.share
@@ -177,7 +162,6 @@ class ModelSection:
 
     def _finish(self, errand: Errand) -> None:
         """Show the library as it is now, with what was added chosen; or say what went wrong."""
-        errand.close()
         self._ui.progressBar.setVisible(False)
         self.read_library()
         for line in (*errand.said, *filter(None, [errand.problem])):

@@ -53,8 +53,10 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         self._sections: list[Any] = [self.models, self.devices, self.run, self.results]
         if profile.task == "landmark":
             self._sections.append(MeasuresSection(own, self.results))
+        self._teeth: TeethSection | None = None
         if profile.task == "segment":
-            self._sections.append(TeethSection(own, self.settings, self.models, self.results))
+            self._teeth = TeethSection(own, self.settings, self.models, self.results)
+            self._sections.append(self._teeth)
         self.surfaces = SurfaceWork()
         self._observe()
         self.refresh()
@@ -136,6 +138,8 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
 
     def _result_added(self, result: Result) -> None:
         """Show what a run has found, on its scan, and go to the best of it."""
+        if self._teeth is not None:
+            self._teeth.name(result)
         self.refresh()
         if result.volume_node is not _scan_in_view():
             slicer.util.setSliceViewerLayers(background=result.volume_node, fit=True)

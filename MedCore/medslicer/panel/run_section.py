@@ -82,6 +82,7 @@ class RunSection:
         ui.runButton.setEnabled(not hindrance and not self.running)
         ui.runButton.setToolTip(hindrance or _("Find {findings} in this scan").format(findings=self._profile.findings))
         ui.cancelButton.setEnabled(self.running)
+        self._models.lock(self.running)
         self._message.hindered_by("" if self.running else hindrance)
 
     def volume_removed(self, node: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from medinfer.errors import MedInferError
 
 from ..renaming import rename_segments
+from ..result import Result
 from .form import fill
 from .model_section import ModelSection
 from .results_section import ResultsSection
@@ -27,28 +28,29 @@ class TeethSection:
         results.listeners.append(self._show_chart)
 
     def refresh(self) -> None:
-        """Show the scheme and the chart of the chosen result."""
+        """Show the scheme and the chart of the chosen result; without one, the scheme that the next will have."""
         result, model = self._results.result, self._models.chosen
         known = result.schemes if result is not None else model.names if model is not None else ()
         entries = [(scheme, scheme) for scheme in known or (DEFAULT_SCHEME,)]
-        fill(self._ui.namesSelector, entries, self._settings.names or DEFAULT_SCHEME)
-        self._apply_scheme()
+        scheme = self._settings.names if result is None else result.scheme
+        fill(self._ui.namesSelector, entries, scheme or DEFAULT_SCHEME)
         self._show_chart()
+
+    def name(self, result: Result) -> None:
+        """Call the teeth of a new result as the user chose last, where its model knows those names."""
+        scheme = self._settings.names or DEFAULT_SCHEME
+        if (result.scheme or DEFAULT_SCHEME) == scheme or scheme not in result.schemes:
+            return
+        try:
+            rename_segments(result, scheme)
+        except MedInferError as error:
+            self._results.complain(str(error))
 
     def _show_chart(self) -> None:
         self._chart.show(self._results.result, self._results.selected)
 
     def _scheme_chosen(self, index: int) -> None:
         self._settings.names = self._ui.namesSelector.itemData(index)
-        self._apply_scheme()
+        if self._results.result is not None:
+            self.name(self._results.result)
         self._results.refresh()
-
-    def _apply_scheme(self) -> None:
-        """Call the teeth of the shown result by the chosen scheme, where they aren't yet."""
-        result, scheme = self._results.result, self._settings.names or DEFAULT_SCHEME
-        if result is None or (result.scheme or DEFAULT_SCHEME) == scheme or scheme not in result.schemes:
-            return
-        try:
-            rename_segments(result, scheme)
-        except MedInferError as error:
-            self._results.complain(str(error))

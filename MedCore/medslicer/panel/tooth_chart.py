@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
-from ..result import Result
+from ..result import Result, Row
 
 UPPER = (18, 17, 16, 15, 14, 13, 12, 11, 21, 22, 23, 24, 25, 26, 27, 28)
 LOWER = (48, 47, 46, 45, 44, 43, 42, 41, 31, 32, 33, 34, 35, 36, 37, 38)
@@ -21,6 +22,8 @@ _STYLES = {
     "hidden": _ABSENT,
     "missing": _ABSENT,
 }
+# As in the flag "number unsure: 14 or 15".
+_NUMBER = re.compile(r"\b[1-4][1-8]\b")
 _CHOSEN = "border: 2px solid palette(highlight);"
 _CELL = "QPushButton {{ border-radius: 3px; padding: 0; font-size: 10px; {style} }}"
 LEGEND = _(
@@ -50,7 +53,7 @@ class ToothChart:
 
     def show(self, result: Result | None, selected: int | None) -> None:
         """Paint the cells by the findings of `result`; the selected one has a frame."""
-        rows = {row.fdi: row for row in result.rows if row.fdi and row.status != "removed"} if result else {}
+        rows = _by_number(result.rows) if result else {}
         shown = {row.number for row in result.shown_rows} if result else set()
         self._numbers.clear()
         for fdi, cell in self._cells.items():
@@ -82,3 +85,10 @@ class ToothChart:
     def _clicked(self, fdi: int) -> None:
         if fdi in self._numbers:
             self._on_click(self._numbers[fdi])
+
+
+def _by_number(rows: Sequence[Row]) -> dict[str, Row]:
+    """The findings that are there by their FDI number; one of which that is unsure stands at all it may have."""
+    there = [row for row in rows if row.status != "removed"]
+    unsure = {number: row for row in there if not row.fdi for flag in row.flags for number in _NUMBER.findall(flag)}
+    return {**unsure, **{row.fdi: row for row in there if row.fdi}}
