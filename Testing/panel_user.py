@@ -95,13 +95,19 @@ class PanelUser:
 
     @property
     def message(self) -> str:
-        label = self.ui("messageLabel")
-        return "" if label.isHidden() else str(label.text())
+        return self.shown_in("messageLabel")
+
+    def shown_in(self, line: str) -> str:
+        """What a line of the panel says; nothing where it is hidden."""
+        label = self.ui(line)
+        # Spaces of no width, where a long path may be broken, are not seen.
+        return "" if label.isHidden() else str(label.text()).replace("\u200b", "")
 
     @property
     def complains(self) -> bool:
-        """Whether the message is one of an error, and not a remark."""
-        return "#d64541" in self.ui("messageLabel").styleSheet()
+        """Whether one of the lines tells of an error, and not a remark."""
+        lines = [self.ui(name) for name in ("messageLabel", "resultsMessage")]
+        return any("#d64541" in line.styleSheet() for line in lines if not line.isHidden())
 
     @property
     def log(self) -> str:
@@ -127,8 +133,11 @@ class PanelUser:
 
     # Waiting ------------------------------------------------------------------------------------------------------
 
-    def wait(self, until: Callable[[], Any], what: str = "") -> Any:
-        return self.harness.wait_until(until, PATIENCE_S, what or f"the condition; the panel says: {self.message}")
+    def wait(self, until: Callable[[], Any], what: str = "the condition") -> Any:
+        try:
+            return self.harness.wait_until(until, PATIENCE_S, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the panel says: {self.message}") from error
 
     def wait_for_the_end(self) -> None:
         self.wait(lambda: not self.running, "the run's end")

@@ -84,6 +84,11 @@ class ResultsUser(PanelUser):
         self.harness.errors.raise_if_any()
 
     @property
+    def outcome(self) -> str:
+        """The line under the results: what came of an export, a measure, a change of names."""
+        return self.shown_in("resultsMessage")
+
+    @property
     def summary(self) -> list[str]:
         return str(self.ui("summaryLabel").text()).split(" · ")
 

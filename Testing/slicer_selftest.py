@@ -9,8 +9,10 @@ packages that a run needs. Slicer reads this file in the system's encoding: only
 
 import ast
 import importlib
+import os
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
@@ -86,6 +88,125 @@ def panels():
     expect(not imported, f"opening the panels imported {', '.join(imported)}")
 
 
+def controls_of(name):
+    """The widgets of a module's panel, as attributes by their names."""
+    return slicer.util.childWidgetVariables(getattr(slicer.modules, name.lower()).widgetRepresentation())
+
+
+@check
+def signals():
+    """Every signal that the panels connect exists on its widget: of one that doesn't, connect tells nobody."""
+    panels = [controls_of(name) for name in PANELS]
+    wrong = []
+    for path in sorted((REPOSITORY / "MedCore" / "medslicer" / "panel").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            chain = dotted(node.func) if isinstance(node, ast.Call) else []
+            # ui.runButton.connect("clicked(bool)", ...)
+            if len(chain) != 3 or chain[0] != "ui" or chain[2] != "connect":
+                continue
+            widget = next((getattr(ui, chain[1]) for ui in panels if hasattr(ui, chain[1])), None)
+            if widget is None or not widget.connect(node.args[0].value, lambda *told: None):
+                wrong.append(f"{chain[1]}: {node.args[0].value}")
+    table = slicer.util.childWidgetVariables(slicer.modules.meddetect.widgetRepresentation()).findingsTable
+    for signal in ("currentCellChanged(int,int,int,int)", "cellClicked(int,int)", "itemChanged(QTableWidgetItem*)"):
+        if not table.connect(signal, lambda *told: None):
+            wrong.append(f"findingsTable: {signal}")
+    expect(not wrong, "; ".join(wrong))
+
+
+@check
+def selectors():
+    """The scan is what was chosen: no neighbour of a deleted one, and after a scene was loaded the one of the scene."""
+    from medslicer.sample_scans import load_sample_scan
+    from medslicer.saving import save_scene
+
+    scene, ui = slicer.mrmlScene, controls_of("MedDetect")
+    scene.Clear(0)
+    node = importlib.import_module("MedDetect").MedDetectLogic().getParameterNode()
+    first, second = load_sample_scan("MedDetect"), load_sample_scan("MedDetect")
+    load_sample_scan("MedDetect")
+    second.SetName("the one")
+    slicer.app.processEvents()
+    ui.scanSelector.setCurrentNode(first)
+    slicer.app.processEvents()
+    expect(node.GetNodeReference("scan") is first, "what the selector shows does not reach the settings")
+    scene.RemoveNode(first)
+    settle()
+    expect(node.GetNodeReference("scan") is None, "after the scan was deleted another one is chosen")
+    expect(ui.scanSelector.currentNode() is None, "after the scan was deleted another one is shown")
+    ui.scanSelector.setCurrentNode(second)
+    settle()
+    with tempfile.TemporaryDirectory() as folder:
+        save_scene(scene, Path(folder) / "case.mrb")
+        scene.Clear(0)
+        settle()
+        scene.ReadFromMRB(str(Path(folder) / "case.mrb"), True)
+        settle()
+    chosen = importlib.import_module("MedDetect").MedDetectLogic().getParameterNode().GetNodeReference("scan")
+    expect(chosen is not None and chosen.GetName() == "the one", "a loaded scene has lost its scan")
+    expect(ui.scanSelector.currentNode() is chosen, "of a loaded scene the selector shows another scan")
+    scene.Clear(0)
+
+
+def settle():
+    """Let timers of no time, and what they set off, come round."""
+    for _turn in range(5):
+        slicer.app.processEvents()
+        time.sleep(0.01)
+
+
+@check
+def child():
+    """A process beside Slicer is a Python that finds medinfer; cancelled, it is soon gone with what it started."""
+    from medslicer.child import Child
+
+    code = (
+        "import json, subprocess, sys, time, medinfer.findings\n"
+        "other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(json.dumps({'other': other.pid}), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        process = Child(["-c", code], Path(folder))
+        process.start()
+        told, until = [], time.monotonic() + 60
+        while not told and process.running and time.monotonic() < until:
+            told += process.poll()
+            time.sleep(0.05)
+        log = "; ".join(process.log_lines())
+        expect(told, f"it told nothing in a minute ({process.exit_code}): {log}")
+        process.cancel()
+        until = time.monotonic() + 3
+        while process.running and time.monotonic() < until:
+            process.poll()
+            time.sleep(0.05)
+        expect(not process.running, "it was cancelled and still runs")
+        if sys.platform != "win32":
+            while time.monotonic() < until and is_there(told[0]["other"]):
+                time.sleep(0.05)
+            expect(not is_there(told[0]["other"]), "what it had started still runs")
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+@check
+def reload():
+    """A module can be reloaded, and its new panel is whole."""
+    for name in PANELS:
+        getattr(slicer.modules, name.lower()).widgetRepresentation()
+        before = getattr(slicer.modules, f"{name}Widget")
+        slicer.util.reloadScriptedModule(name)
+        after = getattr(slicer.modules, f"{name}Widget")
+        expect(after is not before and after.panel is not None, f"{name} was not reloaded")
+        after.enter()
+
+
 @check
 def sample_data():
     """The sample scans are offered by the module Sample Data, and load from there."""
@@ -121,15 +242,40 @@ def runs():
         expect(before, f"{name} found nothing")
         expect(result.table.GetScene() is slicer.mrmlScene, f"{name}'s table is not in the scene")
         expect(any(row.position_world is not None for row in result.rows), f"{name} placed nothing")
+        expect_a_tidy_tree(result)
         with tempfile.TemporaryDirectory() as folder:
             bundle = str(Path(folder) / f"{name}.mrb")
             expect(slicer.util.saveScene(bundle), f"the scene of {name} cannot be saved")
             slicer.mrmlScene.Clear(0)
             expect(slicer.util.loadScene(bundle), f"the scene of {name} cannot be loaded")
             (again,) = results_in(slicer.mrmlScene, name)
+            expect_a_tidy_tree(again)
             after = [(row.title, row.score, row.status) for row in again.rows]
         expect(after == before, f"{name}'s findings after loading: {after}, before: {before}")
     slicer.mrmlScene.Clear(0)
+
+
+def expect_a_tidy_tree(result):
+    """No node and no segment stands in the tree of the Data module twice: Slicer's plugins make items as well."""
+    import vtk
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+    def items(parent, deep):
+        found = vtk.vtkIdList()
+        tree.GetItemChildren(parent, found, deep)
+        return [found.GetId(number) for number in range(found.GetNumberOfIds())]
+
+    nodes = [node.GetID() for node in map(tree.GetItemDataNode, items(tree.GetSceneItemID(), True)) if node is not None]
+    doubles = sorted({node for node in nodes if nodes.count(node) > 1})
+    expect(not doubles, f"{', '.join(doubles)} stand in the tree twice")
+    segmentation = result.nodes.segmentation
+    if segmentation is not None:
+        name = segmentation.GetSegmentIDAttributeName()
+        listed = [tree.GetItemAttribute(item, name) for item in items(tree.GetItemByDataNode(segmentation), False)]
+        known = segmentation.GetSegmentation()
+        there = [known.GetNthSegmentID(number) for number in range(known.GetNumberOfSegments())]
+        expect(sorted(listed) == sorted(there), f"segments in the tree: {listed}; in the node: {there}")
 
 
 def packages(may_install):

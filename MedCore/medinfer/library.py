@@ -63,7 +63,9 @@ def find_package(name: str) -> ModelPackage:
             raise PackageError(entry.problem)
         raise PackageError(f"The model {name} is not installed; fetch it with: medinfer fetch {name}")
     known = ", ".join(entry.id for entry in entries() if entry.package)
-    raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {known}.")
+    # The one that is meant may lie in a folder of another name.
+    broken = "".join(f" {entry.problem}" for entry in entries() if entry.problem)
+    raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {known}.{broken}")
 
 
 def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], bool] | None = None) -> ModelPackage:

@@ -24,6 +24,8 @@ from .volume import Floats, Grid, Volume
 
 # A CT holds air; a value range that never goes below this is not Hounsfield units.
 _CT_AIR_HU = -300.0
+# No patient is larger: such a scan's spacing is wrong, and its grid would take all memory.
+_LARGEST_MM = 5000.0
 # Threshold between the body and the air around it (HU).
 _BODY_HU = -500
 
@@ -110,6 +112,11 @@ def _check_suits(volume: Volume, wanted: Prepare) -> None:
         raise ScanError(
             f"{volume.name} covers {size} mm in {' × '.join(str(n) for n in volume.shape[::-1])} voxels, too little "
             f"for this model (at least {' × '.join(f'{value:.0f}' for value in needed[::-1])} mm): choose a whole scan."
+        )
+    if extent.max() > _LARGEST_MM:
+        raise ScanError(
+            f"{volume.name} covers {' × '.join(f'{value / 1000:.0f}' for value in extent[::-1])} m, more than any "
+            "patient: correct its spacing."
         )
     if wanted.hounsfield and wanted.modality == ("CT",):
         # Every 8th voxel on each axis is enough to meet air in a CT.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medinfer.volume import Floats
 
 from .labelmaps import label_map_from_node
+from .markups import DEFAULT_COLOR
 from .plane_sampling import AxialPlane, in_node, nearest, sampled
 from .result import Result
 from .result_rows import Cells, Row
@@ -96,14 +97,21 @@ def _outline(
     """Which pixels are the line around the finding, and in which colour (0…1)."""
     nodes = result.nodes
     if nodes.fiducials is not None:
-        display = nodes.fiducials.GetDisplayNode()
-        color = display.GetColor() if row.flags else display.GetSelectedColor()
-        return _ring(plane), color
+        return _ring(plane), _color(nodes.fiducials, chosen=not row.flags)
     if nodes.segmentation is not None:
         value = int(Cells(nodes.table, row.number - 1).text("value"))
         return edge_of(_segment(nodes.segmentation, value, points)), _segment_color(nodes.segmentation, value)
     roi = nodes.roi(row.number)
-    return edge_of(_box(roi, points)), roi.GetDisplayNode().GetSelectedColor()
+    return edge_of(_box(roi, points)), _color(roi)
+
+
+def _color(markup: Any, *, chosen: bool = True) -> tuple[float, float, float]:
+    """The one in which the views show it, or would if what shows it had not been deleted."""
+    display = markup.GetDisplayNode()
+    if display is None:
+        return DEFAULT_COLOR
+    r, g, b = display.GetSelectedColor() if chosen else display.GetColor()
+    return r, g, b
 
 
 def _ring(plane: AxialPlane) -> Mask:

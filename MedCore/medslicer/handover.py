@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medinfer.errors import OutputError, ScanError
-from medinfer.volume import Grid, Volume
+from medinfer.geometry import scan_grid
+from medinfer.volume import Volume
+from medinfer.voxel_values import MAX_VOXELS, check_size
 from medinfer.writing import output_error
 
 from .volumes import grid_matrix
@@ -29,11 +31,11 @@ def scan_of(volume_node: Any) -> Volume:
     """The voxels `[k, j, i]` of a scalar volume node and where they lie, in the node's own coordinates.
 
     The voxels are a view of the node's vtkImageData, and keep it alive when the node goes. Raises ScanError, one
-    sentence, for a node without voxels or with colours.
+    sentence, for a node without voxels, with colours, too large, or with an impossible geometry.
     """
     from vtk.util.numpy_support import vtk_to_numpy
 
-    name = (volume_node.GetName() if volume_node is not None else "") or "The volume"
+    name = (volume_node.GetName() if hasattr(volume_node, "GetName") else "") or "The volume"
     image = volume_node.GetImageData() if hasattr(volume_node, "GetImageData") else None
     values = image.GetPointData().GetScalars() if image is not None else None
     if image is None or values is None or values.GetNumberOfTuples() == 0:
@@ -44,11 +46,14 @@ def scan_of(volume_node: Any) -> Volume:
             "choose a scan with one."
         )
     i, j, k = image.GetDimensions()
+    if values.GetNumberOfTuples() != i * j * k:
+        raise ScanError(
+            f"{name} holds {values.GetNumberOfTuples()} voxels where it says {i} × {j} × {k}; load its images again."
+        )
     voxels: NDArray[Any] = vtk_to_numpy(values).reshape(k, j, i)
-    try:
-        return Volume(voxels, Grid(voxels.shape, grid_matrix(volume_node)), name, _modality(volume_node))
-    except ValueError as error:
-        raise ScanError(f"{name} has an impossible geometry ({error}); correct its spacing and directions.") from None
+    # Here, and not by the process that gets them minutes and gigabytes later.
+    check_size(name, (k, j, i), voxels.dtype, MAX_VOXELS)
+    return Volume(voxels, scan_grid(name, (k, j, i), grid_matrix(volume_node)), name, _modality(volume_node))
 
 
 class Handover:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from medinfer.errors import MedInferError
+from medinfer.errors import MedInferError, ScanError
 from medinfer.findings import Findings
 from medinfer.handed_over import read_label_map
 
@@ -42,6 +42,12 @@ class RunSettings:
     overlap: float | None = None
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raises MedInferError where a share is none."""
+        for name, value in (("threshold", self.threshold), ("tile overlap", self.overlap)):
+            if value is not None and not (isinstance(value, (int, float)) and 0 <= value <= 1):
+                raise MedInferError(f"The {name} must be a number from 0 to 1, not {value!r}.")
+
 
 class Job:
     """A run: it waits, hands its scan over, runs, and is done, failed or cancelled.
@@ -52,6 +58,7 @@ class Job:
     stage: what it does, in words. share: of the whole, 0 … 1, never going back. problem: one sentence, of a failed one.
     log: the last lines; log_count: how many there were in all. log_file: all that the process wrote, where it did.
     findings: with their label map; only of a done one. device: what it really runs on ("cpu, openvino, bfloat16").
+    ijk_to_ras: where the scan lay when the run was wanted, 4×4, mm.
     """
 
     def __init__(
@@ -67,7 +74,9 @@ class Job:
         self.findings: Findings | None = None
         self.folder: Path | None = None
         self._scan = scan_of(volume_node)
-        self.name = self._scan.name
+        self.name, self.ijk_to_ras = self._scan.name, self._scan.grid.ijk_to_ras
+        self._values = volume_node.GetImageData().GetPointData().GetScalars()
+        self._unchanged = self._values.GetMTime()
         self._focus = None if region is None else block_of(region, self._scan, volume_node)
         self._course = Course()
         self._begun = 0.0
@@ -161,6 +170,8 @@ class Job:
         self._course.at(HANDING_OVER, self._handover.share, 1)
         if not whole:
             return
+        if self._values.GetMTime() != self._unchanged:
+            raise ScanError(f"{self.name} was changed while it was being handed over; run it again.")
         (self.folder / "job.json").write_text(json.dumps(self._wanted(self.folder)), encoding="utf-8")
         self._child = Child(["-m", "medinfer.worker", str(self.folder / "job.json")], self.folder)
         self._child.start()
@@ -244,7 +255,7 @@ class Job:
         self.state = state
         self._note({"done": "Done", "failed": "Failed", "cancelled": "Cancelled"}[state])
         self._handover = None
-        del self._scan
+        del self._scan, self._values
         if self.folder is None:
             return
         for path in self.folder.iterdir():

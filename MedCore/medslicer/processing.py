@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from medinfer.errors import Cancelled, MedInferError, PackageError, ScanError
 
 from .profiles import Profile
+from .volumes import grid_matrix
 
 if TYPE_CHECKING:
     from .job import Job, RunSettings
@@ -38,6 +41,8 @@ def process(
     if needs:
         raise MedInferError(missing_text(needs))
     job = Job(volume_node, settings, region=region, title=profile.module)
+    if volume_node.GetScene() is None:
+        raise ScanError(f"{job.name} is in no scene that could hold the result; load it again.")
     broken: list[Exception] = []
 
     def changed(changed_job: Job) -> None:
@@ -76,9 +81,17 @@ def result_of(
         raise MedInferError(job.problem)
     if volume_node is None or volume_node.GetScene() is None:
         raise ScanError("The scan was removed from the scene while it was being looked at, so there is no result.")
+    if not np.allclose(grid_matrix(volume_node), job.ijk_to_ras):
+        raise ScanError(
+            f"{volume_node.GetName()} was moved while it was being looked at (its origin, spacing or directions are "
+            "others now), and the findings would lie in the wrong place: run it again."
+        )
     from medinfer.library import find_package
 
-    manifest = find_package(job.settings.model).manifest
+    package = find_package(job.settings.model)
+    manifest = package.manifest
+    if job.findings.model != package.reference:
+        raise PackageError(f"The model {job.settings.model} was exchanged while it ran; run it again.")
     return add_result(
         volume_node.GetScene(), job.findings, volume_node, manifest, profile, name=profile.results, replace=replace,
         surfaces=surfaces,

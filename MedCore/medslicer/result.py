@@ -39,6 +39,9 @@ class Result:
 
     def __init__(self, table: Any) -> None:
         self.record = RunRecord.from_json(table.GetAttribute(RUN_ATTRIBUTE) or "")
+        for column in ("label", REVIEW_COLUMN, *(["value"] if self.record.task == "segment" else [])):
+            if table.GetColumnIndex(column) < 0:
+                raise ValueError(f"the table {table.GetName()} has no column {column}: its file was not read")
         self.table = table
         self.nodes = ResultNodes(table)
 

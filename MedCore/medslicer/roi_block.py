@@ -24,11 +24,15 @@ def block_of(region: Any, scan: Volume, volume_node: Any) -> Block:
     lies outside of the scan.
     """
     name, box = scan.name, region.GetName() or "The region"
+    if not region.IsA("vtkMRMLMarkupsROINode"):
+        raise ScanError(f"{box} is no region of interest; give a ROI drawn around the part of {name} to look at.")
     size = np.zeros(3)
     region.GetSizeWorld(size)
-    if region.GetNumberOfControlPoints() < 1 or (size <= 0).any():
+    if region.GetNumberOfControlPoints() < 1 or not (size > 0).all():
         raise ScanError(f"{box} has no size; draw it around the part of {name} to look at.")
     index = scan.grid.to_index(_in_node(_corners(region, size), volume_node))
+    if not np.isfinite(index).all():
+        raise ScanError(f"{box} lies nowhere (its position or its transform is no number); draw it again.")
     low = np.maximum(np.ceil(index.min(axis=0) - _TOUCH).astype(int), 0)
     high = np.minimum(np.floor(index.max(axis=0) + _TOUCH).astype(int) + 1, scan.shape)
     if (high <= low).any():

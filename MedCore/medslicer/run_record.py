@@ -17,6 +17,7 @@ from medinfer.findings import Findings
 from .named_segments import named_segments, names_in_schemes
 
 FORMAT = 1
+TASKS = ("detect", "landmark", "segment")
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,24 @@ class RunRecord:
             data = json.loads(text)
             known = {entry.name: data[entry.name] for entry in fields(RunRecord) if entry.name in data}
             note = data["model"]
-            model = {entry.name: note[entry.name] for entry in fields(ModelNote) if entry.name in note}
-            return RunRecord(**{
-                **known, "model": ModelNote(**model),
-                **{name: tuple(known.get(name, ())) for name in ("notes", "titles", "names")},
-            })
+            model = ModelNote(**{entry.name: note[entry.name] for entry in fields(ModelNote) if entry.name in note})
+            lists = {name: known.get(name, []) for name in ("notes", "titles", "names")}
+            record = RunRecord(**{**known, "model": model, **{name: tuple(lists[name]) for name in lists}})
+            blank = RunRecord("", "", "", ModelNote("", "", ""))
+            if not (
+                _alike(record, blank) and _alike(model, blank.model) and record.task in TASKS
+                and all(isinstance(entries, list) for entries in lists.values())
+            ):
+                raise TypeError("a field of another kind")
+            return record
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"not a record of a run ({error})") from None
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether all fields of two records are of the same kind."""
+    pairs = [(getattr(one, entry.name), getattr(other, entry.name)) for entry in fields(other)]
+    return all(isinstance(a, (int, float) if isinstance(b, float) else type(b)) for a, b in pairs)
 
 
 def record_of(findings: Findings, manifest: Any, scan: str) -> RunRecord:

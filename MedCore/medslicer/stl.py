@@ -102,13 +102,33 @@ def _write_surface(node: Any, segment: ShownSegment, place: Path) -> Path | None
     own.mkdir()
     with quiet_libraries():
         slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsClosedSurfaceRepresentationToFiles(
-            str(own), node, ids, "STL", True, 1.0, False
+            str(own), _copy_of(surface, node), None, "STL", True, 1.0, False
         )
     whole = [path for path in own.iterdir() if _is_whole(path)]
     if not whole:
         try_to_write([own], _HEADER + _TRIANGLE * surface.GetNumberOfCells())
         raise OSError(f"Slicer's writer left no whole surface of {segment.name}")
     return whole[0]
+
+
+def _copy_of(surface: Any, node: Any) -> Any:
+    """A segmentation node, in no scene, of `surface` alone as it lies in the world below `node`.
+
+    Slicer's writer makes a path of the node's and the segment's names; a user may have given them any.
+    """
+    import slicer
+    import vtk
+
+    to_world, move = vtk.vtkGeneralTransform(), vtk.vtkTransformPolyDataFilter()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, to_world)
+    move.SetTransform(to_world)
+    move.SetInputData(surface)
+    move.Update()
+    copy = node.GetScene().CreateNodeByClass("vtkMRMLSegmentationNode")
+    copy.UnRegister(None)
+    copy.SetName("surfaces")
+    copy.AddSegmentFromClosedSurfaceRepresentation(move.GetOutput(), "surface", [1.0, 1.0, 1.0], "surface")
+    return copy
 
 
 def _is_whole(path: Path) -> bool:

@@ -17,8 +17,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     """As in qMRMLNodeComboBox.h: what is no property, slot or Q_INVOKABLE there is no method here.
 
     Disabled until it has a scene. What it chooses by itself is what its QComboBox does in Slicer: with the scene comes
-    the first node (or "None"), after the removal of the chosen one its neighbour above. The entries to create, rename
-    and delete nodes are not drawn here.
+    the first node (or "None"), after the removal of the chosen one its neighbour below, at the end of the list that
+    above (QComboBoxPrivate::_q_rowsRemoved). It tells of the current node also where only its row changed. A scene that
+    was read or closed fills it anew (qMRMLSceneModel::updateScene), with nothing chosen, and it tells that too.
+    nodeActivated comes with a choice of the user and with setCurrentNode. The entries to create, rename and delete
+    nodes are not drawn here.
     """
 
     SIGNATURES = {  # noqa: RUF012
@@ -56,7 +59,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._combo)
         self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Fixed)
-        self._last: tuple[str, ...] = ()
+        self._last: tuple[str, int] | None = None
         self._combo.currentIndexChanged.connect(lambda _: self._on_index())
         self._combo.activated.connect(lambda _: self.nodeActivated.emit(self.currentNode()))
         observed = self._observed
@@ -73,8 +76,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._scene = scene
         if scene is not None:
             for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent,
-                          scene.EndCloseEvent, scene.EndImportEvent, scene.EndRestoreEvent):
+                          scene.EndRestoreEvent):
                 self._observe(scene, event, self._on_scene)
+            for event in (scene.EndCloseEvent, scene.EndImportEvent):
+                self._observe(scene, event, self._on_new_content)
             self._observe(scene, scene.NodeAboutToBeRemovedEvent, self._on_about_to_be_removed)
         wanted, self._requested = self._requested, ""
         self._fill(choose=wanted, first=not wanted)
@@ -94,8 +99,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if self._scene is None:
             self._requested = node_id or ""
             return
-        index = self._combo.findData(node_id, ID) if node_id else -1
+        index, before = self._combo.findData(node_id, ID) if node_id else -1, self._combo.currentIndex()
         self._combo.setCurrentIndex(index if index >= 0 else 0 if self.property("noneEnabled") else -1)
+        if index >= 0 and index != before:
+            # As if Enter were pressed in the list.
+            self.nodeActivated.emit(self.currentNode())
 
     def setCurrentNodeIndex(self, index: int) -> None:
         node = self.nodeFromIndex(index)
@@ -159,6 +167,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if not scene.IsBatchProcessing():
             self._fill()
 
+    def _on_new_content(self, scene: Any, event: str) -> None:
+        self._last = None
+        self._fill(choose="")
+
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_about_to_be_removed(self, scene: Any, event: str, node: Any) -> None:
         if node.GetID() in self._known:
@@ -214,17 +226,17 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         return not before and not any(self.property(name) for name in actions)
 
     def _index_after(self, current: str, row: int, first: bool) -> int:
-        """The row of the current node; of its neighbour above where it is gone; of "None" or nothing."""
+        """The row of the current node; that of what follows where it is gone; of "None" or nothing."""
         index = self._combo.findData(current, ID) if current else -1
         if index < 0 and current and row >= 0:
-            index = max(row - 1, 0)
+            index = row
         elif index < 0 and (first or self.property("noneEnabled")):
             index = 0
         return min(index, self._combo.count() - 1)
 
     def _on_index(self) -> None:
         node = self.currentNode()
-        now = (node.GetID() if node is not None else "",)
+        now = (node.GetID() if node is not None else "", self._combo.currentIndex())
         if now == self._last:
             return
         self._last = now

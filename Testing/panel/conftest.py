@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,7 +78,7 @@ def long_run(
     """A user of MedDetect with a scan of thousands of tiles, which runs for many seconds if nothing stops it."""
     from medslicer.volumes import add_volume
 
-    install_blobs(lambda manifest: manifest["tiling"].update(patch=[8, 8, 8]))
+    install_blobs(lambda manifest: manifest["tiling"].update(patch=[6, 6, 6]))
     voxels = np.tile(blob_scan[0].voxels, (4, 4, 4))
     add_volume(harness.scene, Volume(voxels, Grid(voxels.shape, blob_scan[0].grid.ijk_to_ras), "large"))
     ready = open_panel()
@@ -89,13 +91,15 @@ def long_run(
 
 @pytest.fixture(scope="session")
 def found_before() -> dict[str, Any]:
-    """Findings by module."""
+    """Findings by the name of the scan."""
     return {}
 
 
 @pytest.fixture
-def show_findings(harness: SlicerHarness, found_before: dict[str, Any]) -> Callable[..., ResultsUser]:
-    """Open a panel on what the package in a folder finds in a scan."""
+def show_findings(
+    harness: SlicerHarness, found_before: dict[str, Any], own_library: Path
+) -> Callable[..., ResultsUser]:
+    """Install the package in a folder, and open a panel on what it finds in a scan."""
     from medinfer.package import load_package
     from medinfer.pipeline import open_package, run
     from medslicer.profiles import PROFILES
@@ -103,12 +107,12 @@ def show_findings(harness: SlicerHarness, found_before: dict[str, Any]) -> Calla
     from medslicer.volumes import add_volume
 
     def show(name: str, scan: Volume, folder: Path, threshold: float | None = None) -> ResultsUser:
-        package = load_package(folder)
-        if name not in found_before:
+        package = load_package(Path(shutil.move(folder, own_library / folder.name)))
+        if scan.name not in found_before:
             with open_package(package, backend="onnxruntime", precision="float32", threads=1) as session:
-                found_before[name] = run(scan, package, session, threshold=threshold)
+                found_before[scan.name] = run(scan, package, session, threshold=threshold)
         node = add_volume(harness.scene, scan)
-        add_result(harness.scene, found_before[name], node, package.manifest, PROFILES[name])
+        add_result(harness.scene, found_before[scan.name], node, package.manifest, PROFILES[name])
         user = ResultsUser(harness, harness.load_module(name))
         user.choose("modelSelector", package.manifest.title)
         return user
@@ -117,23 +121,39 @@ def show_findings(harness: SlicerHarness, found_before: dict[str, Any]) -> Calla
 
 
 @pytest.fixture
-def nodules(show_findings: Callable[..., ResultsUser], blob_scan: Any, own_library: Path) -> ResultsUser:
+def nodules(show_findings: Callable[..., ResultsUser], blob_scan: Any, tmp_path: Path) -> ResultsUser:
     """Six balls of graded brightness, the brightest is "Nodule 1"; two of them below the model's own threshold."""
     scan, _ = draw_lamps(blob_scan[0].grid)
-    return show_findings("MedDetect", scan, lamps_package(own_library / "lamps"), LOWEST)
+    return show_findings("MedDetect", scan, lamps_package(tmp_path / "packages" / "lamps"), LOWEST)
 
 
 @pytest.fixture
 def landmarks(
-    show_findings: Callable[..., ResultsUser], dots_scan: Any, dots_package: Callable[..., Path], own_library: Path
+    show_findings: Callable[..., ResultsUser], dots_scan: Any, dots_package: Callable[..., Path]
 ) -> ResultsUser:
     """Three landmarks, and one that was not found."""
-    return show_findings("MedLandmark", dots_scan[0], Path(shutil.move(dots_package(), own_library / "dots")))
+    return show_findings("MedLandmark", dots_scan[0], dots_package())
 
 
 @pytest.fixture
 def teeth(
-    show_findings: Callable[..., ResultsUser], peas_scan: Volume, peas_package: Callable[..., Path], own_library: Path
+    show_findings: Callable[..., ResultsUser], peas_scan: Volume, peas_package: Callable[..., Path]
 ) -> ResultsUser:
     """Twelve teeth in two arches, and a canal."""
-    return show_findings("MedToothSeg", peas_scan, Path(shutil.move(peas_package(), own_library / "peas")))
+    return show_findings("MedToothSeg", peas_scan, peas_package())
+
+
+@pytest.fixture
+def slicer_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make `slicer.util.pip_install` install from `tmp_path/wheels` into the returned folder, which is on the path."""
+    slicer = pytest.importorskip("slicer")
+    target = tmp_path / "site-packages"
+    target.mkdir()
+    monkeypatch.syspath_prepend(str(target))
+
+    def pip_install(arguments: list[str]) -> None:
+        options = ["--target", str(target), "--no-index", "--find-links", str(tmp_path / "wheels"), "--quiet"]
+        subprocess.run([sys.executable, "-m", "pip", "install", *options, *arguments], check=True, capture_output=True)
+
+    monkeypatch.setattr(slicer.util, "pip_install", pip_install)
+    return target

@@ -30,23 +30,20 @@ def test_cancel_in_the_middle_changes_nothing_and_a_run_can_follow(
     long_run: PanelUser, harness: SlicerHarness, temporary: Path
 ) -> None:
     before = nodes(harness)
-    for _ in range(2):
-        long_run.run()
-        long_run.wait_for_the_middle()
-        assert workers()
-        assert " left" in long_run.message
-        long_run.click("cancelButton")
-        long_run.wait_for_the_end()
-        assert nodes(harness) == before
-        assert "cancelled" in long_run.message
-        assert not long_run.complains
-        assert long_run.may_run
-        nothing_is_left(long_run, temporary)
-
-
-def test_cancel_right_after_run_starts_no_process(long_run: PanelUser, temporary: Path) -> None:
     long_run.run()
-    assert long_run.running
+    long_run.wait_for_the_middle()
+    assert workers()
+    assert " left" in long_run.message
+    long_run.click("cancelButton")
+    long_run.wait_for_the_end()
+    assert nodes(harness) == before
+    assert "cancelled" in long_run.message
+    assert not long_run.complains
+    assert long_run.may_run
+    nothing_is_left(long_run, temporary)
+    # And at once again, before a process is there.
+    long_run.run()
+    assert (long_run.running, "cancelled" in long_run.message) == (True, False)
     long_run.click("cancelButton")
     long_run.wait_for_the_end()
     assert "cancelled" in long_run.message
@@ -114,7 +111,7 @@ def test_a_reload_ends_the_run_and_the_new_panel_works(
     assert nodes(harness) == before
     nothing_is_left(long_run, temporary)
     long_run.run()
-    long_run.wait_for_the_middle()
+    long_run.wait(workers)
     long_run.click("cancelButton")
     long_run.wait_for_the_end()
     nothing_is_left(long_run, temporary)
@@ -131,6 +128,13 @@ def test_quitting_ends_the_run(long_run: PanelUser, harness: SlicerHarness, temp
 
 def test_a_reload_while_devices_are_looked_for_ends_that_too(user: PanelUser, harness: SlicerHarness) -> None:
     user.unfold("advancedSection")
-    assert workers()
+    user.wait(workers)
     harness.reload(user.module)
     user.wait(lambda: not workers())
+
+
+def test_quitting_while_devices_are_looked_for_ends_that_too(user: PanelUser, harness: SlicerHarness) -> None:
+    user.unfold("advancedSection")
+    user.wait(workers)
+    harness.quit()
+    assert workers() == []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 from harness import SlicerHarness
 from panel_user import PanelUser, workers
+from wheels import wheel
 
 from medslicer import dependencies
 from medslicer.dependencies import REQUIRED, Dependency
@@ -17,36 +16,11 @@ from medslicer.dependencies import REQUIRED, Dependency
 TINY = Dependency("medinfer-tiny", "medinfer_tiny", "1.0", 1, "makes a test of it")
 
 
-def add_wheel(folder: Path) -> None:
-    """A wheel with one empty module, as PEP 427 wants it."""
-    info = "medinfer_tiny-1.3.dist-info"
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "medinfer_tiny-1.3-py3-none-any.whl", "w") as archive:
-        archive.writestr("medinfer_tiny.py", "")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: medinfer-tiny\nVersion: 1.3\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-
-
 @pytest.fixture
-def site_packages(user: PanelUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Slicer lacks `TINY`, and has a site-packages folder (returned) and a folder of wheels, still without it.
-
-    `slicer.util.pip_install` of slicer-core needs Slicer's own launcher; the same pip runs here without it.
-    """
-    import slicer
-
-    target, wheels = tmp_path / "site-packages", tmp_path / "wheels"
-    target.mkdir()
-    monkeypatch.syspath_prepend(str(target))
+def site_packages(user: PanelUser, slicer_python: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Slicer lacks `TINY`; where pip would put it."""
     monkeypatch.setattr(dependencies, "REQUIRED", (*REQUIRED, TINY))
-
-    def pip_install(arguments: list[str]) -> None:
-        options = ["--target", str(target), "--no-index", "--find-links", str(wheels), "--quiet"]
-        subprocess.run([sys.executable, "-m", "pip", "install", *options, *arguments], check=True, capture_output=True)
-
-    monkeypatch.setattr(slicer.util, "pip_install", pip_install)
-    return target
+    return slicer_python
 
 
 def test_after_a_no_nothing_is_installed_and_nothing_runs(
@@ -69,7 +43,7 @@ def test_after_a_no_nothing_is_installed_and_nothing_runs(
 def test_after_a_yes_it_is_installed_and_runs_and_is_not_asked_again(
     user: PanelUser, harness: SlicerHarness, site_packages: Path, tmp_path: Path
 ) -> None:
-    add_wheel(tmp_path / "wheels")
+    wheel(tmp_path / "wheels", TINY.distribution, "1.3")
     harness.answer(True)
     user.run_to_the_end()
     assert user.message.startswith("2 nodules found")
@@ -89,6 +63,36 @@ def test_where_pip_fails_the_sentence_says_what_to_do(
     assert "pip could not install medinfer-tiny" in user.message
     assert "pip download" in user.message
     assert user.may_run
+
+
+@pytest.mark.parametrize("meanwhile", ["closes the scene", "presses Run"])
+def test_what_a_user_does_while_it_is_installed_is_safe(
+    user: PanelUser, harness: SlicerHarness, site_packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    meanwhile: str,
+) -> None:
+    """Slicer's pip_install lets the window live."""
+    import slicer
+
+    wheel(tmp_path / "wheels", TINY.distribution, "1.3")
+    install = slicer.util.pip_install
+
+    def slow_install(arguments: list[str]) -> None:
+        assert user.message == "Installing…"
+        assert not user.may_run
+        if meanwhile == "closes the scene":
+            harness.scene.Clear(0)
+        harness.process_events()
+        assert not user.may_run
+        install(arguments)
+
+    monkeypatch.setattr(slicer.util, "pip_install", slow_install)
+    harness.answer(True)
+    user.run()
+    if meanwhile == "closes the scene":
+        assert (user.running, user.message) == (False, "Choose a scan to run on.")
+    else:
+        user.wait_for_the_end()
+        assert user.message.startswith("2 nodules found")
 
 
 def test_devices_are_unknown_until_it_is_installed_and_that_is_said(user: PanelUser, site_packages: Path) -> None:

@@ -9,7 +9,6 @@ import importlib.metadata
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 import tomllib
+from wheels import wheel
 
 from medinfer.errors import MedInferError
 from medslicer import dependencies
@@ -41,35 +41,6 @@ NOT_INSTALLED_IN_SLICER = {"numpy", "scipy", "SimpleITK", "pydicom", "rich"}
 
 TINY = Dependency("medinfer-tiny", "medinfer_tiny", "1.0", 1, "tests this")
 GREEDY = Dependency("medinfer-greedy", "medinfer_greedy", "1.0", 1, "asks for another numpy")
-
-
-def wheel(folder: Path, name: str, version: str, requires: str = "") -> None:
-    """A wheel with one empty module, as PEP 427 wants it."""
-    module = name.replace("-", "_")
-    info = f"{module}-{version}.dist-info"
-    needed = f"Requires-Dist: {requires}\n" if requires else ""
-    folder.mkdir(exist_ok=True)
-    with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as archive:
-        archive.writestr(f"{module}.py", "")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-
-
-@pytest.fixture
-def slicer_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make `slicer.util.pip_install` install from `tmp_path/wheels` into the returned folder, which is on the path."""
-    slicer = pytest.importorskip("slicer")
-    target = tmp_path / "site-packages"
-    target.mkdir()
-    monkeypatch.syspath_prepend(str(target))
-
-    def pip_install(arguments: list[str]) -> None:
-        options = ["--target", str(target), "--no-index", "--find-links", str(tmp_path / "wheels"), "--quiet"]
-        subprocess.run([sys.executable, "-m", "pip", "install", *options, *arguments], check=True, capture_output=True)
-
-    monkeypatch.setattr(slicer.util, "pip_install", pip_install)
-    return target
 
 
 def test_what_is_installed_is_what_pyproject_asks_for_without_what_slicer_ships() -> None:

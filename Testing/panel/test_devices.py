@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import permutations
 
 import pytest
+from harness import SlicerHarness
 from panel_user import PanelUser, workers
 
 from medinfer.backends import Available, available
@@ -20,32 +21,31 @@ def usable() -> list[Available]:
 
 
 def until_known(user: PanelUser) -> None:
-    user.wait(lambda: len(user.entries("deviceSelector")) > 1, "the devices")
+    user.wait(lambda: any("onnxruntime" in entry for entry in user.entries("deviceSelector")), "the devices")
 
 
-def test_devices_are_looked_for_when_advanced_is_unfolded_and_then_no_more(
-    open_panel: Open, usable: list[Available]
+def test_advanced_lists_what_is_here_once_it_is_unfolded(
+    user: PanelUser, harness: SlicerHarness, usable: list[Available]
 ) -> None:
-    user = open_panel()
+    harness.scene.GetFirstNodeByClass("vtkMRMLScriptedModuleNode").SetParameter("device", "tpu:7")
     assert workers() == []
     user.unfold("advancedSection")
-    assert len(workers()) == 1
+    user.wait(workers, "the process that looks for them")
     until_known(user)
-    assert user.entries("deviceSelector") == [
-        "Automatic (the fastest)", *(f"{row.backend} – {row.device}" for row in usable)
-    ]
-    assert user.chosen("deviceSelector") == "Automatic (the fastest)"
+    names = [f"{row.backend} – {row.device}" for row in usable]
+    # A choice from another computer does not vanish silently.
+    assert user.entries("deviceSelector") == ["Automatic (the fastest)", *names, "tpu – 7 (not here)"]
+    assert user.chosen("deviceSelector") == "tpu – 7 (not here)"
+    user.choose("deviceSelector", "Automatic")
+    assert user.entries("deviceSelector") == ["Automatic (the fastest)", *names]
     for _ in range(2):
         user.click("advancedSection")
         assert workers() == []
+    precisions_follow_the_device(user, {f"{row.backend} – {row.device}": set(row.precisions) for row in usable})
 
 
-def test_the_precisions_are_those_of_the_device(user: PanelUser, usable: list[Available]) -> None:
-    user.unfold("advancedSection")
-    until_known(user)
-    every = sorted({word for row in usable for word in row.precisions})
-    assert user.entries("precisionSelector") == ["Automatic", *every]
-    have = {f"{row.backend} – {row.device}": set(row.precisions) for row in usable}
+def precisions_follow_the_device(user: PanelUser, have: dict[str, set[str]]) -> None:
+    assert user.entries("precisionSelector") == ["Automatic", *sorted(set().union(*have.values()))]
     for device, words in have.items():
         user.choose("deviceSelector", device)
         assert user.entries("precisionSelector") == ["Automatic", *sorted(words)]
@@ -54,7 +54,7 @@ def test_the_precisions_are_those_of_the_device(user: PanelUser, usable: list[Av
             user.choose("deviceSelector", one)
             user.choose("precisionSelector", word)
             user.choose("deviceSelector", other)
-            # It is the user's to change: a choice does not vanish silently.
+            # It is the user's to change.
             assert user.chosen("precisionSelector").startswith(word)
             user.choose("precisionSelector", "Automatic")
 

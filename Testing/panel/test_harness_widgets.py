@@ -188,18 +188,37 @@ def test_a_node_chosen_before_the_scene_comes_is_chosen_then(selector: Any) -> N
     assert selector.currentNode() is wanted
 
 
-def test_when_the_chosen_node_is_removed_its_neighbour_above_takes_its_place(selector: Any) -> None:
-    """QComboBox goes to the row above; where that is "None", nothing is chosen."""
+def test_when_the_chosen_node_is_removed_its_neighbour_takes_its_place(selector: Any) -> None:
+    """QComboBox stays in the row, at the end of the list it goes one up; where that is "None", nothing is chosen."""
     import slicer
 
     selector.noneEnabled = True
     selector.setMRMLScene(slicer.mrmlScene)
+    first, second, third = add("first"), add("second"), add("third")
+    selector.setCurrentNode(first)
+    slicer.mrmlScene.RemoveNode(first)
+    assert selector.currentNode() is second
+    selector.setCurrentNode(third)
+    slicer.mrmlScene.RemoveNode(third)
+    assert selector.currentNode() is second
+    slicer.mrmlScene.RemoveNode(second)
+    assert selector.currentNode() is None
+
+
+def test_a_node_before_the_chosen_one_that_goes_makes_it_tell_again_but_is_no_choice_of_the_user(selector: Any) -> None:
+    """qMRMLNodeComboBox listens to its QComboBox's currentIndexChanged for the one, to its activated for the other."""
+    import slicer
+
+    current: list[Any] = []
+    activated: list[Any] = []
+    selector.noneEnabled = True
+    selector.setMRMLScene(slicer.mrmlScene)
     first, second = add("first"), add("second")
     selector.setCurrentNode(second)
-    slicer.mrmlScene.RemoveNode(second)
-    assert selector.currentNode() is first
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", current.append)
+    selector.connect("nodeActivated(vtkMRMLNode*)", activated.append)
     slicer.mrmlScene.RemoveNode(first)
-    assert selector.currentNode() is None
+    assert (current, activated) == ([second], [])
 
 
 def test_closing_the_scene_empties_the_selector(selector: Any) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Any
 
 import pytest
 from harness import SlicerHarness
-from panel_user import PATIENCE_S, PanelUser, workers
+from model_server import ModelServer, model_server
+from panel_user import PanelUser, workers
 
 Make = Callable[..., Path]
 MENU = "modelMenuButton"
@@ -21,44 +20,10 @@ FETCH, STOP, DELETE = "Fetch this model", "Stop fetching", "Delete this model"
 FROM_FOLDER, FROM_FILE = "Add from a folder", "Add from a file"
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves one file; after `holds_after` bytes it waits for `go_on`."""
-
-    daemon_threads = True
-    body = b""
-    holds_after: int | None = None
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.go_on = threading.Event()
-
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        body = self.server.body[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        hold = len(body) if self.server.holds_after is None else self.server.holds_after
-        self.wfile.write(body[:hold])
-        if hold < len(body):
-            self.wfile.flush()
-            self.server.go_on.wait(PATIENCE_S)
-
-    def log_message(self, *unused: object) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+def server() -> Iterator[ModelServer]:
+    with model_server() as running:
         yield running
-        running.go_on.set()
-        running.shutdown()
 
 
 def archive(folder: Path, file: Path) -> None:
@@ -69,7 +34,7 @@ def archive(folder: Path, file: Path) -> None:
 
 @pytest.fixture
 def offered(
-    server: Server, blob_package: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path,
+    server: ModelServer, blob_package: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path,
     open_panel: Callable[[], PanelUser],
 ) -> Callable[..., PanelUser]:
     """A user who has chosen a model that is yet to be fetched; `change` spoils its entry in the catalogue."""
@@ -80,7 +45,7 @@ def offered(
         archive(folder, tmp_path / "blobs.zip")
         server.body = (tmp_path / "blobs.zip").read_bytes()
         entry = {
-            "id": "blobs", "title": "Blobs from afar", "url": f"http://127.0.0.1:{server.server_port}/blobs.zip",
+            "id": "blobs", "title": "Blobs from afar", "url": server.address,
             "format": "package", "licence": "Apache-2.0", "sha256": hashlib.sha256(server.body).hexdigest(),
             "size": len(server.body), "homepage": "https://example.org/blobs", "commit": "", "needs": "",
         }
@@ -155,7 +120,7 @@ def test_a_wrong_checksum_is_told_and_nothing_is_installed(
 
 
 def test_fetching_can_be_stopped_and_says_so(
-    offered: Callable[..., PanelUser], harness: SlicerHarness, server: Server, temporary: Path, own_library: Path
+    offered: Callable[..., PanelUser], harness: SlicerHarness, server: ModelServer, temporary: Path, own_library: Path
 ) -> None:
     user = offered()
     server.holds_after = len(server.body) // 2
@@ -188,7 +153,7 @@ def test_a_server_that_is_not_there_is_told(offered: Callable[..., PanelUser], h
 
 
 def test_run_waits_while_the_library_changes(
-    offered: Callable[..., PanelUser], harness: SlicerHarness, server: Server, blob_scan: Any
+    offered: Callable[..., PanelUser], harness: SlicerHarness, server: ModelServer, blob_scan: Any
 ) -> None:
     from medslicer.volumes import add_volume
 
@@ -208,8 +173,18 @@ def test_run_waits_while_the_library_changes(
     assert user.may_run
 
 
+def test_while_a_model_runs_the_library_stays_as_it_is(long_run: PanelUser) -> None:
+    """Its result needs the model to the end."""
+    assert enabled(long_run)[DELETE]
+    long_run.run()
+    assert not any(enabled(long_run).values())
+    long_run.click("cancelButton")
+    long_run.wait_for_the_end()
+    assert enabled(long_run)[DELETE]
+
+
 def test_reloading_while_fetching_ends_it(
-    offered: Callable[..., PanelUser], harness: SlicerHarness, server: Server
+    offered: Callable[..., PanelUser], harness: SlicerHarness, server: ModelServer
 ) -> None:
     user = offered()
     server.holds_after = len(server.body) // 2

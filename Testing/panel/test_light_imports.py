@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("MedCore", "MedDetect", "MedLandmark", "MedToothSeg")
 HEAVY = (
@@ -35,43 +33,41 @@ with tempfile.TemporaryDirectory() as folder, SlicerHarness(Path(folder)) as har
 """
 
 
-def opened(before: str = "") -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(str(REPOSITORY / folder) for folder in ("Testing", "MedCore"))
-    return subprocess.run(
-        [sys.executable, "-c", before + OPEN], capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": path, "QT_QPA_PLATFORM": "offscreen"},
-    )
-
-
-def test_opening_the_modules_loads_nothing_heavy() -> None:
-    done = opened()
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == []
-
-
-def test_the_modules_open_with_nothing_installed() -> None:
-    """As in a fresh Slicer: what is not there cannot be imported."""
-    done = opened(f"import sys\nsys.modules.update(dict.fromkeys({HEAVY!r}))\n")
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_file_imports_next_to_nothing_before_it_is_opened(name: str) -> None:
-    """Slicer reads every module's file when it starts, also of those that nobody opens."""
-    code = f"""
+# What Slicer does when it starts: every module's file is read, also of those that nobody opens.
+START = f"""
 import sys, tempfile
 from pathlib import Path
 from harness import SlicerHarness, loaded_modules
+
 with tempfile.TemporaryDirectory() as folder, SlicerHarness(Path(folder)) as harness:
     before = set(sys.modules)
-    loaded_modules.load(Path({str(REPOSITORY)!r}) / {name!r} / "{name}.py")
+    for name in {MODULES!r}:
+        loaded_modules.load(Path({str(REPOSITORY)!r}, name, name + ".py"))
     print(*sorted(set(sys.modules) - before))
 """
+
+
+def loaded_by(code: str) -> list[str]:
+    """What the code prints, run in a fresh Python."""
     path = os.pathsep.join(str(REPOSITORY / folder) for folder in ("Testing", "MedCore"))
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": path, "QT_QPA_PLATFORM": "offscreen"},
     )
     assert done.returncode == 0, done.stderr
-    light = {"medslicer", *(f"medslicer.{part}" for part in ("address", "profiles", "sample_scans", "scripted_module"))}
-    assert set(done.stdout.split()) <= {name, *light}
+    return done.stdout.split()
+
+
+def test_opening_the_modules_loads_nothing_heavy() -> None:
+    assert loaded_by(OPEN) == []
+
+
+def test_the_modules_open_with_nothing_installed() -> None:
+    """As in a fresh Slicer: what is not there cannot be imported."""
+    assert loaded_by(f"import sys\nsys.modules.update(dict.fromkeys({HEAVY!r}))\n{OPEN}") == []
+
+
+def test_starting_slicer_loads_neither_panel_nor_engine() -> None:
+    loaded = loaded_by(START)
+    assert {name.partition(".")[0] for name in loaded} <= {*MODULES, "medslicer"}
+    assert not any(name.startswith(("medslicer.panel", "medslicer.job", "medslicer.result")) for name in loaded)

@@ -90,6 +90,13 @@ def test_a_model_that_cannot_be_run_is_one_sentence(volume_node: Any, model: str
     assert not workers()
 
 
+@pytest.mark.parametrize("settings", [{"threshold": 50}, {"threshold": float("nan")}, {"overlap": 1.0}])
+def test_a_number_that_makes_no_sense_is_one_sentence(volume_node: Any, settings: dict[str, float]) -> None:
+    (name,) = settings
+    with pytest.raises(MedInferError, match=f"{name}.* must be .*, not {settings[name]}"):
+        logic().process(volume_node, model="blobs", **settings)
+
+
 def test_no_scan_is_one_sentence(volume_node: Any) -> None:
     with pytest.raises(MedInferError, match="holds no voxels"):
         logic().process(None, model="blobs")

@@ -51,11 +51,37 @@ def dotted(node: ast.AST) -> list[str]:
     return []
 
 
+def plain(chain: list[str]) -> list[str]:
+    """The chain up to where it gives text or an array: what follows is Python's."""
+    for place, name in enumerate(chain):
+        if name.endswith(("FileName()", "Directory()", "AsString()")) or name.startswith("arrayFrom"):
+            return [*chain[:place], name.removesuffix("()")]
+    return chain
+
+
+def aliases_in(tree: ast.AST) -> dict[str, list[str]]:
+    """`self._timer = qt.QTimer()`: what a variable of this file stands for, as far as it says so."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(tree):
+        pairs: list[tuple[ast.AST, ast.AST]] = []
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                pairs = list(zip(targets, values, strict=True))
+            case ast.Assign(targets=targets, value=value):
+                pairs = [(target, value) for target in targets]
+        for target, value in pairs:
+            chain = dotted(value)
+            if chain and chain[0] in ROOTS and dotted(target):
+                found[".".join(dotted(target))] = chain
+    return found
+
+
 def names_in(tree: ast.AST, widgets: dict[str, str]) -> Iterator[str]:
+    aliases = aliases_in(tree)
     for node in ast.walk(tree):
         match node:
             case ast.Attribute():
-                yield from _names_of_chain(dotted(node), widgets)
+                yield from _names_of_chain(dotted(node), widgets, aliases)
             case ast.ImportFrom(module=str(module), names=names, level=0) if module.partition(".")[0] in ROOTS:
                 yield from (f"{module}.{name.name}" for name in names)
             case ast.Import(names=names):
@@ -64,9 +90,13 @@ def names_in(tree: ast.AST, widgets: dict[str, str]) -> Iterator[str]:
                 yield f"signal {signal}"
 
 
-def _names_of_chain(chain: list[str], widgets: dict[str, str]) -> Iterator[str]:
+def _names_of_chain(chain: list[str], widgets: dict[str, str], aliases: dict[str, list[str]]) -> Iterator[str]:
+    for length in range(1, len(chain)):
+        known = aliases.get(".".join(chain[:length]))
+        if known and chain[0] not in ROOTS:
+            yield ".".join(plain([*known, *chain[length:]]))
     if chain and chain[0] in ROOTS:
-        yield ".".join(chain)
+        yield ".".join(plain(chain))
     for before, name in pairwise(chain):
         # `ui.runButton.setEnabled`: what is before it is a widget of a form.
         if before in widgets and chain[0] in ("ui", "self", "own", "run_ui", "results_ui"):
@@ -93,11 +123,13 @@ def test_the_reader_of_names_misses_none() -> None:
     code = (
         "import qt\nfrom slicer.util import VTKObservationMixin\n"
         "slicer.app.layoutManager().sliceWidget('Red').show()\nself._ui.runButton.setEnabled(qt.Qt.Checked)\n"
-        "ui.runButton.connect('clicked(bool)', f)\nctk.ctkSliderWidget()\nother.slicer.no"
+        "ui.runButton.connect('clicked(bool)', f)\nctk.ctkSliderWidget()\nother.slicer.no\n"
+        "self._timer = qt.QTimer()\nself._timer.setInterval(9)\nscene = slicer.mrmlScene\nscene.EndCloseEvent"
     )
     assert set(names_in(ast.parse(code), {"runButton": "QPushButton"})) >= {
         "qt", "slicer.util.VTKObservationMixin", "slicer.app.layoutManager().sliceWidget().show", "qt.Qt.Checked",
-        "QPushButton.setEnabled", "QPushButton.connect", "signal clicked(bool)", "ctk.ctkSliderWidget",
+        "QPushButton.setEnabled", "QPushButton.connect", "qt.QTimer().setInterval", "slicer.mrmlScene.EndCloseEvent",
+        "signal clicked(bool)", "ctk.ctkSliderWidget",
     }
     assert not any("other" in name for name in names_in(ast.parse(code), {}))
 

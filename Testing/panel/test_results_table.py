@@ -146,7 +146,7 @@ def two_results(nodules: ResultsUser, found_before: dict[str, Any], own_library:
     from medslicer.profiles import PROFILES
     from medslicer.result import add_result
 
-    findings = found_before["MedDetect"]
+    findings = found_before["lamps"]
     add_result(
         nodules.scene, dataclasses.replace(findings, boxes=findings.boxes[:2]), nodules.results[0].volume_node,
         load_package(own_library / "lamps").manifest, PROFILES["MedDetect"],

@@ -136,6 +136,16 @@ def test_a_rejected_landmark_is_hidden_and_the_line_goes_without_it(landmarks: R
     assert points.GetNthControlPointVisibility(1)
 
 
+def test_what_was_not_found_cannot_be_judged(landmarks: ResultsUser) -> None:
+    landmarks.click_row("tail")
+    assert not landmarks.ui("acceptButton").isEnabled()
+    assert not landmarks.ui("rejectButton").isEnabled()
+    landmarks.press(Qt.Key.Key_Delete)
+    landmarks.press(Qt.Key.Key_Space)
+    assert landmarks.summary == ["3 shown", "1 not found"]
+    assert [row.review for row in landmarks.results[0].rows] == [""] * 4
+
+
 def test_a_rejected_tooth_is_hidden_with_its_number(teeth: ResultsUser) -> None:
     (segmentation,) = teeth.nodes("vtkMRMLSegmentationNode")
     ids = {

@@ -141,6 +141,19 @@ def test_a_run_in_place_of_a_result_replaces_it(user: PanelUser, harness: Slicer
     assert user.chosen("resultSelector") == "Nodules"
 
 
+def test_a_result_that_was_deleted_meanwhile_is_not_replaced(user: PanelUser, harness: SlicerHarness) -> None:
+    user.run_to_the_end()
+    user.choose("targetSelector", "In place of Nodules")
+    user.run()
+    harness.answer(True)
+    user.click("removeResultButton")
+    assert user.rows == []
+    user.wait_for_the_end()
+    assert user.message.startswith("2 nodules found")
+    assert len(results(harness)) == 1
+    assert user.chosen("targetSelector") == "New"
+
+
 def test_a_failed_run_replaces_nothing(user: PanelUser, harness: SlicerHarness, own_library: Path) -> None:
     user.run_to_the_end()
     user.choose("targetSelector", "In place of Nodules")

@@ -34,6 +34,16 @@ def test_dragging_hides_weaker_findings_from_table_and_scene(nodules: ResultsUse
     assert nodules.summary == ["6 shown"]
 
 
+def test_a_selected_finding_that_is_filtered_away_leaves_nothing_selected(nodules: ResultsUser) -> None:
+    """Or a key would judge the finding that has come into its row."""
+    nodules.click_row("Nodule 5")
+    nodules.drag_to(0.5)
+    assert nodules.table.currentRow() == -1
+    assert not nodules.ui("rejectButton").isEnabled()
+    nodules.press(QtCore.Qt.Key.Key_Delete)
+    assert [row.review for row in nodules.results[0].rows] == [""] * 6
+
+
 def test_every_value_on_the_way_takes_effect(nodules: ResultsUser) -> None:
     slider, seen = nodules.slider, []
     slider.setSliderDown(True)

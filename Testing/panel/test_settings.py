@@ -45,7 +45,9 @@ def shown(user: PanelUser) -> dict[str, Any]:
     }
 
 
-def test_each_choice_stands_in_the_parameter_node(user: PanelUser, harness: SlicerHarness) -> None:
+def test_each_choice_stands_in_the_scene_and_the_last_ones_begin_the_next_but_not_the_numbers(
+    user: PanelUser, harness: SlicerHarness
+) -> None:
     set_everything(user)
     node = parameters(harness)
     assert node.GetAttribute("ModuleName") == "MedDetect"
@@ -54,6 +56,13 @@ def test_each_choice_stands_in_the_parameter_node(user: PanelUser, harness: Slic
     assert said == {
         "model": "blobs", "device": "onnxruntime:cpu", "precision": "float32", "threshold": "0.4", "overlap": "0.35"
     }
+    harness.scene.Clear(0)
+    harness.process_events()
+    assert user.chosen("modelSelector") == "Bright blobs"
+    assert user.chosen("deviceSelector").startswith("onnxruntime – cpu")
+    assert user.chosen("precisionSelector") == "float32"
+    assert not user.ui("ownThreshold").isChecked()
+    assert not user.ui("ownOverlap").isChecked()
 
 
 def test_what_a_script_sets_is_shown(user: PanelUser, harness: SlicerHarness) -> None:
@@ -65,9 +74,11 @@ def test_what_a_script_sets_is_shown(user: PanelUser, harness: SlicerHarness) ->
     assert user.chosen("modelSelector") != "Bright blobs"
     assert user.chosen("scanSelector") == "None"
     assert not user.may_run
-    parameters(harness).SetParameter("threshold", "no number")
-    harness.process_events()
-    assert not user.ui("ownThreshold").isChecked()
+    for nonsense in ("no number", "5", "-1", "nan", "inf"):
+        for name, box in (("threshold", "ownThreshold"), ("overlap", "ownOverlap")):
+            parameters(harness).SetParameter(name, nonsense)
+            harness.process_events()
+            assert not user.ui(box).isChecked()
 
 
 def test_a_scene_that_was_saved_and_loaded_shows_the_same(
@@ -132,17 +143,6 @@ def test_a_scene_without_the_model_is_shown_and_says_what_is_missing(
     assert user.may_run
 
 
-def test_the_last_choices_begin_the_next_scene_but_not_the_numbers(user: PanelUser, harness: SlicerHarness) -> None:
-    set_everything(user)
-    harness.scene.Clear(0)
-    harness.process_events()
-    assert user.chosen("modelSelector") == "Bright blobs"
-    assert user.chosen("deviceSelector").startswith("onnxruntime – cpu")
-    assert user.chosen("precisionSelector") == "float32"
-    assert not user.ui("ownThreshold").isChecked()
-    assert not user.ui("ownOverlap").isChecked()
-
-
 def test_the_last_choices_begin_the_next_start_of_slicer(tmp_path: Path, install_blobs: Callable[..., Path]) -> None:
     install_blobs()
     for start in range(2):
@@ -164,6 +164,24 @@ def test_the_scan_in_the_views_is_proposed(
     viewed.SetName("viewed")
     slicer.util.setSliceViewerLayers(background=viewed)
     assert open_panel().chosen("scanSelector") == "viewed"
+
+
+def test_a_panel_that_a_reload_has_replaced_says_nothing_more(
+    user: PanelUser, harness: SlicerHarness, blob_scan: Any
+) -> None:
+    """Slicer only hides it, and its selectors go on to follow the scene."""
+    from medslicer.volumes import add_volume
+
+    first, second = (add_volume(harness.scene, blob_scan[0]) for _ in range(2))
+    first.SetName("first")
+    second.SetName("second")
+    harness.process_events()
+    user.choose("scanSelector", "first")
+    harness.reload(user.module)
+    user.choose("scanSelector", "second")
+    harness.scene.RemoveNode(first)
+    harness.process_events()
+    assert user.chosen("scanSelector") == "second"
 
 
 def test_undo_is_seen_in_the_table(user: PanelUser, harness: SlicerHarness) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_server import ModelServer, model_server
 
 from medinfer.backends import available
 from medinfer.errors import MedInferError
@@ -27,57 +26,15 @@ PATIENCE_S = 60.0
 SIZE = 3 << 20
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves one file with ranges; after `holds_after` bytes it waits for `go_on`."""
-
-    daemon_threads = True
-    body = b""
-    holds_after: int | None = None
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.go_on = threading.Event()
-        self.starts: list[int] = []
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/model.zip"
-
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        wanted = self.headers.get("Range", "")
-        start = int(wanted.removeprefix("bytes=").removesuffix("-") or 0)
-        self.server.starts.append(start)
-        body = self.server.body[start:]
-        self.send_response(206 if wanted else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        hold = len(body) if self.server.holds_after is None else self.server.holds_after
-        self.wfile.write(body[:hold])
-        if hold < len(body):
-            self.wfile.flush()
-            self.server.go_on.wait(PATIENCE_S)
-            self.wfile.write(body[hold:])
-
-    def log_message(self, *unused: object) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+def server() -> Iterator[ModelServer]:
+    with model_server() as running:
         yield running
-        running.go_on.set()
-        running.shutdown()
 
 
 @pytest.fixture
 def offer(
-    server: Server, blob_package: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: ModelServer, blob_package: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
     """Serve the blob package as a .zip and name it "blobs" in a catalogue; `change` spoils that entry."""
 
@@ -127,7 +84,7 @@ def test_a_model_is_fetched_and_stands_on_the_shelf(offer: Callable[..., None]) 
     assert installed() == ["blobs"]
 
 
-def test_a_wrong_checksum_is_told_and_nothing_is_installed(offer: Callable[..., None], server: Server) -> None:
+def test_a_wrong_checksum_is_told_and_nothing_is_installed(offer: Callable[..., None], server: ModelServer) -> None:
     offer(sha256="0" * 64)
     errand = done(fetch("blobs"))
     assert errand.problem == (
@@ -143,7 +100,7 @@ def test_a_server_that_is_not_there_is_told(offer: Callable[..., None]) -> None:
     assert installed() == []
 
 
-def test_a_download_that_is_no_model_is_told(offer: Callable[..., None], server: Server, tmp_path: Path) -> None:
+def test_a_download_that_is_no_model_is_told(offer: Callable[..., None], server: ModelServer, tmp_path: Path) -> None:
     body = b"<html>Please sign in</html>" * 10
     offer(sha256=hashlib.sha256(body).hexdigest(), size=len(body))
     server.body = body
@@ -152,7 +109,7 @@ def test_a_download_that_is_no_model_is_told(offer: Callable[..., None], server:
 
 
 def test_a_cancelled_download_ends_and_is_continued_the_next_time(
-    offer: Callable[..., None], server: Server, own_library: Path
+    offer: Callable[..., None], server: ModelServer, own_library: Path
 ) -> None:
     offer()
     server.holds_after = SIZE // 2
@@ -173,7 +130,7 @@ def test_a_cancelled_download_ends_and_is_continued_the_next_time(
     assert installed() == ["blobs"]
 
 
-def test_closing_an_errand_ends_its_process(offer: Callable[..., None], server: Server) -> None:
+def test_closing_an_errand_ends_its_process(offer: Callable[..., None], server: ModelServer) -> None:
     offer()
     server.holds_after = SIZE // 2
     errand = fetch("blobs")

@@ -80,6 +80,16 @@ def test_each_panel_opens_and_each_modules_own_test_passes(
     assert code == 0
 
 
+def test_what_can_go_wrong_in_slicer_only_goes_right_here(
+    self_test: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = ("signals", "selectors", "child", "reload")
+    code = self_test(*checks)
+    told = capsys.readouterr().out
+    assert [name for name in checks if f"ok       {name}:" not in told] == [], told
+    assert code == 0
+
+
 def test_the_module_that_the_others_share_is_hidden(harness: SlicerHarness) -> None:
     module = loaded_modules.load(REPOSITORY / "MedCore" / "MedCore.py")
     assert module.hidden

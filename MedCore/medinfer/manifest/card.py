@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, PositiveInt
 
-from .fields import Strict
+from .fields import Name, Strict
 
 
 class Code(Strict):
@@ -27,10 +27,10 @@ class Label(Strict):
     """One class of findings."""
 
     value: PositiveInt = Field(description="Its value in a label map; 1 for a network with one class.")
-    name: str = Field(min_length=1, description="Name shown to the user.")
+    name: Name = Field(description="Name shown to the user: one line without quotation marks.")
     color: tuple[float, float, float] = Field(default=(0.9, 0.6, 0.1), description="RGB, each 0…1.")
     terminology: Terminology | None = Field(default=None, description="Its codes, where there are any.")
-    names: dict[str, str] = Field(
+    names: dict[str, Name] = Field(
         default={}, description="Its name in other schemes, by the scheme's name: FDI, Universal, anatomical, …"
     )
     group: str = Field(default="", description="The folder it belongs to in a scene, e.g. “Upper right”.")

@@ -11,6 +11,9 @@ Size = tuple[PositiveInt, PositiveInt, PositiveInt]
 NonNegative = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+# One line without quotation marks: Slicer's tables are saved as text, in which those would end a cell.
+Name = Annotated[str, Field(min_length=1, pattern=r'^[^"\x00-\x1f\x7f]+$')]
+
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from .card import Card, Label
 from .decoding import Arch, Decoder
-from .fields import Strict
+from .fields import Name, Strict
 from .network import Network
 from .preparation import Prepare
 from .tilings import Tiling
@@ -91,7 +91,7 @@ class Manifest(Stage):
     naming: Stage | None = Field(
         default=None, description="A pass over a patch around each object found, which says which of the labels it is."
     )
-    unnamed: str = Field(default="object", min_length=1, description="What an object is called that got no label.")
+    unnamed: Name = Field(default="object", description="What an object is called that got no label.")
     besides: tuple[Companion, ...] = Field(default=(), description="Further passes that find other things as well.")
 
     @property

@@ -14,7 +14,7 @@ from medinfer.errors import MedInferError
 from ..dependencies import consent_text, install, missing, optional
 from ..shelf_errand import Errand, list_devices
 from .errand_work import ErrandWork
-from .form import fill
+from .form import fill, show_node
 from .message import MessageLine
 from .model_section import ModelSection
 from .settings import Settings
@@ -39,7 +39,7 @@ class DeviceSection:
         ui.thresholdSpin.connect("valueChanged(double)", lambda value: self._threshold_changed())
         ui.ownOverlap.connect("toggled(bool)", lambda on: self._overlap_changed())
         ui.overlapSpin.connect("valueChanged(int)", lambda value: self._overlap_changed())
-        ui.regionSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._region_chosen)
+        ui.regionSelector.connect("nodeActivated(vtkMRMLNode*)", self._region_chosen)
 
     def refresh(self) -> None:
         """Show the settings."""
@@ -49,12 +49,13 @@ class DeviceSection:
         model = self._models.chosen
         own_threshold = model.threshold if model is not None else 0.5
         self._show_number(self._ui.ownThreshold, self._ui.thresholdSpin, settings.threshold, own_threshold)
-        overlap = None if settings.overlap is None else 100 * settings.overlap
+        # Rounded: a QSpinBox takes 28.999… for 28.
+        overlap = None if settings.overlap is None else round(100 * settings.overlap)
         self._show_number(self._ui.ownOverlap, self._ui.overlapSpin, overlap, None)
         cut = model is None or model.join in ("crop", "blend")
         self._ui.ownOverlap.setEnabled(cut)
         self._ui.overlapSpin.setEnabled(cut and settings.overlap is not None)
-        self._quietly(self._ui.regionSelector, lambda selector: selector.setCurrentNode(settings.region))
+        show_node(self._ui.regionSelector, settings.region)
 
     def close(self) -> None:
         """End the child that looks for devices."""

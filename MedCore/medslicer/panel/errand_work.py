@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import qt
+import slicer
 
 from ..shelf_errand import Errand
 
@@ -31,6 +32,8 @@ class ErrandWork:
         errand.start()
         self._errand = errand
         self._timer.start()
+        # A module's cleanup is not sure to be called when Slicer quits.
+        slicer.app.connect("aboutToQuit()", self.close)
 
     def cancel(self) -> None:
         """Ask it to stop; on_over comes then."""
@@ -42,6 +45,7 @@ class ErrandWork:
         self._timer.stop()
         errand, self._errand = self._errand, None
         if errand is not None:
+            slicer.app.disconnect("aboutToQuit()", self.close)
             errand.close()
 
     def _step(self) -> None:
@@ -53,7 +57,5 @@ class ErrandWork:
         if not errand.over:
             self._on_step(errand)
             return
-        self._timer.stop()
-        self._errand = None
-        errand.close()
+        self.close()
         self._on_over(errand)

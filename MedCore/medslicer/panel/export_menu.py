@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Write = Callable[[Result, Path], Any]
 _FOLDER_KEY = "MedInfer/exportFolder"
+# Of a proposed file, in characters: even of three bytes each they fit, with what is written beside it meanwhile.
+_LONGEST_NAME = 60
 
 
 class ExportMenu:
@@ -55,7 +57,7 @@ class ExportMenu:
         if result is None:
             return
         # A name in the scene may hold what no file's name can.
-        name = re.sub(r'[\\/:*?"<>|]', "-", result.name)
+        name = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "-", result.name)[:_LONGEST_NAME]
         proposed = str(Path(self._last_folder()) / f"{name}{suffix}")
         chosen = qt.QFileDialog.getSaveFileName(self._button, text.rstrip("…"), proposed, kinds)
         if chosen:

@@ -10,6 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..result import Result, Row
+from .form import plain
 
 if TYPE_CHECKING:
     from ..profiles import Profile
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 TICK, NAME, SCORE, DETAIL = range(4)
 # Of an item: the number of its finding.
 _NUMBER = 0x0100
-_ROW_PIXELS, _DETAIL_PIXELS = 24, 125
+_ROW_PIXELS = 24
+# Of the columns beside the name, which takes what is left; of the details at most so many, in a narrow dock.
+_TICK_PIXELS, _SCORE_PIXELS, _DETAIL_PIXELS = 28, 55, 128
 # Before which others stand in the column of ticks.
 _REVIEWS = ("accepted", "", "rejected")
 
@@ -39,6 +42,8 @@ class FindingsTable:
         header = table.horizontalHeader()
         header.setMinimumSectionSize(24)
         header.setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
+        table.setColumnWidth(TICK, _TICK_PIXELS)
+        table.setColumnWidth(SCORE, _SCORE_PIXELS)
         # Sorted here: the table's own sorting takes "10.0 mm" for less than "9.0 mm".
         header.setSortIndicatorShown(True)
         # Nodules by score; landmarks and teeth in the order of the body, until a header is clicked.
@@ -64,6 +69,8 @@ class FindingsTable:
         key = (result.table.GetID(), rows) if result is not None else None
         if key == self._key:
             return
+        table_before, rows_before = self._key if isinstance(self._key, tuple) else ("", [])
+        sized = bool(rows_before) and result is not None and table_before == result.table.GetID()
         self._key = key
         selected = self.selected
         table = self._table
@@ -72,10 +79,10 @@ class FindingsTable:
         for place, row in enumerate(rows):
             for column, item in enumerate(_items(row)):
                 table.setItem(place, column, item)
-        # The name takes what is left.
-        for column in (TICK, SCORE, DETAIL):
-            table.resizeColumnToContents(column)
-        table.setColumnWidth(DETAIL, min(table.columnWidth(DETAIL), _DETAIL_PIXELS))
+        if not sized:
+            # Once: a user may drag the columns' borders.
+            table.resizeColumnToContents(DETAIL)
+            table.setColumnWidth(DETAIL, min(table.columnWidth(DETAIL), _DETAIL_PIXELS))
         if selected is not None:
             self._select(selected)
         table.blockSignals(before)
@@ -103,6 +110,8 @@ class FindingsTable:
             if int(self._table.item(place, NAME).data(_NUMBER)) == number:
                 self._table.setCurrentCell(place, NAME)
                 return
+        # Not the row that has come into its place: a key would judge what nobody has looked at.
+        self._table.setCurrentCell(-1, -1)
 
     def _moved(self, row: int, column: int, row_before: int, column_before: int) -> None:
         if row != row_before and self.selected is not None:
@@ -133,7 +142,7 @@ def _items(row: Row) -> list[Any]:
     if row.position_world is not None:
         tick.setCheckState(qt.Qt.Checked if row.review == "accepted" else qt.Qt.Unchecked)
     name = qt.QTableWidgetItem(f"{row.title} ⚠" if row.flags else row.title)
-    name.setToolTip("\n".join([row.title, *row.flags]))
+    name.setToolTip(plain("\n".join([row.title, *row.flags])))
     score = qt.QTableWidgetItem("" if row.status == "missing" else f"{row.score:.2f}")
     absent = {"missing": _("not found"), "removed": _("removed from the scene")}
     detail = qt.QTableWidgetItem(absent.get(row.status, row.detail))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,22 @@ def add_form(name: str, place: Any) -> Any:
     place.layout().addWidget(form)
     form.setMRMLScene(slicer.mrmlScene)
     return slicer.util.childWidgetVariables(form)
+
+
+def show_node(selector: Any, node: Any | None) -> None:
+    """Show `node` in a qMRMLNodeComboBox without telling anyone; from here on it tells what a user chooses.
+
+    Listen to its nodeActivated: currentNodeChanged also comes when a deleted node's neighbour takes its place, when the
+    rows shift, and with None while a scene is read.
+    """
+    selector.blockSignals(True)
+    selector.setCurrentNode(node)
+    selector.blockSignals(False)
+
+
+def plain(text: str) -> str:
+    """`text` for a tooltip or a dialog, which take what looks like HTML for HTML: names come from models and scans."""
+    return f"<qt>{escape(text)}</qt>".replace("\n", "<br>") if "<" in text else text
 
 
 def choose(combo: Any, data: str) -> None:

@@ -25,7 +25,7 @@ class MeasuresSection:
         self._labels: list[tuple[str, str]] = []
         ui.measuresTable.setColumnCount(2)
         ui.measuresTable.setHorizontalHeaderLabels([_("Measure"), _("Value")])
-        ui.measuresTable.horizontalHeader().setStretchLastSection(True)
+        ui.measuresTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         ui.measuresTable.verticalHeader().setVisible(False)
         ui.measuresTable.verticalHeader().setDefaultSectionSize(_ROW_PIXELS)
         ui.measuresTable.connect("itemSelectionChanged()", self._enable)
@@ -49,7 +49,7 @@ class MeasuresSection:
         for place, measure in enumerate(measures):
             table.setItem(place, 0, qt.QTableWidgetItem(measure.name))
             table.setItem(place, 1, qt.QTableWidgetItem(_with_unit(measure)))
-        table.resizeColumnsToContents()
+        table.resizeColumnToContents(1)
         self._enable()
 
     @property

@@ -1,13 +1,16 @@
-"""The line under the Run button: what happens, what came of it, or what hinders."""
+"""The lines under the Run button and under the results: what happens, what came of it, or what hinders."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from slicer.i18n import tr as _
 
 # Readable on the light and on the dark theme.
 _COLORS = {"": "", "error": "color: #d64541;", "done": "color: #3a9d5d;"}
+# Where a path may be broken (by a space of no width), so that it does not widen the dock.
+_LONG_WORD = re.compile(r"[^\s/\\_-]{24}|[^\s/\\_-]*[/\\_-](?=\S)")
 
 
 class MessageLine:
@@ -37,7 +40,7 @@ class MessageLine:
     def _show(self) -> None:
         """Without a text the line takes no room."""
         text, kind = self._news or (self._hindrance, "")
-        self._label.setText(text)
+        self._label.setText(_LONG_WORD.sub("\\g<0>\u200b", text))
         self._label.setStyleSheet(_COLORS[kind])
         self._label.setVisible(bool(text))
 

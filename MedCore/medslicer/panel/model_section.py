@@ -16,7 +16,7 @@ from ..model_card import card_html
 from ..model_shelf import ShelfModel, shelf
 from ..shelf_errand import Errand, add, fetch, remove
 from .errand_work import ErrandWork
-from .form import fill
+from .form import fill, plain
 from .message import MessageLine
 from .settings import Settings
 
@@ -68,7 +68,7 @@ class ModelSection:
         if chosen != self._carded:
             self._carded = chosen
             self._ui.cardText.setHtml(card_html(chosen, _) if chosen else "")
-            self._ui.modelSelector.setToolTip(chosen.title if chosen else "")
+            self._ui.modelSelector.setToolTip(plain(chosen.title) if chosen else "")
         self._enable()
 
     def lock(self, locked: bool) -> None:
@@ -115,7 +115,7 @@ class ModelSection:
         question = _("Fetch {title} ({size:.1f} MB) from its public home? Nothing of yours is sent.").format(
             title=model.title, size=model.bytes / 1e6
         )
-        if slicer.util.confirmOkCancelDisplay(question, windowTitle="MedInfer"):
+        if slicer.util.confirmOkCancelDisplay(plain(question), windowTitle="MedInfer"):
             self._begin(_("Fetching {title}").format(title=model.title), fetch(model.id, model.needs))
 
     def _add_from_folder(self) -> None:
@@ -135,7 +135,7 @@ class ModelSection:
         if model is None:
             return
         question = _("Delete {title} from the disk ({size:.1f} MB)?").format(title=model.title, size=model.bytes / 1e6)
-        if slicer.util.confirmOkCancelDisplay(question, windowTitle="MedInfer"):
+        if slicer.util.confirmOkCancelDisplay(plain(question), windowTitle="MedInfer"):
             self._begin(_("Deleting {title}").format(title=model.title), remove(model.id))
 
     def _begin(self, doing: str, errand: Errand) -> None:

@@ -10,6 +10,7 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from ..lookup import nodes_of
 from .device_section import DeviceSection
 from .form import add_form
 from .measures_section import MeasuresSection
@@ -24,6 +25,9 @@ from .teeth_section import TeethSection
 if TYPE_CHECKING:
     from ..profiles import Profile
     from ..result import Result
+
+# As the selector offers them: label maps and colour images are scalar volumes too, but no scans.
+_SCAN = "vtkMRMLScalarVolumeNode"
 
 
 class Panel(VTKObservationMixin):  # type: ignore[misc]
@@ -48,7 +52,8 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         self.models = ModelSection(run_ui, message, profile, self.settings, self.refresh_soon)
         self.devices = DeviceSection(run_ui, message, self.settings, self.models)
         self.run = RunSection(run_ui, message, profile, self.settings, self.models, self._result_added)
-        self.results = ResultsSection(results_ui, message, profile, self.settings)
+        self.results = ResultsSection(results_ui, profile, self.settings)
+        self._selectors = (run_ui.scanSelector, run_ui.regionSelector)
         self._watched: Any | None = None
         self._sections: list[Any] = [self.models, self.devices, self.run, self.results]
         if profile.task == "landmark":
@@ -64,6 +69,10 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
     def refresh(self) -> None:
         """Show the settings and the scene as they are now."""
         self._soon.stop()
+        if self.settings.node.GetScene() is None:
+            # A user has deleted it; what is set from here on must not be lost.
+            self._bind()
+            self.settings.scan = _scan_in_view()
         for section in self._sections:
             section.refresh()
         self._watch_result()
@@ -88,10 +97,13 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         self.run.close()
         self.models.close()
         self.devices.close()
+        self.settings.close()
 
     def _observe(self) -> None:
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._scene_closing)
+        for event in (scene.StartImportEvent, scene.StartRestoreEvent):
+            self.addObserver(scene, event, self._scene_changing)
         for event in (scene.EndCloseEvent, scene.EndImportEvent, scene.EndRestoreEvent):
             self.addObserver(scene, event, self._scene_changed)
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
@@ -123,6 +135,12 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
     def _scene_closing(self, caller: Any, event: Any) -> None:
         self.surfaces.stop()
         self.run.scene_closing()
+        self._scene_changing(caller, event)
+
+    def _scene_changing(self, caller: Any, event: Any) -> None:
+        """Until everything is shown anew, what the node selectors say is not what a user chose."""
+        for selector in self._selectors:
+            selector.blockSignals(True)
 
     def _scene_changed(self, caller: Any, event: Any) -> None:
         self._bind()
@@ -133,7 +151,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         # MRML's events reach Python without their name ("NoEvent"): look whether it is still there.
         if not slicer.mrmlScene.IsNodePresent(node):
             self.run.volume_removed(node)
-        if not slicer.mrmlScene.IsClosing():
+        if not (slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting()):
             self.refresh_soon()
 
     def _result_added(self, result: Result) -> None:
@@ -155,8 +173,7 @@ def _scan_in_view() -> Any | None:
     for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
         composite = scene.GetNthNodeByClass(number, "vtkMRMLSliceCompositeNode")
         node = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
-        if node is not None and node.IsA("vtkMRMLScalarVolumeNode"):
+        if node is not None and node.GetClassName() == _SCAN:
             return node
-    if scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1:
-        return scene.GetNthNodeByClass(0, "vtkMRMLScalarVolumeNode")
-    return None
+    scans = [node for node in nodes_of(scene, _SCAN) if node.GetClassName() == _SCAN]
+    return scans[0] if len(scans) == 1 else None

@@ -9,10 +9,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..result import Result, results_in
+from ..result import Result, Row, results_in
 from .export_menu import ExportMenu
 from .findings_table import FindingsTable
-from .form import fill
+from .form import fill, plain
 from .message import MessageLine
 from .settings import Settings
 
@@ -26,17 +26,20 @@ class ResultsSection:
     """The lower part of a panel. listeners: called when another finding was selected, or what is shown, accepted or
     rejected changed."""
 
-    def __init__(self, ui: Any, message: MessageLine, profile: Profile, settings: Settings) -> None:
-        self._ui, self._message, self._profile, self._settings = ui, message, profile, settings
+    def __init__(self, ui: Any, profile: Profile, settings: Settings) -> None:
+        self._ui, self._profile, self._settings = ui, profile, settings
+        self._message = MessageLine(ui.resultsMessage)
         self.listeners: list[Callable[[], None]] = []
         self._table = FindingsTable(ui.findingsTable, profile, self.jump, self._accepted_by_tick)
-        self._export = ExportMenu(ui.exportButton, message, profile, lambda: self.result)
+        self._export = ExportMenu(ui.exportButton, self._message, profile, lambda: self.result)
         ui.resultSelector.connect("activated(int)", self._result_chosen)
         ui.removeResultButton.connect("clicked(bool)", self._remove)
         ui.scoreSlider.connect("valueChanged(double)", self._score_changed)
         ui.acceptButton.connect("clicked(bool)", lambda checked=False: self.review(ACCEPTED))
         ui.rejectButton.connect("clicked(bool)", lambda checked=False: self.review(REJECTED))
-        self._keys = [self._key(_key, word) for _key, word in (("Del", REJECTED), ("Space", ACCEPTED))]
+        # What a Mac's keyboard calls Delete is Backspace.
+        keys = {"Del": REJECTED, "Backspace": REJECTED, "Space": ACCEPTED}
+        self._keys = [self._key(key, word) for key, word in keys.items()]
 
     @property
     def result(self) -> Result | None:
@@ -89,6 +92,8 @@ class ResultsSection:
         if result is None or number is None:
             return
         row = result.row(number)
+        if not _can_be_judged(row):
+            return
         result.set_review(number, "" if row.review == word else word)
         self._changed(result)
 
@@ -105,10 +110,12 @@ class ResultsSection:
             self._changed(result)
 
     def _changed(self, result: Result) -> None:
+        self._message.clear()
         self._table.show(result)
         self._tell(result)
 
     def _result_chosen(self, index: int) -> None:
+        self._message.clear()
         node_id = self._ui.resultSelector.itemData(index)
         self._settings.shown = slicer.mrmlScene.GetNodeByID(node_id) if node_id else None
 
@@ -117,7 +124,7 @@ class ResultsSection:
         if result is None:
             return
         question = _("Delete {name} and all that belongs to it from the scene?").format(name=result.name)
-        if slicer.util.confirmOkCancelDisplay(question, windowTitle="MedInfer"):
+        if slicer.util.confirmOkCancelDisplay(plain(question), windowTitle="MedInfer"):
             result.remove()
 
     def _key(self, sequence: str, word: str) -> Any:
@@ -130,8 +137,8 @@ class ResultsSection:
         """One line on what is shown, and what the buttons would do now."""
         number = self._table.selected
         row = result.row(number) if result is not None and number is not None else None
-        self._ui.acceptButton.setEnabled(row is not None)
-        self._ui.rejectButton.setEnabled(row is not None)
+        for button in (self._ui.acceptButton, self._ui.rejectButton):
+            button.setEnabled(row is not None and _can_be_judged(row))
         self._ui.acceptButton.setText(_("Accepted") if row and row.review == ACCEPTED else _("Accept"))
         self._ui.rejectButton.setText(_("Rejected") if row and row.review == REJECTED else _("Reject"))
         if result is None:
@@ -147,7 +154,7 @@ class ResultsSection:
 
     def _counts(self, result: Result) -> str:
         rows = result.rows
-        shown = sum(result.shown(row.number) for row in rows)
+        shown = len(result.shown_rows)
         hidden = sum(row.score < result.shown_score and not row.review for row in rows if row.status != "missing")
         parts = [_("{n} shown").format(n=shown)]
         for count, words in (
@@ -161,3 +168,8 @@ class ResultsSection:
             if count:
                 parts.append(words.format(n=count, score=result.shown_score))
         return " · ".join(parts)
+
+
+def _can_be_judged(row: Row) -> bool:
+    """Whether there is something to accept or reject, or to take back."""
+    return row.position_world is not None or bool(row.review)

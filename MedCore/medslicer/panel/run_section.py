@@ -16,7 +16,7 @@ from ..job import Job, RunSettings
 from ..job_queue import job_queue
 from ..processing import result_of
 from ..result import Result, results_in
-from .form import fill
+from .form import fill, show_node
 from .message import MessageLine, with_time_left
 from .model_section import ModelSection
 from .settings import Settings
@@ -37,10 +37,11 @@ class RunSection:
         self._ui, self._message, self._profile, self._settings, self._models = ui, message, profile, settings, models
         self._on_result = on_result
         self._job: Job | None = None
+        self._installing = False
         self._scan_id = self._target_id = ""
         self._logged = 0
         self._begun = 0.0
-        ui.scanSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._scan_chosen)
+        ui.scanSelector.connect("nodeActivated(vtkMRMLNode*)", self._scan_chosen)
         ui.targetSelector.connect("activated(int)", self._target_chosen)
         ui.runButton.connect("clicked(bool)", self._run)
         ui.cancelButton.connect("clicked(bool)", self._cancel)
@@ -64,14 +65,12 @@ class RunSection:
             return _("This model is not on this computer yet: fetch it with the … button.")
         if self._models.busy:
             return _("The model library is being changed.")
-        return ""
+        return _("What the model needs is being installed.") if self._installing else ""
 
     def refresh(self) -> None:
         """Show the settings and what can be done now."""
         ui, settings = self._ui, self._settings
-        before = ui.scanSelector.blockSignals(True)
-        ui.scanSelector.setCurrentNode(settings.scan)
-        ui.scanSelector.blockSignals(before)
+        show_node(ui.scanSelector, settings.scan)
         results = results_in(slicer.mrmlScene, self._profile.module)
         entries = [(_("New"), NEW)]
         entries += [(_("In place of {name}").format(name=entry.name), entry.table.GetID()) for entry in results]
@@ -101,9 +100,7 @@ class RunSection:
             job.cancel()
 
     def _scan_chosen(self, node: Any) -> None:
-        if node is not None:
-            # Not where the scan was removed: why a run was stopped is still news then.
-            self._message.clear()
+        self._message.clear()
         self._settings.scan = node
 
     def _target_chosen(self, index: int) -> None:
@@ -117,6 +114,10 @@ class RunSection:
         try:
             if not self._dependencies_there():
                 self._message.say(_("Not run: what it needs is not installed."))
+                return
+            if self.hindrance():
+                # While packages were installed the window was live: the scan or the model may be gone.
+                self._message.clear()
                 return
             scan, target = self._settings.scan, self._settings.target
             job = Job(scan, self._run_settings(), region=self._settings.region, title=self._profile.module)
@@ -140,8 +141,14 @@ class RunSection:
         if not slicer.util.confirmOkCancelDisplay(consent_text(needs, _), windowTitle="MedInfer"):
             return False
         self._message.say(_("Installing…"))
+        self._installing = True
+        self.refresh()
         slicer.app.processEvents()
-        install(needs)
+        try:
+            install(needs)
+        finally:
+            self._installing = False
+            self.refresh()
         return True
 
     def _run_settings(self) -> RunSettings:

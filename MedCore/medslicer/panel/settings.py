@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import qt
+import slicer
 
 GROUP = "MedInfer"
 
@@ -31,17 +32,18 @@ class _Text:
             settings.remember(self.key, value)
 
 
-class _Number:
-    """A parameter that is a number, or None where the model decides."""
+class _Share:
+    """A parameter that is a share of 1, or None where the model decides (and where a scene says nonsense)."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.key = name
 
     def __get__(self, settings: Any, owner: type | None = None) -> float | None:
         try:
-            return float(settings.node.GetParameter(self.key))
+            share = float(settings.node.GetParameter(self.key))
         except (TypeError, ValueError):
             return None
+        return share if 0 <= share < 1 else None
 
     def __set__(self, settings: Any, value: float | None) -> None:
         settings.node.SetParameter(self.key, "" if value is None else f"{value:g}")
@@ -73,8 +75,8 @@ class Settings:
     device = _Text(remembered=True)
     precision = _Text(remembered=True)
     names = _Text(remembered=True)
-    threshold = _Number()
-    overlap = _Number()
+    threshold = _Share()
+    overlap = _Share()
     scan = _Node()
     region = _Node()
     target = _Node()
@@ -93,6 +95,11 @@ class Settings:
         for name, kind in vars(type(self)).items():
             if isinstance(kind, _Text) and kind.remembered and not node.GetParameter(name):
                 node.SetParameter(name, self._remembered(name))
+
+    def close(self) -> None:
+        """The panel goes away. Slicer only hides it on a reload: its selectors go on to follow the scene, but whatever
+        they say reaches no scene from here on."""
+        self.node = slicer.vtkMRMLScriptedModuleNode()
 
     def remember(self, key: str, value: str) -> None:
         """Keep a choice for the next scene and the next start."""

@@ -10,6 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..result import Result, Row
+from .form import plain
 
 UPPER = (18, 17, 16, 15, 14, 13, 12, 11, 21, 22, 23, 24, 25, 26, 27, 28)
 LOWER = (48, 47, 46, 45, 44, 43, 42, 41, 31, 32, 33, 34, 35, 36, 37, 38)
@@ -68,7 +69,7 @@ class ToothChart:
                 words = ", ".join(filter(None, [row.title, row.detail, *row.flags, why]))
             style = _STYLES[state] + (_CHOSEN if row is not None and row.number == selected else "")
             cell.setStyleSheet(_CELL.format(style=style))
-            cell.setToolTip(f"{fdi}: {words}")
+            cell.setToolTip(plain(f"{fdi}: {words}"))
             cell.setEnabled(row is not None)
             cell.setProperty("state", state)
 
