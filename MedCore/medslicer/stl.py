@@ -127,7 +127,12 @@ def _copy_of(surface: Any, node: Any) -> Any:
     copy = node.GetScene().CreateNodeByClass("vtkMRMLSegmentationNode")
     copy.UnRegister(None)
     copy.SetName("surfaces")
-    copy.AddSegmentFromClosedSurfaceRepresentation(move.GetOutput(), "surface", [1.0, 1.0, 1.0], "surface")
+    kind = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    alone = slicer.vtkSegment()
+    alone.SetName("surface")
+    alone.AddRepresentation(kind, move.GetOutput())
+    copy.GetSegmentation().SetSourceRepresentationName(kind)
+    copy.GetSegmentation().AddSegment(alone, "surface")
     return copy
 
 

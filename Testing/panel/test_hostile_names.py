@@ -128,6 +128,20 @@ def test_a_scene_keeps_them_and_its_table(hostile: ResultsUser, tmp_path: Path) 
     assert hostile.rows == before
 
 
+def test_surfaces_do_not_care_what_a_user_calls_a_segment(teeth: ResultsUser, tmp_path: Path) -> None:
+    """Slicer's writer makes a path of it."""
+    (result,) = teeth.results
+    node = result.nodes.segmentation
+    node.SetName("../teeth")
+    for number, name in enumerate(["../../evil", "a/b", "x" * 300, "two\nlines", "", "..", "CON"]):
+        node.GetSegmentation().GetNthSegment(number).SetName(name)
+    folder = tmp_path / "in" / "deep"
+    folder.mkdir(parents=True)
+    teeth.export("Surfaces", folder)
+    assert len(list(folder.glob("*.stl"))) == len(list(folder.iterdir())) == 13
+    assert list((tmp_path / "in").iterdir()) == [folder]
+
+
 @pytest.mark.parametrize("spoils", ["two\nlines", "a\ttab", 'a "quoted" word', ""])
 def test_a_label_that_would_tear_a_saved_table_is_refused(
     blob_package: Callable[..., Path], spoils: str
