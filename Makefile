@@ -39,9 +39,10 @@ extension: $(VENV)/.dev
 extension-check: $(VENV)/.dev
 	$(BIN)/python scripts/check_extension.py
 
-# dist/…-MedInfer-….tar.gz for “Install from file”; for another Slicer: make package FOR='--slicer-version 5.12 --revision N --os win'
-package: $(VENV)/.dev
-	$(BIN)/python scripts/pack_extension.py $(FOR)
+# dist/…-MedInfer-….tar.gz for “Install from file”, packed by Python alone; for another Slicer:
+# make package FOR='--slicer-version 5.12 --revision N --os win'
+package:
+	$(PYTHON) scripts/pack_extension.py $(FOR)
 
 # The modules' icons from their drawings; the sample scans from their seeds.
 icons: $(VENV)/.dev

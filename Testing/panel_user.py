@@ -107,7 +107,7 @@ class PanelUser:
     def complains(self) -> bool:
         """Whether one of the lines tells of an error, and not a remark."""
         lines = [self.ui(name) for name in ("messageLabel", "resultsMessage")]
-        return any("#d64541" in line.styleSheet() for line in lines if not line.isHidden())
+        return any(line.property("kind") == "error" for line in lines if not line.isHidden())
 
     @property
     def log(self) -> str:

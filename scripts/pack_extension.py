@@ -2,7 +2,8 @@
 
 No Slicer build is needed: the extension is Python alone. The archive holds what CMake would install, laid out as
 qSlicerExtensionsManagerModel expects it: one folder at the top; in it share/Slicer-X.Y/MedInfer.s4ext, which names the
-extension, and lib/Slicer-X.Y/qt-scripted-modules; on macOS both lie within Slicer.app/Contents/Extensions-REVISION.
+extension, share/Slicer-X.Y/MedInfer with the licence and the README, and lib/Slicer-X.Y/qt-scripted-modules; on macOS
+all lie within Slicer.app/Contents/Extensions-REVISION. Python alone will do, without a package.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from extension_lists import MODULES, addresses, listed, metadata, outdated
 
 NAME = "MedInfer"
+DOCUMENTS = ("LICENSE", "README.md")
 SYSTEMS = {"Windows": "win", "Darwin": "macosx"}
 
 
@@ -60,9 +62,11 @@ def _git(root: Path, *words: str) -> str:
 
 
 def contents(root: Path, target: Target, state: State) -> dict[str, bytes]:
-    """Each file of the installed extension by its path: the description first, then the modules and models."""
-    modules = f"lib/Slicer-{target.version}/qt-scripted-modules"
-    files = {f"share/Slicer-{target.version}/{NAME}.s4ext": description(root, state).encode("utf-8")}
+    """Each file of the installed extension by its path: the description first, then the rest."""
+    modules, share = f"lib/Slicer-{target.version}/qt-scripted-modules", f"share/Slicer-{target.version}"
+    files = {f"{share}/{NAME}.s4ext": description(root, state).encode("utf-8")}
+    for name in DOCUMENTS:
+        files[f"{share}/{NAME}/{name}"] = (root / name).read_bytes()
     for module in MODULES:
         for name in ("MODULE_PYTHON_SCRIPTS", "MODULE_PYTHON_RESOURCES"):
             for file in listed(root, module, name):

@@ -35,7 +35,32 @@ def main() -> int:
     for module in options.modules:
         with tempfile.TemporaryDirectory() as place, SlicerHarness(Path(place)) as harness:
             draw(harness, module, home, Path(place), every=options.all is not None)
+    if options.all is not None:
+        use_dark_theme()
+        for module in options.modules:
+            with tempfile.TemporaryDirectory() as place, SlicerHarness(Path(place)) as harness:
+                shot(harness, run(harness, module).column, home / f"{module}-dark.png", PANEL_WIDTH)
     return 0
+
+
+def run(harness: Any, name: str) -> Any:
+    """The module after a run on its sample scan."""
+    from medslicer.sample_scans import load_sample_scan
+
+    module = harness.load_module(name)
+    load_sample_scan(name)
+    module.widget.enter()
+    harness.process_events()
+    harness.click(harness.find(module, "runButton"))
+    wait_for_result(harness, module)
+    return module
+
+
+def wait_for_result(harness: Any, module: Any) -> None:
+    """Until all of the result is there, and select what is drawn of it."""
+    harness.wait_until(lambda: not module.widget.panel.run.running, seconds=300)
+    harness.wait_until(lambda: not module.widget.panel.surfaces.going_on)
+    select_what_is_drawn(module.widget.panel.results)
 
 
 def draw(harness: Any, name: str, home: Path, place: Path, *, every: bool) -> None:
@@ -59,16 +84,22 @@ def draw(harness: Any, name: str, home: Path, place: Path, *, every: bool) -> No
     if every:
         harness.wait_until(lambda: harness.find(module, "progressBar").value() > 200, seconds=300)
         shot(harness, panel, home / f"{name}-running.png", PANEL_WIDTH)
-    harness.wait_until(lambda: not module.widget.panel.run.running, seconds=300)
-    harness.wait_until(lambda: not module.widget.panel.surfaces.going_on)
+    wait_for_result(harness, module)
     taken = shot(harness, panel, place / "panel.png", PANEL_WIDTH)
     window(taken, views(slicer.mrmlScene, place), home / f"{name}.png")
     if every:
         shot(harness, panel, home / f"{name}-done-narrow.png", NARROW)
-        dark(harness, panel, home / f"{name}-dark.png")
         node.SetName("CT 2026-11-21 14:03 thorax low dose 1.0 mm B50f reconstruction with a very long name")
         harness.process_events()
         shot(harness, panel, home / f"{name}-long.png", NARROW)
+
+
+def select_what_is_drawn(results: Any) -> None:
+    """Select what the drawn views go through: the best box, the middle landmark, a tooth of the lower jaw."""
+    rows = [row for row in results.result.rows if row.position_world is not None]
+    task = results.result.task
+    chosen = {"detect": rows[0], "landmark": rows[len(rows) // 2]}.get(task) or next(r for r in rows if r.fdi == "46")
+    results.select(chosen.number)
 
 
 def shot(harness: Any, panel: Any, path: Path, width: int) -> Path:
@@ -106,26 +137,22 @@ def window(panel: Path, pictures: list[Path], path: Path) -> None:
     whole.save(str(path))
 
 
-def dark(harness: Any, panel: Any, path: Path) -> None:
-    """The panel in a dark theme like Slicer's."""
+def use_dark_theme() -> None:
+    """Colours like those of Slicer's dark style."""
     from PySide6.QtGui import QColor, QPalette
     from PySide6.QtWidgets import QApplication
 
-    application = QApplication.instance()
-    before = application.palette()
-    palette = QPalette()
+    palette, roles = QPalette(), QPalette.ColorRole
     for role, color in (
-        (QPalette.ColorRole.Window, "#2d2d30"), (QPalette.ColorRole.WindowText, "#e6e6e6"),
-        (QPalette.ColorRole.Base, "#1e1e1e"), (QPalette.ColorRole.AlternateBase, "#26262a"),
-        (QPalette.ColorRole.Text, "#e6e6e6"), (QPalette.ColorRole.Button, "#3a3a3e"),
-        (QPalette.ColorRole.ButtonText, "#e6e6e6"), (QPalette.ColorRole.Highlight, "#2f7fd0"),
-        (QPalette.ColorRole.Mid, "#8a8a8a"), (QPalette.ColorRole.ToolTipBase, "#3a3a3e"),
-        (QPalette.ColorRole.ToolTipText, "#e6e6e6"), (QPalette.ColorRole.Link, "#6ab0f3"),
+        (roles.Window, "#2d2d30"), (roles.WindowText, "#e6e6e6"), (roles.Base, "#1e1e1e"),
+        (roles.AlternateBase, "#26262a"), (roles.Text, "#e6e6e6"), (roles.Button, "#3a3a3e"),
+        (roles.ButtonText, "#e6e6e6"), (roles.Highlight, "#2f7fd0"), (roles.Mid, "#8a8a8a"),
+        (roles.ToolTipBase, "#3a3a3e"), (roles.ToolTipText, "#e6e6e6"), (roles.Link, "#6ab0f3"),
     ):
         palette.setColor(role, QColor(color))
-    application.setPalette(palette)
-    shot(harness, panel, path, PANEL_WIDTH)
-    application.setPalette(before)
+    for role in (roles.WindowText, roles.Text, roles.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor("#77777c"))
+    QApplication.instance().setPalette(palette)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from . import __version__
-from .console import Console, open_console
+from .console import Console, open_console, with_name
 from .errors import Cancelled, MedInferError, PackageError
 from .findings import Findings
 from .manifest import Task
@@ -153,7 +153,7 @@ def _analyse_into(
     from .overlap import with_overlap
     from .pipeline import open_package
 
-    package = with_overlap(find_package(options.model), options.overlap)
+    package = with_overlap(find_package(options.model, options.task), options.overlap)
     if package.manifest.task != options.task:
         right = next(name for name, (task, _) in _COMMANDS.items() if task == package.manifest.task)
         raise PackageError(
@@ -189,7 +189,7 @@ def _analyse_into(
     if len(tally.done) + len(tally.skipped) + len(tally.failed) > 1:
         console.say(f"{len(tally.done)} done, {len(tally.skipped)} skipped, {len(tally.failed)} failed")
         for name, problem in tally.failed.items():
-            console.say(f"  failed: {name}: {problem}")
+            console.say(f"  failed: {with_name(name, problem)}")
     return SCAN_FAILED if tally.failed else OK
 
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from .findings import Findings, distances_to_next
+from .findings import Findings, distances_to_next, neighbours_together
 
 # Plain lines say at most this often (seconds) how far a stage is.
 _PLAIN_EVERY_S = 10.0
@@ -85,7 +85,7 @@ class PlainConsole(_Quiet):
         print(text, file=self._stream, flush=True)
 
     def error(self, scan: str, text: str) -> None:
-        print(f"error: {scan}: {text}" if scan else f"error: {text}", file=sys.stderr, flush=True)
+        print(f"error: {with_name(scan, text)}", file=sys.stderr, flush=True)
 
     def event(self, name: str, data: Mapping[str, Any]) -> None:
         """Plain readers need no events."""
@@ -124,11 +124,16 @@ class TerminalConsole:
         self._rich.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def error(self, scan: str, text: str) -> None:
-        self._rich.print(f"[red]error:[/red] {scan}: " if scan else "[red]error:[/red] ", end="")
-        self._rich.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._rich.print("[red]error:[/red] ", end="")
+        self._rich.print(with_name(scan, text), markup=False, highlight=False, soft_wrap=True)
 
     def event(self, name: str, data: Mapping[str, Any]) -> None:
         """The bar needs no events."""
+
+
+def with_name(scan: str, text: str) -> str:
+    """The sentence on a scan behind the scan's name, where it doesn't begin with it."""
+    return text if not scan or text.startswith((f"{scan} ", f"{scan}:")) else f"{scan}: {text}"
 
 
 def findings_table(findings: Findings) -> list[str]:
@@ -156,8 +161,9 @@ def _landmark_lines(findings: Findings) -> list[str]:
         step = "" if to_next is None else f"{to_next:.1f} mm"
         doubt = f"   check: {'; '.join(landmark.flags)}" if landmark.flags else ""
         lines.append(f"  {landmark.label:<8}  {landmark.confidence:10.2f}  {step:>7}   {place}{doubt}")
-    if findings.found:
-        lines += _missing_line(findings)
+    missing = neighbours_together((one.label, one.position_ras is None) for one in findings.landmarks)
+    if findings.found and missing:
+        lines.append(f"  not found: {missing}")
     return lines
 
 
@@ -169,15 +175,3 @@ def _segment_lines(findings: Findings) -> list[str]:
         size = f"{segment.volume_mm3:10.0f}  {segment.length_mm:9.1f}"
         lines.append(f"  {segment.label:<{width}}  {size}  {segment.confidence:10.2f}{doubt}")
     return lines
-
-
-def _missing_line(findings: Findings) -> list[str]:
-    """The labels that were not found, neighbours together: "not found: C1–C6, S1"."""
-    runs: list[list[str]] = [[]]
-    for landmark in findings.landmarks:
-        if landmark.position_ras is None:
-            runs[-1].append(landmark.label)
-        elif runs[-1]:
-            runs.append([])
-    words = [run[0] if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs if run]
-    return [f"  not found: {', '.join(words)}"] if words else []

@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ class Box:
     center_ras: mm. size_mm: edge lengths along the box's own axes. axes: their unit RAS directions,
     one row an axis (i, j, k of the scan, so the box lies square in the scan's slices).
     diameter_mm: what a report would call the finding's size.
-    side: the patient's left or right, where that has a meaning.
+    side: of the lung that it lies in or is nearest to; empty where no lungs were looked for.
     """
 
     label: str
@@ -99,6 +100,12 @@ class Landmark:
 def distances_to_next(landmarks: Sequence[Landmark]) -> tuple[float | None, ...]:
     """Millimetres from each landmark to the one that follows it in the list; None where either is missing."""
     return (*(_distance(here, there) for here, there in pairwise(landmarks)), *(None for _ in landmarks[-1:]))
+
+
+def neighbours_together(labels: Iterable[tuple[str, bool]]) -> str:
+    """Those of an ordered list's labels that are marked, neighbours as one: "C1–C6, S1"."""
+    runs = [[label for label, _ in run] for marked, run in groupby(labels, itemgetter(1)) if marked]
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
 def _distance(one: Landmark, other: Landmark) -> float | None:

@@ -12,8 +12,9 @@ from .archive import unpack
 from .catalogue import Download, read_catalogue
 from .download import download
 from .errors import PackageError
+from .manifest import Task
 from .package import ModelPackage, load_package
-from .places import bundled_folder, catalogue_file, user_folder
+from .places import bundled_folder, catalogue_file, is_package, user_folder
 from .writing import output_error, staging, take_place
 
 Progress = Callable[[str, int, int], None]
@@ -50,9 +51,9 @@ def downloads() -> dict[str, Download]:
     return read_catalogue(catalogue_file())
 
 
-def find_package(name: str) -> ModelPackage:
-    """The package of an id in the library, or in a folder. Raises PackageError."""
-    if Path(name).is_dir() or Path(name).name == "model.json":
+def find_package(name: str, task: Task | None = None) -> ModelPackage:
+    """The package of an id in the library, or in a folder. Raises PackageError, which offers the models of `task`."""
+    if is_package(Path(name)):
         return load_package(name)
     for entry in entries():
         if entry.id != name:
@@ -62,7 +63,10 @@ def find_package(name: str) -> ModelPackage:
         if entry.problem:
             raise PackageError(entry.problem)
         raise PackageError(f"The model {name} is not installed; fetch it with: medinfer fetch {name}")
-    known = ", ".join(entry.id for entry in entries() if entry.package)
+    if Path(name).is_dir():
+        return load_package(name)  # which says what is missing in it
+    packages = [entry.package for entry in entries() if entry.package]
+    known = ", ".join(package.id for package in packages if task in (None, package.manifest.task))
     # The one that is meant may lie in a folder of another name.
     broken = "".join(f" {entry.problem}" for entry in entries() if entry.problem)
     raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {known}.{broken}")

@@ -37,6 +37,12 @@ def catalogue_file() -> Path:
     return Path(chosen) if chosen else bundled_folder() / "catalogue.json"
 
 
+def is_package(path: Path) -> bool:
+    """Whether a model lies there: a folder with a `model.json`, or that file itself. A folder that merely has the name
+    of a model, where someone happens to work, is none."""
+    return path.name == "model.json" or (path / "model.json").is_file()
+
+
 def _user_data() -> Path:
     """Where programs keep a user's data: as Windows, Apple and the XDG Base Directory Specification say."""
     if sys.platform == "win32":

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -150,6 +151,17 @@ class Child:
         except OSError:
             return any(_lives(pid) for pid in self._others)
         return True
+
+
+def fresh_folder() -> Path:
+    """A temporary folder for the files of a child. Raises MedInferError where none can be made."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="MedInfer-"))
+    except OSError as error:
+        raise MedInferError(
+            f"No temporary folder could be made in {tempfile.tempdir or 'this computer'} ({error.strerror or error}); "
+            "check that it is there, can be written and has room left."
+        ) from error
 
 
 class GrowingFile:

@@ -126,6 +126,11 @@ def install(needs: Sequence[Dependency]) -> None:
                 _install_by_pip(by_pip, pins)
             if torch is not None:
                 _install_torch(torch, pins)
+    except OSError as error:
+        raise MedInferError(
+            f"{_names(needs)} could not be installed: no temporary file can be written ({error.strerror or error}); "
+            "check that the disk has room left."
+        ) from error
     finally:
         _INSTALLING.release()
         importlib.invalidate_caches()

@@ -25,12 +25,13 @@ _NOWHERE: Vector = (nan, nan, nan)
 _NO_AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
-def export_csv(result: Result, path: Path) -> None:
+def export_csv(result: Result, path: Path | str) -> None:
     """Write the findings that are shown as CSV: the columns that the command line writes, and the review.
 
-    Landmarks keep their order and number: one that is not shown is "missing", as in a `.mrk.json`. Positions are RAS mm
-    in the coordinates of the scan's node (its parent transform not applied). Raises OutputError.
+    Landmarks keep their order and number: one that is not shown is "missing", as in a `.mrk.json`. Positions are world
+    RAS mm (the parent transform applied), as in the views and the report. Raises OutputError.
     """
+    path = Path(path)
     header, *lines = csv.reader(io.StringIO(_all_as_csv(result)))
     every = result.task == "landmark"
     shown = {row.number for row in result.shown_rows}
@@ -42,11 +43,14 @@ def export_csv(result: Result, path: Path) -> None:
     write_text(path, out.getvalue())
 
 
-def export_markups(result: Result, path: Path) -> None:
+def export_markups(result: Result, path: Path | str) -> None:
     """Write the boxes that are shown, or the landmarks, their curve and the measures, to one `.mrk.json` for Slicer.
 
-    The list of landmarks keeps its order: a point that is not shown is written as missing. Raises OutputError.
+    The list of landmarks keeps its order: a point that is not shown is written as missing. Coordinates are those of
+    the nodes, as when Slicer saves them (the parent transform not applied). Raises OutputError, also where a result
+    has segments instead.
     """
+    path = Path(path)
     nodes, shown = result.nodes, {row.number for row in result.shown_rows}
     hidden: set[int] = set()
     if nodes.fiducials is not None:
@@ -56,11 +60,18 @@ def export_markups(result: Result, path: Path) -> None:
                 hidden.add(point)
     rois = [nodes.roi(row.number) for row in result.shown_rows] if result.task == "detect" else []
     markups = [*rois, *filter(None, (nodes.fiducials, nodes.curve)), *nodes.measures]
+    if not markups and result.task != "detect":
+        why = "they were removed from the scene, or it never had any"
+        raise OutputError(f"{result.name} has no boxes or points: {why}.")
     save_markups(markups, path, missing={nodes.fiducials: hidden} if hidden else {})
 
 
-def export_segmentation(result: Result, path: Path) -> None:
-    """Write the segments that are shown to a `.seg.nrrd`. Raises OutputError."""
+def export_segmentation(result: Result, path: Path | str) -> None:
+    """Write the segments that are shown to a `.seg.nrrd`. Raises OutputError.
+
+    Coordinates are those of the node, as when Slicer saves it (the parent transform not applied).
+    """
+    path = Path(path)
     import slicer
 
     node, kept = _shown_segments(result)
@@ -78,11 +89,12 @@ def export_segmentation(result: Result, path: Path) -> None:
     scene.Clear(1)
 
 
-def export_surfaces(result: Result, folder: Path) -> list[Path]:
+def export_surfaces(result: Result, folder: Path | str) -> list[Path]:
     """Write the surface of each segment that is shown to `folder` as STL and return the files; others there stay.
 
     Coordinates are world LPS mm (the parent transform applied). Raises OutputError.
     """
+    folder = Path(folder)
     node, kept = _shown_segments(result)
     return write_segment_files(node, kept, folder)
 
@@ -108,27 +120,21 @@ def _all_as_csv(result: Result) -> str:
 
 
 def _box(result: Result, row: Row) -> Box:
-    cells, roi = Cells(result.table, row.number - 1), result.nodes.roi(row.number)
-    centre = cells.position if roi is None else tuple(roi.GetCenter())
+    cells = Cells(result.table, row.number - 1)
     side: Any = cells.text("side")
     return Box(
-        cells.text("label"), row.score, centre or _NOWHERE, (0.0, 0.0, 0.0), _NO_AXES,
+        cells.text("label"), row.score, row.position_world or _NOWHERE, (0.0, 0.0, 0.0), _NO_AXES,
         cells.number("diameter_mm") or 0.0, side,
     )
 
 
 def _landmark(result: Result, row: Row) -> Landmark:
-    node = result.nodes.fiducials
-    point = None if node is None else point_of(node, row.number - 1, row.title)
-    if point is None or not result.shown(row.number):
-        return Landmark(row.title, None, row.score, row.flags)
-    r, a, s = node.GetNthControlPointPosition(point)
-    return Landmark(row.title, (r, a, s), row.score, row.flags)
+    return Landmark(row.title, row.position_world if result.shows(row) else None, row.score, row.flags)
 
 
 def _segment(result: Result, row: Row) -> Segment:
     cells = Cells(result.table, row.number - 1)
     return Segment(
-        row.title, int(cells.text("value")), row.score, cells.position or _NOWHERE,
+        row.title, int(cells.text("value")), row.score, row.position_world or _NOWHERE,
         cells.number("volume_mm3") or 0.0, cells.number("length_mm") or 0.0, row.flags,
     )

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from medinfer.volume import Floats
 
-from .labelmaps import label_map_from_node
+from .labelmaps import label_map_from_node, segment_id
 from .markups import DEFAULT_COLOR
-from .plane_sampling import AxialPlane, in_node, nearest, sampled
+from .plane_sampling import AxialPlane, nearest, sampled
 from .result import Result
 from .result_rows import Cells, Row
+from .volumes import in_node
 
 PIXELS = 256
 # How much a picture shows: of a box so many times its size, and at least so many millimetres.
@@ -143,8 +144,6 @@ def _segment(node: Any, value: int, points: Floats) -> Mask:
 
 
 def _segment_color(node: Any, value: int) -> tuple[float, float, float]:
-    from .labelmaps import segment_id
-
     red, green, blue = node.GetSegmentation().GetSegment(segment_id(value)).GetColor()
     return red, green, blue
 

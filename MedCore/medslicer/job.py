@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -16,8 +15,10 @@ from typing import Any, Literal
 from medinfer.errors import MedInferError, ScanError
 from medinfer.findings import Findings
 from medinfer.handed_over import read_label_map
+from medinfer.places import is_package
+from medinfer.writing import write_text
 
-from .child import Child
+from .child import Child, fresh_folder
 from .course import HANDING_OVER, Course, words_for
 from .endings import unexpected_end
 from .handover import Handover, scan_of
@@ -80,7 +81,7 @@ class Job:
         self._focus = None if region is None else block_of(region, self._scan, volume_node)
         self._course = Course()
         self._begun = 0.0
-        self._cancelling = self._told_end = False
+        self._cancelling = False
         self._result: Mapping[str, Any] | None = None
         self._handover: Handover | None = None
         self._child: Child | None = None
@@ -119,15 +120,10 @@ class Job:
         self._begun = time.monotonic()
         self.state = "handing over"
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="MedInfer-"))
+            self.folder = fresh_folder()
             self._at(HANDING_OVER, 0)
             self._handover = Handover(self._scan.voxels, self.folder / "scan.npy")
             self._handover.start()
-        except OSError as error:
-            self._fail(
-                f"No temporary folder could be made in {tempfile.gettempdir()} ({error.strerror or error}); check that "
-                "it is there, can be written and has room left."
-            )
         except MedInferError as error:
             self._fail(str(error))
 
@@ -172,7 +168,7 @@ class Job:
             return
         if self._values.GetMTime() != self._unchanged:
             raise ScanError(f"{self.name} was changed while it was being handed over; run it again.")
-        (self.folder / "job.json").write_text(json.dumps(self._wanted(self.folder)), encoding="utf-8")
+        write_text(self.folder / "job.json", json.dumps(self._wanted(self.folder)))
         self._child = Child(["-m", "medinfer.worker", str(self.folder / "job.json")], self.folder)
         self._child.start()
         self.state = "running"
@@ -182,7 +178,7 @@ class Job:
         chosen = vars(self.settings)
         model = Path(self.settings.model)
         return {
-            **chosen, "model": str(model.resolve()) if model.exists() else self.settings.model,
+            **chosen, "model": str(model.resolve()) if is_package(model) else self.settings.model,
             "scan": str(folder / "scan.npy"), "ijk_to_ras": self._scan.grid.ijk_to_ras.tolist(),
             "name": self.name, "modality": self._scan.modality, "focus": self._focus,
             "result": str(folder / "result.json"), "label_map": str(folder / "labels.npy"),
@@ -258,11 +254,11 @@ class Job:
         del self._scan, self._values
         if self.folder is None:
             return
-        for path in self.folder.iterdir():
-            if path.name != "log.txt":
-                with suppress(OSError):
-                    path.unlink()
-        with suppress(OSError):
+        with suppress(OSError):  # someone may have cleared it away
+            for path in list(self.folder.iterdir()):
+                if path.name != "log.txt":
+                    with suppress(OSError):
+                        path.unlink()
             self.folder.rmdir()  # where there is no log
 
     def _at(self, stage: str, share: float | None = None) -> None:

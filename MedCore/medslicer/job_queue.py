@@ -75,14 +75,6 @@ class JobQueue:
         self._followers[id(job)] = on_change
         self._loop.start(self.step, self.close)
 
-    def follow(self, job: Job, on_change: OnChange | None) -> None:
-        """From now on tell another one of a job in the queue; None: nobody (a panel that goes away)."""
-        if job not in self._jobs:
-            return
-        self._followers.pop(id(job), None)
-        if on_change is not None:
-            self._followers[id(job)] = on_change
-
     def position(self, job: Job) -> int:
         """0: its turn; 1: the next one, …; -1: not in the queue."""
         return self._jobs.index(job) if job in self._jobs else -1
@@ -106,11 +98,6 @@ class JobQueue:
         if not self._jobs:
             self._loop.stop()
 
-    def cancel_all(self) -> None:
-        """Ask all of them to stop; they end within two seconds."""
-        for job in reversed(self._jobs):
-            job.cancel()
-
     def close(self) -> None:
         """End all of them now: the application is about to quit."""
         jobs, self._jobs = self._jobs, []
@@ -123,10 +110,12 @@ class JobQueue:
         self._loop.stop()
 
     def _leaves(self, job: Job) -> None:
+        if job not in self._jobs:
+            return  # a follower let the window live, and a step within that one has seen to it
         self._jobs.remove(job)
         self._tell(job)
         self._followers.pop(id(job), None)
-        for waiting in self._jobs:
+        for waiting in self.jobs:
             self._tell(waiting)
 
     def _tell(self, job: Job) -> None:

@@ -12,6 +12,7 @@ from medinfer.findings import Vector
 from .hierarchy import move_into
 from .markups import VOLUME_ROLE, locked_display
 from .result import Result
+from .result_nodes import remove_node
 
 COLOR = (0.35, 0.85, 1.0)
 GLYPH_PERCENT, TEXT_PERCENT = 1.2, 2.6
@@ -26,6 +27,11 @@ class Measure:
     value: float
     unit: str
     node: Any
+
+    @property
+    def words(self) -> str:
+        """The value as it is written: degrees stand right beside the number."""
+        return f"{self.value:.1f}{'' if self.unit == '°' else ' '}{self.unit}"
 
 
 def add_distance(result: Result, a: int, b: int) -> Any:
@@ -48,6 +54,12 @@ def add_angle(result: Result, a: int, b: int, c: int) -> Any:
 def measures_of(result: Result) -> tuple[Measure, ...]:
     """The lines and angles of `result` that are still there, with the values that Slicer measured."""
     return tuple(measure_of(node) for node in result.nodes.measures)
+
+
+def remove_measure(measure: Measure) -> None:
+    """Take a measure out of the scene. One step that undo takes back."""
+    measure.node.GetScene().SaveStateForUndo()
+    remove_node(measure.node)
 
 
 def measure_of(node: Any) -> Measure:

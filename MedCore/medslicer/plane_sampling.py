@@ -6,6 +6,7 @@ Pictures here are world-axial and lie as a radiologist looks at them: the patien
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from medinfer.findings import Vector
 from medinfer.volume import Floats, Grid
 
-from .volumes import grid_matrix
+from .volumes import grid_matrix, in_node
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,6 @@ class AxialPlane:
         return points
 
 
-def in_node(node: Any, points_world: Floats) -> Floats:
-    """`points_world` (`[…, 3]`, RAS mm) in the coordinates of `node`: its parent transforms undone, linear or not."""
-    import slicer
-    import vtk
-    from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-
-    parent = node.GetParentTransformNode()
-    if parent is None:
-        return points_world
-    from_world = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, parent, from_world)
-    given, moved = vtk.vtkPoints(), vtk.vtkPoints()
-    given.SetData(numpy_to_vtk(np.ascontiguousarray(points_world.reshape(-1, 3)), deep=True))
-    moved.SetDataTypeToDouble()
-    from_world.TransformPoints(given, moved)
-    return np.array(vtk_to_numpy(moved.GetData()), dtype=float).reshape(points_world.shape)
-
-
 def sampled(volume_node: Any, points_world: Floats) -> Floats:
     """The scan's values at `points_world` (`[…, 3]`, RAS mm), linear between voxels; NaN outside the scan."""
     import slicer
@@ -74,11 +57,13 @@ def interpolated(voxels: NDArray[np.generic], places: Floats) -> Floats:
     low = np.minimum(places.astype(int), np.maximum(last - 1, 0))
     share = places - low
     high = np.minimum(low + 1, last)
+    # Of an axis: the voxel on either side, and how much it counts.
+    sides = [
+        ((low[..., axis], 1 - share[..., axis]), (high[..., axis], share[..., axis])) for axis in range(3)
+    ]
     values = np.zeros(places.shape[:-1])
-    for corner in np.ndindex(2, 2, 2):
-        k, j, i = (np.where(up, high[..., axis], low[..., axis]) for axis, up in enumerate(corner))
-        weight = np.prod(np.where(corner, share, 1 - share), axis=-1)
-        values += weight * voxels[k, j, i]
+    for (k, of_k), (j, of_j), (i, of_i) in product(*sides):
+        values += of_k * of_j * of_i * voxels[k, j, i]
     values[outside] = np.nan
     return values
 

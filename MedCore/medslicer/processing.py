@@ -6,6 +6,7 @@ The panel does the same without waiting; what both share is here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from .volumes import grid_matrix
 if TYPE_CHECKING:
     from .job import Job, RunSettings
     from .result import Result
+
+# Between two looks, so that the child has the processor.
+_REST_S = 0.01
 
 
 def process(
@@ -58,7 +62,7 @@ def process(
     try:
         while not job.over:
             slicer.app.processEvents()
-            _rest()
+            sleep(_REST_S)
         if broken:
             raise broken[0]
         return result_of(job, profile, volume_node, replace=replace)
@@ -115,10 +119,3 @@ def model_of(profile: Profile, name: str) -> Any:
     if model.folder is None:
         raise PackageError(f"The model {model.title} is not here yet; fetch it in {profile.module}'s panel.")
     return model
-
-
-def _rest() -> None:
-    """Let the child have the processor for a moment."""
-    from time import sleep
-
-    sleep(0.01)

@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
-from medinfer.findings import Vector
+from medinfer.findings import Vector, neighbours_together
 from medinfer.writing import write_text
 
 from .finding_pictures import FindingPicture, picture_of
@@ -22,7 +22,7 @@ MOST_PICTURES = 40
 WARNING = "Not for clinical use"
 
 
-def export_report(result: Result, path: Path) -> None:
+def export_report(result: Result, path: Path | str) -> None:
     """Write the report of `result` to `path`: the scan, the model, all findings with their reviews, and pictures.
 
     Of each finding that is shown, the first MOST_PICTURES of them, there is an axial picture, drawn by numpy. Nothing
@@ -102,7 +102,7 @@ def _notes(notes: Sequence[str]) -> str:
 
 
 def _findings(result: Result) -> str:
-    rows = result.rows
+    rows = [row for row in result.rows if row.status != "missing"]
     if not rows:
         return "<h2>Findings</h2>\n<p>Nothing was found.</p>"
     size = "To next" if result.task == "landmark" else "Size"
@@ -110,8 +110,10 @@ def _findings(result: Result) -> str:
     titles = ["", "Finding", "Score", size, "Position, mm", *(["To check"] if flags else []), "Review"]
     head = "".join(f"<th>{_text(title)}</th>" for title in titles)
     body = "\n".join(_row(result, row, flags=flags) for row in rows)
+    missing = neighbours_together((row.title, row.status == "missing") for row in result.rows)
+    left_out = f"<p>Not found: {_text(missing)}.</p>\n" if missing else ""
     return (
-        f'<h2>Findings</h2>\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n'
+        f'<h2>Findings</h2>\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n{left_out}'
         '<p class="small">Positions are of the scene, towards the patient’s Right or Left, Anterior or Posterior, '
         "Superior or Inferior. A score is the model’s confidence from 0 to 1, not a probability of disease.</p>"
     )
@@ -129,7 +131,7 @@ def _row(result: Result, row: Row, *, flags: bool) -> str:
         cells.append(f"<td>{_text('; '.join(row.flags))}</td>")
     state = _text(_state(result, row))
     cells.append(f'<td class="review {row.review}">{f"<b>{state}</b>" if row.review else state}</td>')
-    shade = "" if result.shown(row.number) else ' class="off"'
+    shade = "" if result.shows(row) else ' class="off"'
     return f"<tr{shade}>{''.join(cells)}</tr>"
 
 
@@ -137,15 +139,13 @@ def _state(result: Result, row: Row) -> str:
     """What became of a finding, in words."""
     if row.status == "removed":
         return "removed from the scene"
-    if row.status == "missing":
-        return "not found"
     if row.review:
         return row.review
     return "hidden: low score" if _is_below(result, row) else "not reviewed"
 
 
 def _is_below(result: Result, row: Row) -> bool:
-    return row.position_world is not None and not row.review and not result.shown(row.number)
+    return row.position_world is not None and not row.review and not result.shows(row)
 
 
 def _measures(result: Result) -> str:
@@ -153,15 +153,10 @@ def _measures(result: Result) -> str:
     if not measures:
         return ""
     rows = "".join(
-        f'<tr><td>{_text(one.name)}</td><td class="number">{one.value:.1f}{_unit(one.unit)}</td></tr>'
+        f'<tr><td>{_text(one.name)}</td><td class="number">{_text(one.words)}</td></tr>'
         for one in measures
     )
     return f"<h2>Measures</h2>\n<table class=\"narrow\">\n<tbody>{rows}</tbody>\n</table>"
-
-
-def _unit(unit: str) -> str:
-    """A unit behind a number: degrees stand right beside it."""
-    return _text(unit if unit == "°" else f" {unit}")
 
 
 def _pictures(result: Result) -> str:

@@ -89,7 +89,7 @@ class Result:
     def rows(self) -> tuple[Row, ...]:
         """All findings, in the table's order: boxes best first, landmarks and segments as the model lists them.
 
-        None once the result was removed from the scene, or the scene closed.
+        No rows once the result was removed from the scene, or the scene closed.
         """
         return read_rows(self.nodes, self.task) if self.there else ()
 
@@ -118,14 +118,16 @@ class Result:
         except ValueError:
             return 0.0
 
-    def shown(self, number: int) -> bool:
+    def shows(self, row: Row) -> bool:
         """Whether the views show that finding, and files hold it."""
-        return self._is_shown(self.row(number))
+        if row.position_world is None or row.review == REJECTED:
+            return False
+        return row.review == ACCEPTED or row.score >= self.shown_score
 
     @property
     def shown_rows(self) -> tuple[Row, ...]:
         """The findings that the views show."""
-        return tuple(row for row in self.rows if self._is_shown(row))
+        return tuple(row for row in self.rows if self.shows(row))
 
     def set_review(self, number: int, word: str) -> None:
         """Note that a user "accepted" or "rejected" a finding, or ("") neither. One step that undo takes back.
@@ -148,7 +150,7 @@ class Result:
     def update_views(self) -> None:
         """Show and hide each finding as its score and review say."""
         rows = self.rows
-        show_only(self.nodes, rows, [self._is_shown(row) for row in rows])
+        show_only(self.nodes, rows, [self.shows(row) for row in rows])
 
     def jump(self, number: int) -> bool:
         """Turn slices and 3-D cameras to a finding; False where it is nowhere. Raises ValueError for no such number."""
@@ -180,11 +182,6 @@ class Result:
                 if one is not None:
                     changing.AddItem(one)
         self.table.GetScene().SaveStateForUndo(changing)
-
-    def _is_shown(self, row: Row) -> bool:
-        if row.position_world is None or row.review == REJECTED:
-            return False
-        return row.review == ACCEPTED or row.score >= self.shown_score
 
 
 def results_in(scene: Any, module: str = "") -> tuple[Result, ...]:

@@ -105,19 +105,25 @@ def remove_nodes(nodes: ResultNodes) -> None:
     Where the scene has undo switched on, what shows and stores the nodes is left, unseen: a markup that undo brings
     back before its display node would get another one.
     """
-    scene, folder = nodes.table.GetScene(), nodes.folder
-    tree = tree_of(scene)
+    tree, folder = tree_of(nodes.table.GetScene()), nodes.folder
     # What refers to others goes before them: only so undo can bring the references back.
     for node in nodes.made:
-        belongings = [] if scene.GetUndoFlag() else [*_displays(node), *_storages(node)]
-        for one in [node, *belongings]:
-            scene.RemoveNode(one)
-        # In the application its plugins have removed the item already.
-        item = tree.GetItemByDataNode(node)
-        if item:
-            tree.RemoveItem(item, False, True)
+        remove_node(node)
     if folder:
         _remove_empty_folders(tree, folder)
+
+
+def remove_node(node: Any) -> None:
+    """Remove one node that a result made: as `remove_nodes`, but for the folders."""
+    scene = node.GetScene()
+    tree = tree_of(scene)
+    belongings = [] if scene.GetUndoFlag() else [*_displays(node), *_storages(node)]
+    for one in [node, *belongings]:
+        scene.RemoveNode(one)
+    # In the application its plugins have removed the item already.
+    item = tree.GetItemByDataNode(node)
+    if item:
+        tree.RemoveItem(item, False, True)
 
 
 def tree_of(scene: Any) -> Any:

@@ -12,7 +12,7 @@ from medinfer.findings import Vector
 from .fiducials import BETWEEN_FLAGS
 from .labelmaps import segment_id
 from .result_nodes import ResultNodes
-from .rois import roi_title
+from .rois import lung_of, roi_title
 
 REVIEW_COLUMN = "review"
 ACCEPTED, REJECTED = "accepted", "rejected"
@@ -23,7 +23,7 @@ PLACED = "placed by hand"
 class Row:
     """One finding as it stands in the scene.
 
-    number: in the table, from 1. title: what it is called. score: 0…1. detail: size and side of a box, of a landmark
+    number: in the table, from 1. title: what it is called. score: 0…1. detail: size and lung of a box, of a landmark
     the distance to the next one, of a segment length and volume. flags: what to check by eye. status: "found",
     "flagged", "missing" (a landmark that isn't there), "removed" (its node was deleted). review: "", "accepted" or
     "rejected". position_world: RAS mm, the parent transform applied; None where there is none. fdi: of a tooth.
@@ -94,7 +94,7 @@ def _box_row(nodes: ResultNodes, cells: Cells) -> Row:
     size = "" if diameter is None else f"{diameter:.1f} mm"
     return Row(
         number, roi_title(cells.text("label"), number), cells.number("score") or 0.0,
-        ", ".join(filter(None, (size, cells.text("side")))), (),
+        ", ".join(filter(None, (size, lung_of(cells.text("side"))))), (),
         "removed" if roi is None else "found", cells.review,
         None if roi is None else _vector(roi.GetCenterWorld()),
     )

@@ -9,9 +9,10 @@ import numpy as np
 from medinfer.errors import ScanError
 from medinfer.volume import Floats, Volume
 
+from .volumes import in_node
+
 # Half a voxel: a voxel that the ROI touches up to its middle is in.
 _TOUCH = 0.5 - 1e-6
-
 
 Block = tuple[tuple[int, int, int], tuple[int, int, int]]
 
@@ -30,7 +31,7 @@ def block_of(region: Any, scan: Volume, volume_node: Any) -> Block:
     region.GetSizeWorld(size)
     if region.GetNumberOfControlPoints() < 1 or not (size > 0).all():
         raise ScanError(f"{box} has no size; draw it around the part of {name} to look at.")
-    index = scan.grid.to_index(_in_node(_corners(region, size), volume_node))
+    index = scan.grid.to_index(in_node(volume_node, _corners(region, size)))
     if not np.isfinite(index).all():
         raise ScanError(f"{box} lies nowhere (its position or its transform is no number); draw it again.")
     low = np.maximum(np.ceil(index.min(axis=0) - _TOUCH).astype(int), 0)
@@ -49,16 +50,3 @@ def _corners(region: Any, size: Floats) -> Floats:
     signs = np.array(np.meshgrid(*[[-0.5, 0.5]] * 3, indexing="ij")).reshape(3, 8).T
     axes = frame[:3, :3] / np.linalg.norm(frame[:3, :3], axis=0)
     return (signs * size) @ axes.T + frame[:3, 3]
-
-
-def _in_node(world: Floats, node: Any) -> Floats:
-    """Points [n, 3] of the world (RAS mm) in the coordinates of `node`, below its parent transform, of any kind."""
-    parent = node.GetParentTransformNode()
-    if parent is None:
-        return world
-    import slicer
-    import vtk
-
-    transform = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, parent, transform)
-    return np.array([transform.TransformPoint(point) for point in world])

@@ -47,6 +47,11 @@ def roi_title(label: str, rank: int) -> str:
     return f"{label[:1].upper()}{label[1:]} {rank}"
 
 
+def lung_of(side: str) -> str:
+    """The side of a finding in words, "right lung": near the midline a lung reaches over to the other side."""
+    return f"{side} lung" if side else ""
+
+
 def box_from_roi(roi: Any) -> Box:
     """The finding that `roi` shows, in the coordinates of its node (RAS mm, its parent transform not applied)."""
     import slicer

@@ -28,6 +28,8 @@ def surface_steps(node: Any) -> Iterator[None]:
     label_map = label_map_from_node(node)
     if label_map is None:
         return
+    # A copy: between two steps a user may edit the node's own voxels.
+    label_map = LabelMap(label_map.voxels.copy(), label_map.grid)
     segmentation = node.GetSegmentation()
     for value, block in boxes_of(label_map.voxels):
         segment = segmentation.GetSegment(segment_id(value))

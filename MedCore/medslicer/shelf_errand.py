@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from medinfer.backends import Available
 from medinfer.errors import MedInferError
 
-from .child import Child
+from .child import Child, fresh_folder
 from .dependencies import CONVERTERS, Dependency, missing, missing_text
 
 _KERAS = (".h5", ".hdf5")
@@ -44,11 +43,11 @@ class Errand:
         return missing(converters=self._needs)
 
     def start(self) -> None:
-        """Raises MedInferError: something is `missing`, or no process can be started."""
+        """Raises MedInferError: something is `missing`, or no temporary folder or process can be made."""
         needs = self.missing()
         if needs:
             raise MedInferError(missing_text(needs))
-        self._folder = Path(tempfile.mkdtemp(prefix="medinfer-"))
+        self._folder = fresh_folder()
         self._child = Child(self._arguments, self._folder)
         try:
             self._child.start()

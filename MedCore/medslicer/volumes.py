@@ -77,6 +77,24 @@ def world_matrix(node: Any) -> NDArray[np.float64]:
     return np.array(slicer.util.arrayFromVTKMatrix(matrix))
 
 
+def in_node(node: Any, points_world: Floats) -> Floats:
+    """`points_world` (`[…, 3]`, RAS mm) in the coordinates of `node`: its parent transforms undone, linear or not."""
+    import slicer
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return points_world
+    from_world = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, parent, from_world)
+    given, moved = vtk.vtkPoints(), vtk.vtkPoints()
+    given.SetData(numpy_to_vtk(np.ascontiguousarray(points_world.reshape(-1, 3)), deep=True))
+    moved.SetDataTypeToDouble()
+    from_world.TransformPoints(given, moved)
+    return np.array(vtk_to_numpy(moved.GetData()), dtype=float).reshape(points_world.shape)
+
+
 def world_bounds(node: Any) -> tuple[Floats, Floats]:
     """The lowest and highest corner of the node in world RAS mm (its parent transform applied)."""
     bounds = np.zeros(6)

@@ -149,6 +149,16 @@ def test_one_bad_scan_does_not_stop_the_others(
     assert "missing.nrrd" in told.err
 
 
+def test_a_scan_that_is_not_there_is_named_once(
+    scan: Path, blob_package: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "none.nii.gz"
+    assert detect(missing, scan, "-o", tmp_path / "out", "--model", blob_package()) == 1
+    said = capsys.readouterr()
+    assert said.err == f"error: {missing} is not there; check the path.\n"
+    assert f"  failed: {missing} is not there; check the path.\n" in said.out
+
+
 def test_scans_of_the_same_name_get_folders_of_their_own(scan: Path, blob_package: Make, tmp_path: Path) -> None:
     other = tmp_path / "other" / scan.name
     other.parent.mkdir()
@@ -160,7 +170,7 @@ def test_scans_of_the_same_name_get_folders_of_their_own(scan: Path, blob_packag
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model", "nothing"], ["There is no model 'nothing'"]),
+        (["--model", "nothing"], ["There is no model 'nothing'", "or one of chest-nodules."]),
         (["--device", "cuda:7"], ["cuda"]),
         (["--backend", "torch"], ["torch", "onnx"]),
         (["--device", "toaster"], ["toaster"]),

@@ -8,7 +8,8 @@ import io
 import numpy as np
 import pytest
 
-from medinfer.findings import Findings, Landmark, box_from_index
+from medinfer.console import findings_table
+from medinfer.findings import Findings, Landmark, box_from_index, neighbours_together
 from medinfer.volume import Grid
 
 
@@ -61,3 +62,19 @@ def test_a_grid_maps_there_and_back() -> None:
 def test_a_grid_without_an_inverse_is_refused(matrix: np.ndarray) -> None:
     with pytest.raises(ValueError, match="ijk_to_ras"):
         Grid((2, 2, 2), matrix)
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [("", ""), ("a", "a"), ("ab", "a–b"), ("abcde", "a–e"), ("acd", "a, c–d"), ("bde", "b, d–e"), ("ace", "a, c, e")],
+)
+def test_neighbours_of_a_list_are_said_together(missing: str, words: str) -> None:
+    assert neighbours_together((letter, letter in missing) for letter in "abcde") == words
+
+
+def test_landmarks_that_were_not_found_are_one_line_of_the_table() -> None:
+    spine = [Landmark(f"L{n}", (0.0, 0.0, -30.0 * n) if n == 3 else None, 0.5) for n in range(1, 6)]
+    _, found, missing = findings_table(Findings(landmarks=tuple(spine)))
+    assert found.split()[0] == "L3"
+    assert missing == "  not found: L1–L2, L4–L5"
+    assert findings_table(Findings(landmarks=tuple(spine[:2]))) == ["  nothing found"]

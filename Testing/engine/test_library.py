@@ -17,6 +17,7 @@ import pytest
 
 from medinfer.errors import Cancelled, DownloadError, PackageError
 from medinfer.library import add, entries, fetch, find_package, remove
+from medinfer.manifest import Task
 from medinfer.package import sha256_of
 from medinfer.places import bundled_folder, user_folder
 
@@ -215,12 +216,28 @@ def test_a_truncated_archive_is_refused(blob_package: Make, tmp_path: Path) -> N
         add(tmp_path / "cut.zip")
 
 
+def test_a_folder_without_a_model_says_what_is_missing_in_it(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    with pytest.raises(PackageError, match=r"No model package in .*scans: it has no model\.json"):
+        find_package(str(tmp_path / "scans"))
+
+
 def test_bundled_models_cannot_be_removed_and_unknown_ones_are_named() -> None:
     with pytest.raises(PackageError, match="only installed ones can be removed"):
         remove("nothing")
     with pytest.raises(PackageError, match="came with MedInfer and stays"):
         remove("chest-nodules")
     with pytest.raises(PackageError, match="There is no model 'nothing'"):
+        find_package("nothing")
+
+
+@pytest.mark.parametrize(
+    ("task", "offered"), [("detect", "chest-nodules"), ("landmark", "vertebrae"), ("segment", "teeth")]
+)
+def test_who_asks_for_a_model_that_is_not_there_is_offered_those_of_the_task(task: Task, offered: str) -> None:
+    with pytest.raises(PackageError, match=rf"or one of {offered}\.$"):
+        find_package("nothing", task)
+    with pytest.raises(PackageError, match=r"or one of chest-nodules, teeth, vertebrae\.$"):
         find_package("nothing")
 
 

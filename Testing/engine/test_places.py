@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medinfer.places import catalogue_file, user_folder
+from medinfer.places import catalogue_file, is_package, user_folder
 
 
 @pytest.fixture
@@ -44,3 +44,11 @@ def test_both_can_be_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDINFER_CATALOGUE", str(home / "own.json"))
     assert user_folder() == home / "own"
     assert catalogue_file() == home / "own.json"
+
+
+def test_a_folder_that_merely_has_a_models_name_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "teeth").mkdir()
+    assert not is_package(tmp_path / "teeth")
+    (tmp_path / "teeth" / "model.json").write_text("{}")
+    assert is_package(tmp_path / "teeth")
+    assert is_package(tmp_path / "teeth" / "model.json")

@@ -74,6 +74,14 @@ def test_what_is_installed_is_what_is_in_the_repository(built: tuple[Path, list[
         assert (installed / place).read_bytes() == (REPOSITORY / source).read_bytes(), place
 
 
+def test_licence_and_readme_are_installed_beside_the_modules(built: tuple[Path, list[str]]) -> None:
+    installed, _ = built
+    share = installed.parents[2] / "share" / "Slicer-5.10" / "MedInfer"
+    assert {path.name for path in share.iterdir()} == {"LICENSE", "README.md"}
+    for path in share.iterdir():
+        assert path.read_bytes() == (REPOSITORY / path.name).read_bytes()
+
+
 def test_no_two_modules_have_a_file_of_the_same_name() -> None:
     """All modules are installed into one folder: the second would take the first one's place."""
     shipped = [

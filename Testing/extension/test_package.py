@@ -99,12 +99,24 @@ def test_slicer_installs_the_archive_under_its_name_with_its_modules(
     modules = home / "lib" / "Slicer-5.10" / "qt-scripted-modules"
     assert {path.stem for path in modules.glob("*.py")} == {"MedCore", "MedDetect", "MedLandmark", "MedToothSeg"}
     assert {path.name for path in home.iterdir()} == {"lib", "share"}
+    documents = home / "share" / "Slicer-5.10" / "MedInfer"
+    assert (documents / "LICENSE").read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
+    assert (documents / "README.md").is_file()
 
 
 def test_the_same_commit_packs_to_the_same_bytes(tmp_path: Path) -> None:
     one, other = (pack(tmp_path / name, "--os", "linux", "--arch", "amd64") for name in ("one", "other"))
     assert one.name == other.name
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_python_without_any_package_packs_it(tmp_path: Path) -> None:
+    script = REPOSITORY / "scripts" / "pack_extension.py"
+    # No site-packages, nothing from the environment.
+    words = [sys.executable, "-S", "-E", str(script), "--root", str(REPOSITORY), "--out", str(tmp_path)]
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_another_slicer_has_its_modules_in_another_folder(tmp_path: Path) -> None:

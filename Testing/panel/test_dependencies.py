@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -164,6 +165,14 @@ def test_slicers_own_packaging_is_used_where_it_is_there(
     install([TINY])
     assert asked["requester"] == "MedInfer"
     assert f"numpy=={importlib.metadata.version('numpy')}\n" in asked["pins"]
+
+
+def test_without_room_for_a_temporary_file_it_is_one_sentence(
+    slicer_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(MedInferError, match="medinfer-tiny could not be installed: no temporary file can be written"):
+        install([TINY])
 
 
 def test_a_second_install_while_one_goes_on_is_refused(slicer_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:

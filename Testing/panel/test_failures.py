@@ -7,11 +7,11 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from full_disk import files_no_larger_than
 from harness import SlicerHarness
 from panel_user import PanelUser, workers
 
@@ -109,17 +109,6 @@ def test_a_network_with_another_checksum_is_not_run(user: PanelUser, own_library
     assert user.complains
     assert "is damaged or was exchanged" in user.message
     assert "network.onnx" in user.message
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Writing more fails as it does on a disk that is full; a child inherits that."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_disk_that_fills_up_is_one_sentence_and_nothing_stays(long_run: PanelUser, temporary: Path) -> None:

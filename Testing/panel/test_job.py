@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
+import shutil
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from full_disk import files_no_larger_than
 
 from medinfer.errors import OutputError, ScanError
 from medinfer.findings import Findings
@@ -424,17 +424,6 @@ def test_an_exception_in_the_worker_is_told_and_its_stack_trace_kept(
     assert "cc3d.py" in job.log_file.read_text()
 
 
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Writing more fails as it does on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_disk_that_fills_up_while_handing_over_is_one_sentence_and_nothing_stays(
     large_node: Any, temporary: Path
 ) -> None:
@@ -463,6 +452,21 @@ def test_no_temporary_folder_is_one_sentence(
     assert job.state == "failed"
     assert "No temporary folder could be made in" in job.problem
     job.close()
+
+
+def test_a_temporary_folder_that_is_cleared_away_meanwhile_is_one_sentence(
+    large_node: Any, blob_package: Make
+) -> None:
+    failing, cancelled = (Job(large_node, RunSettings(str(blob_package()))) for _ in range(2))
+    for job in (failing, cancelled):
+        job.start()
+        assert job.folder is not None
+        shutil.rmtree(job.folder)
+    cancelled.cancel()
+    assert cancelled.state == "cancelled"
+    finish(failing)
+    assert (failing.state, failing.findings) == ("failed", None)
+    assert "did not arrive whole" in failing.problem
 
 
 def test_the_volume_may_be_deleted_and_the_scene_closed_while_it_runs(

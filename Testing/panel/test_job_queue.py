@@ -144,18 +144,15 @@ def test_a_panel_may_add_a_job_as_one_ends(queue: JobQueue, make_job: Callable[.
     assert second.state == "done"
 
 
-def test_another_panel_can_follow_a_job_and_nobody_has_to(queue: JobQueue, make_job: Callable[..., Job]) -> None:
-    job, before, after = make_job("no-such-model"), list[str](), list[str]()
-    queue.add(job, lambda job: before.append(job.state))
-    queue.follow(job, lambda job: after.append(job.state))
-    run_all(queue)
-    assert before == []
-    assert after[-1] == "failed"
-    alone = make_job("no-such-model")
-    queue.add(alone, lambda job: before.append(job.state))
-    queue.follow(alone, None)
-    run_all(queue)
-    assert (alone.state, before) == ("failed", [])
+def test_a_panel_may_let_the_window_live_while_it_is_told(queue: JobQueue, make_job: Callable[..., Job]) -> None:
+    first, second = make_job(), make_job()
+    told: list[str] = []
+    queue.add(first, lambda job: queue.step())
+    queue.add(second, lambda job: told.append(job.state))
+    for job in (first, second):
+        job.cancel()
+    queue.step()
+    assert (queue.jobs, told) == ((), ["cancelled"])
 
 
 def test_a_job_is_in_the_queue_once(queue: JobQueue, make_job: Callable[..., Job]) -> None:
@@ -168,7 +165,7 @@ def test_a_job_is_in_the_queue_once(queue: JobQueue, make_job: Callable[..., Job
     assert queue.jobs == ()
 
 
-def test_cancelling_all_ends_all(
+def test_cancelling_what_runs_and_what_waits_ends_both(
     queue: JobQueue, scene: Any, blob_scan: Any, blob_package: Make, make_job: Callable[..., Job], tmp_path: Path
 ) -> None:
     voxels = np.tile(blob_scan[0].voxels, (4, 4, 4))
@@ -180,7 +177,8 @@ def test_cancelling_all_ends_all(
     while running.stage != "Searching":
         queue.step()
         time.sleep(0.01)
-    queue.cancel_all()
+    for job in queue.jobs:
+        job.cancel()
     run_all(queue)
     assert [job.state for job in (running, waiting)] == ["cancelled", "cancelled"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -252,6 +253,40 @@ def test_what_is_no_model_is_refused(
         assert words in user.message
         assert "\n" not in user.message
         assert user.entries("modelSelector") == before
+
+
+def test_what_is_begun_while_packages_are_installed_goes_on_alone(
+    user_without_models: PanelUser, harness: SlicerHarness, blob_package: Make, temporary: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Slicer's window is live meanwhile."""
+    user, folder, asked = user_without_models, blob_package(), []
+
+    def install(needs: Any) -> None:
+        asked.append(needs)
+        if len(asked) == 1:
+            harness.choose_file(folder)
+            user.menu(MENU, FROM_FOLDER)
+
+    monkeypatch.setattr("medslicer.panel.model_section.install", install)
+    harness.choose_file(folder)
+    user.menu(MENU, FROM_FOLDER)
+    assert len(workers()) == 1
+    until_idle(user)
+    assert user.chosen("modelSelector") == "Bright blobs"
+    assert not list(temporary.iterdir())
+
+
+def test_no_temporary_folder_is_one_sentence(
+    user_without_models: PanelUser, harness: SlicerHarness, blob_package: Make, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    harness.choose_file(blob_package())
+    user_without_models.menu(MENU, FROM_FOLDER)
+    assert user_without_models.complains
+    assert "No temporary folder could be made in" in user_without_models.message
+    assert not enabled(user_without_models)[STOP]
 
 
 def test_a_dialog_that_is_cancelled_changes_nothing(user_without_models: PanelUser, harness: SlicerHarness) -> None:

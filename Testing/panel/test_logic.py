@@ -97,6 +97,15 @@ def test_a_number_that_makes_no_sense_is_one_sentence(volume_node: Any, settings
         logic().process(volume_node, model="blobs", **settings)
 
 
+def test_a_folder_that_merely_has_the_models_name_is_passed_over(
+    volume_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone starts Slicer in a folder with scans of blobs."""
+    (tmp_path / "blobs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(logic().process(volume_node, model="blobs").rows) == 2
+
+
 def test_no_scan_is_one_sentence(volume_node: Any) -> None:
     with pytest.raises(MedInferError, match="holds no voxels"):
         logic().process(None, model="blobs")
@@ -113,9 +122,13 @@ def test_what_fails_in_the_run_is_raised_and_the_scene_is_as_it_was(volume_node:
 def test_cancelled_is_raised_as_such_and_leaves_nothing(volume_node: Any, temporary: Path) -> None:
     from medslicer.job_queue import job_queue
 
+    def cancel(stage: str, share: float) -> None:
+        for job in job_queue().jobs:
+            job.cancel()
+
     before = names(volume_node.GetScene())
     with pytest.raises(Cancelled):
-        logic().process(volume_node, model="blobs", progress=lambda stage, share: job_queue().cancel_all())
+        logic().process(volume_node, model="blobs", progress=cancel)
     assert names(volume_node.GetScene()) == before
     assert not workers()
     assert not list(temporary.iterdir())

@@ -106,7 +106,7 @@ def test_a_new_result_has_the_names_that_were_chosen(teeth: ResultsUser) -> None
     teeth.choose("namesSelector", "Universal")
     teeth.choose("scanSelector", "peas")
     teeth.run_to_the_end()
-    assert teeth.message.startswith("12 teeth and 1 more found")
+    assert teeth.message.startswith(f"12 teeth, {CANAL} found")
     assert teeth.chosen("resultSelector") == "Teeth 2"
     assert set(segments(teeth)) == set(teeth.titles) == {*(UNIVERSAL[name] for name in FOUND), CANAL}
 

@@ -71,7 +71,7 @@ def test_each_module_shows_its_own_results(user: PanelUser, landmark_user: Panel
     assert [title for title, _, _ in landmark_user.rows] == ["head", "chest", "foot", "tail"]
     harness.enter(user.module)
     assert user.rows == []
-    assert user.entries("targetSelector") == ["New"]
+    assert user.entries("targetSelector") == ["New result"]
 
 
 def test_a_waiting_run_can_be_cancelled_and_the_first_goes_on(

@@ -164,6 +164,8 @@ def test_another_result_is_shown_when_it_is_chosen(nodules: ResultsUser) -> None
     nodules.choose("resultSelector", "Nodules")
     assert len(nodules.titles) == 6
     assert not nodules.item("Nodule 2").font().strikeOut()
+    # The finding of the same number has not been looked at: no key may judge it.
+    assert not nodules.ui("rejectButton").isEnabled()
     nodules.harness.leave(nodules.module)
     nodules.harness.enter(nodules.module)
     assert nodules.chosen("resultSelector") == "Nodules"

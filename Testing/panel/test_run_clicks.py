@@ -120,7 +120,7 @@ def test_after_a_run_its_best_finding_is_selected_and_shown(user: PanelUser, har
 
 def test_running_again_makes_a_second_result(user: PanelUser, harness: SlicerHarness) -> None:
     user.run_to_the_end()
-    assert user.entries("targetSelector") == ["New", "In place of Nodules"]
+    assert user.entries("targetSelector") == ["New result", "In place of Nodules"]
     user.run_to_the_end()
     assert [result.name for result in results(harness)] == ["Nodules", "Nodules 2"]
     assert user.chosen("resultSelector") == "Nodules 2"
@@ -151,7 +151,43 @@ def test_a_result_that_was_deleted_meanwhile_is_not_replaced(user: PanelUser, ha
     user.wait_for_the_end()
     assert user.message.startswith("2 nodules found")
     assert len(results(harness)) == 1
-    assert user.chosen("targetSelector") == "New"
+    assert user.chosen("targetSelector") == "New result"
+
+
+def test_another_scans_run_does_not_replace_the_result_unasked(
+    user: PanelUser, harness: SlicerHarness, blob_scan: Any
+) -> None:
+    from medslicer.volumes import add_volume
+
+    user.run_to_the_end()
+    user.choose("targetSelector", "In place of Nodules")
+    other = add_volume(harness.scene, blob_scan[0])
+    other.SetName("another")
+    harness.process_events()
+    user.choose("scanSelector", "another")
+    assert user.chosen("targetSelector").startswith("New")
+    user.run_to_the_end()
+    assert [result.volume_node.GetName() for result in results(harness)] == ["blobs", "another"]
+
+
+def test_a_result_that_cannot_be_shown_is_told(
+    user: PanelUser, harness: SlicerHarness, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of ours, or a Slicer to come."""
+
+    def of_a_later_slicer(*arguments: Any, **options: Any) -> Any:
+        raise AttributeError("GetSubjectHierarchyNode")
+
+    monkeypatch.setattr("medslicer.results.put_in_folder", of_a_later_slicer)
+    user.run()
+    # The log has it with its trace, on which the harness insists.
+    with pytest.raises(AssertionError, match="AttributeError: GetSubjectHierarchyNode"):
+        user.wait_for_the_end()
+    harness.process_events()
+    assert user.complains
+    assert "The result could not be shown (GetSubjectHierarchyNode)" in user.message
+    assert (boxes(harness), list(temporary.iterdir())) == ([], [])
+    assert user.may_run
 
 
 def test_a_failed_run_replaces_nothing(user: PanelUser, harness: SlicerHarness, own_library: Path) -> None:

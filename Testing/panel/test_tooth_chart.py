@@ -83,7 +83,7 @@ def test_a_tooth_below_the_score_is_hidden_in_the_chart_too(teeth: ResultsUser) 
     weakest = min((row for row in teeth.results[0].rows if row.fdi), key=lambda row: row.score)
     others = [row.score for row in teeth.results[0].rows if row.fdi and row.score > weakest.score]
     teeth.drag_to(min(*others, np.ceil(100 * weakest.score + 0.5) / 100))
-    hidden = {row.fdi for row in teeth.results[0].rows if row.fdi and not teeth.results[0].shown(row.number)}
+    hidden = {row.fdi for row in teeth.results[0].rows if row.fdi and not teeth.results[0].shows(row)}
     assert of_state(teeth, "hidden") == hidden
     teeth.drag_to(0)
     assert of_state(teeth, "hidden") == set()

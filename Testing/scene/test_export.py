@@ -90,6 +90,38 @@ def test_a_box_that_the_user_moved_or_removed_is_written_as_it_is_now(
     assert third["rank"] == "3"
 
 
+def test_under_a_parent_transform_the_csv_says_where_the_views_show_it(
+    scene: Any, any_case: Any, put_under_transform: Callable[[Any], NDArray[np.float64]], tmp_path: Path
+) -> None:
+    volume_node = add_volume(scene, any_case.volume)
+    matrix = put_under_transform(volume_node)
+    export_csv(any_case.add_to(scene, volume_node), tmp_path / "moved.csv")
+    found = any_case.findings
+    places = [
+        *(box.center_ras for box in found.boxes), *(one.position_ras for one in found.landmarks),
+        *(one.center_ras for one in found.segments),
+    ]
+    for row, place in zip(rows_of(tmp_path / "moved.csv"), places, strict=True):
+        written = [row[f"{axis}_mm"] for axis in "ras"]
+        if place is None:
+            assert written == ["", "", ""]
+        else:
+            assert [float(word) for word in written] == pytest.approx((matrix @ (*place, 1))[:3], abs=1e-3)
+
+
+def test_markups_stay_in_the_coordinates_of_their_nodes_as_slicer_saves_them(
+    scene: Any, landmark_case: Any, put_under_transform: Callable[[Any], NDArray[np.float64]], tmp_path: Path
+) -> None:
+    volume_node = add_volume(scene, landmark_case.volume)
+    put_under_transform(volume_node)
+    export_markups(landmark_case.add_to(scene, volume_node), tmp_path / "l.mrk.json")
+    with HeadlessSlicer() as other:
+        other.application_logic.GetModuleLogic("Markups").LoadMarkups(str(tmp_path / "l.mrk.json"))
+        (fiducials,) = nodes_of(other.scene, "vtkMRMLMarkupsFiducialNode")
+        first, *_ = landmarks_from_fiducials(fiducials)
+        assert first.position_ras == pytest.approx(landmark_case.findings.landmarks[0].position_ras, abs=1e-4)
+
+
 def test_landmarks_keep_their_order_and_those_not_shown_are_missing(
     scene: Any, landmark_case: Any, tmp_path: Path
 ) -> None:
@@ -177,6 +209,18 @@ def test_without_a_segmentation_it_is_one_sentence(
             with pytest.raises(OutputError, match="has no segmentation: it was removed from the scene"):
                 export(result, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_without_boxes_or_points_markups_are_one_sentence(
+    scene: Any, teeth_case: Any, landmark_case: Any, tmp_path: Path
+) -> None:
+    landmarks = landmark_case.add(scene)
+    for node in (landmarks.nodes.curve, landmarks.nodes.fiducials):
+        scene.RemoveNode(node)
+    for result in (teeth_case.add(scene), landmarks):
+        with pytest.raises(OutputError, match=f"^{result.name} has no boxes or points: they were removed"):
+            export_markups(result, tmp_path / "n.mrk.json")
+    assert not (tmp_path / "n.mrk.json").exists()
 
 
 def test_with_everything_rejected_the_files_are_empty_and_valid(scene: Any, any_case: Any, tmp_path: Path) -> None:

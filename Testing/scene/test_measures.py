@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medinfer.errors import ScanError
 from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
-from medslicer.measures import Measure, add_angle, add_distance, measure_of, measures_of
+from medslicer.measures import Measure, add_angle, add_distance, measure_of, measures_of, remove_measure
 from medslicer.result import results_in
 from medslicer.result_nodes import tree_of
 from medslicer.saving import save_scene
@@ -104,6 +104,17 @@ def test_measures_stand_in_the_results_folder_and_go_with_it(scene: Any, landmar
     assert tree.GetItemParent(tree.GetItemByDataNode(node)) == result.nodes.folder
     result.remove()
     assert node.GetScene() is None
+
+
+def test_a_measure_that_is_removed_leaves_nothing_behind(scene: Any, landmark_case: Any) -> None:
+    result = landmark_case.add(scene)
+    before = {node.GetID() for node in nodes_of(scene, "vtkMRMLNode")}
+    add_distance(result, T12, L4)
+    (measure,) = measures_of(result)
+    remove_measure(measure)
+    assert measures_of(result) == ()
+    assert {node.GetID() for node in nodes_of(scene, "vtkMRMLNode")} == before
+    assert tree_of(scene).GetItemByDataNode(measure.node) == 0
 
 
 def test_a_measure_is_one_step_that_undo_takes_back(scene: Any, landmark_case: Any) -> None:

@@ -84,8 +84,8 @@ def test_each_finding_has_its_row_with_place_and_review(scene: Any, nodule_case:
     result.show_from(0.4)
     page = Page(report_html(result))
     place = place_words(nodule_case.findings.boxes[0].center_ras).split()
-    assert f"1 Nodule 1 0.91 7.1 mm, left {' '.join(place)} accepted" in page.text
-    assert re.search(r"2 Nodule 2 0\.50 5\.4 mm, right .+ rejected 3 Nodule 3", page.text)
+    assert f"1 Nodule 1 0.91 7.1 mm, left lung {' '.join(place)} accepted" in page.text
+    assert re.search(r"2 Nodule 2 0\.50 5\.4 mm, right lung .+ rejected 3 Nodule 3", page.text)
     assert re.search(r"3 Nodule 3 0\.33 1\.5 mm .+ hidden: low score", page.text)
     assert "1 shown, 1 accepted, 1 rejected, 1 below the score of 0.40" in page.text
     assert len(page.sources) == 1
@@ -103,9 +103,26 @@ def test_landmarks_come_with_flags_missing_ones_and_measures(scene: Any, landmar
     angle = add_angle(result, 1, 4, 5)
     text = Page(report_html(result)).text
     assert "above L1; too near L4" in text
-    assert re.search(r"3 L2 0\.30 – not found", text)
+    assert "Not found: L2, L5." in text
+    assert not re.search(r"\d L[25] ", text)
     assert f"T12–L4 {line.GetLineLengthWorld():.1f} mm" in text
     assert f"T12–L3–L4 {angle.GetAngleDegrees():.1f}°" in text
+
+
+def test_landmarks_that_are_not_there_stand_together_below_those_that_are(scene: Any, landmark_case: Any) -> None:
+    first, *_ = landmark_case.findings.landmarks
+    names = [*(f"C{n}" for n in range(1, 8)), *(f"T{n}" for n in range(1, 13)), "L1"]
+    spine = tuple(
+        dataclasses.replace(first, label=name, position_ras=first.position_ras if name in ("T11", "T12") else None)
+        for name in names
+    )
+    text = Page(report_html(dataclasses.replace(landmark_case, findings=Findings(landmarks=spine)).add(scene))).text
+    table = text.split("Position, mm")[1]
+    assert re.match(r" (To check )?Review 18 T11 .+ 19 T12 .+ Not found: C1–T10, L1\. Positions are", table)
+    nothing = tuple(dataclasses.replace(one, position_ras=None) for one in spine)
+    text = Page(report_html(dataclasses.replace(landmark_case, findings=Findings(landmarks=nothing)).add(scene))).text
+    assert "Nothing was found." in text
+    assert "Not found" not in text
 
 
 def test_names_and_notes_cannot_break_the_page(scene: Any, nodule_case: Any) -> None:

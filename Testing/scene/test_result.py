@@ -25,7 +25,7 @@ BOXES = "vtkMRMLMarkupsROINode"
 def test_boxes_are_rows_with_size_side_score_and_place(scene: Any, nodule_case: Any) -> None:
     result = nodule_case.add(scene)
     assert [(row.number, row.title, row.detail) for row in result.rows] == [
-        (1, "Nodule 1", "7.1 mm, left"), (2, "Nodule 2", "5.4 mm, right"), (3, "Nodule 3", "1.5 mm"),
+        (1, "Nodule 1", "7.1 mm, left lung"), (2, "Nodule 2", "5.4 mm, right lung"), (3, "Nodule 3", "1.5 mm"),
     ]
     for row, box in zip(result.rows, nodule_case.findings.boxes, strict=True):
         assert (row.score, row.status, row.review, row.flags) == (box.score, "found", "", ())
@@ -174,7 +174,7 @@ def test_a_rejected_finding_is_hidden_and_stays_in_the_table(scene: Any, any_cas
     result.set_review(2, "rejected")
     assert seen(result) == [number for number in everything if number != 2]
     assert [row.review for row in result.rows][:3] == ["", "rejected", ""]
-    assert not result.shown(2)
+    assert not result.shows(result.row(2))
     result.set_review(2, "")
     assert seen(result) == everything
 
@@ -212,7 +212,7 @@ def test_a_finding_whose_node_the_user_deleted_is_said_to_be_removed(scene: Any,
     scene.RemoveNode(result.nodes.roi(2))
     assert [row.status for row in result.rows] == ["found", "removed", "found"]
     assert result.rows[1].position_world is None
-    assert not result.shown(2)
+    assert not result.shows(result.row(2))
     assert result.rows[2] == third
     result.set_review(2, "accepted")
     result.set_review(3, "rejected")

@@ -10,6 +10,7 @@ import pytest
 from medinfer.findings import Findings
 from medinfer.manifest import Label
 from medinfer.volume import Volume
+from medslicer.box_pictures import caption_of
 from medslicer.headless import HeadlessSlicer
 from medslicer.lookup import nodes_of
 from medslicer.markups import VOLUME_ROLE, measured
@@ -32,6 +33,13 @@ def test_score_and_diameter_are_measurements(nodes: FindingNodes, findings: Find
     assert [measured(roi, "confidence") for roi in nodes.rois] == [box.score for box in findings.boxes]
     assert [measured(roi, "diameter") for roi in nodes.rois] == [box.diameter_mm for box in findings.boxes]
     assert nodes.rois[0].GetMeasurement("diameter").GetValueWithUnitsAsPrintableString() == "7.1 mm"
+
+
+def test_a_picture_says_in_which_lung_a_box_lies_where_that_is_known(nodes: FindingNodes) -> None:
+    assert [caption_of(roi).split("   ") for roi in (*nodes.rois, None)] == [
+        ["Nodule 1", "score 0.91", "7.1 mm, left lung"], ["Nodule 2", "score 0.50", "5.4 mm, right lung"],
+        ["Nodule 3", "score 0.33", "1.5 mm"], ["nothing found"],
+    ]
 
 
 def test_an_absent_measurement_is_an_error_that_names_it(nodes: FindingNodes) -> None:

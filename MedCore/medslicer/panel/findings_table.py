@@ -20,7 +20,7 @@ TICK, NAME, SCORE, DETAIL = range(4)
 _NUMBER = 0x0100
 _ROW_PIXELS = 24
 # Of the columns beside the name, which takes what is left; of the details at most so many, in a narrow dock.
-_TICK_PIXELS, _SCORE_PIXELS, _DETAIL_PIXELS = 28, 55, 128
+_TICK_PIXELS, _SCORE_PIXELS, _DETAIL_PIXELS = 28, 55, 142
 # Before which others stand in the column of ticks.
 _REVIEWS = ("accepted", "", "rejected")
 
@@ -70,21 +70,21 @@ class FindingsTable:
         if key == self._key:
             return
         table_before, rows_before = self._key if isinstance(self._key, tuple) else ("", [])
-        sized = bool(rows_before) and result is not None and table_before == result.table.GetID()
+        same = result is not None and table_before == result.table.GetID()
         self._key = key
-        selected = self.selected
+        # Another result's finding of the same number is not the one that the user looked at.
+        selected = self.selected if same else None
         table = self._table
         before = table.blockSignals(True)
         table.setRowCount(len(rows))
         for place, row in enumerate(rows):
             for column, item in enumerate(_items(row)):
                 table.setItem(place, column, item)
-        if not sized:
+        if not (same and rows_before):
             # Once: a user may drag the columns' borders.
             table.resizeColumnToContents(DETAIL)
             table.setColumnWidth(DETAIL, min(table.columnWidth(DETAIL), _DETAIL_PIXELS))
-        if selected is not None:
-            self._select(selected)
+        self._select(selected)
         table.blockSignals(before)
 
     def select(self, number: int) -> None:
@@ -105,7 +105,7 @@ class FindingsTable:
         # What was not found is worth knowing, but after what was.
         return sorted(rows, key=lambda row: row.status == "missing")
 
-    def _select(self, number: int) -> None:
+    def _select(self, number: int | None) -> None:
         for place in range(self._table.rowCount):
             if int(self._table.item(place, NAME).data(_NUMBER)) == number:
                 self._table.setCurrentCell(place, NAME)

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from medinfer.errors import MedInferError
 
-from ..measures import Measure, add_angle, add_distance, measures_of
+from ..measures import add_angle, add_distance, measures_of, remove_measure
 from .form import fill
 from .results_section import ResultsSection
 
@@ -48,7 +48,7 @@ class MeasuresSection:
         table.setRowCount(len(measures))
         for place, measure in enumerate(measures):
             table.setItem(place, 0, qt.QTableWidgetItem(measure.name))
-            table.setItem(place, 1, qt.QTableWidgetItem(_with_unit(measure)))
+            table.setItem(place, 1, qt.QTableWidgetItem(measure.words))
         table.resizeColumnToContents(1)
         self._enable()
 
@@ -86,12 +86,5 @@ class MeasuresSection:
             return
         measures = measures_of(result)
         if 0 <= place < len(measures):
-            scene = result.table.GetScene()
-            scene.SaveStateForUndo()
-            scene.RemoveNode(measures[place].node)
+            remove_measure(measures[place])
         self.refresh()
-
-
-def _with_unit(measure: Measure) -> str:
-    """As it is written: degrees stand right beside the number."""
-    return f"{measure.value:.1f}{'' if measure.unit == '°' else ' '}{measure.unit}"

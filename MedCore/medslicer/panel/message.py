@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
-# Readable on the light and on the dark theme.
-_COLORS = {"": "", "error": "color: #d64541;", "done": "color: #3a9d5d;"}
+# On a light and on a dark ground, each with a contrast of at least 4.5 to it.
+_COLORS = {"error": ("#b3261e", "#ff8a80"), "done": ("#1c7040", "#7ddc9b")}
+_DARK = 128
 # Where a path may be broken (by a space of no width), so that it does not widen the dock.
 _LONG_WORD = re.compile(r"[^\s/\\_-]{24}|[^\s/\\_-]*[/\\_-](?=\S)")
 
 
 class MessageLine:
-    """Shows the latest news until they are cleared, and else what stands in the way of a run."""
+    """Shows the latest news until it is cleared, and else what stands in the way of a run."""
 
     def __init__(self, label: Any) -> None:
         self._label = label
@@ -28,7 +30,7 @@ class MessageLine:
         self._show()
 
     def clear(self) -> None:
-        """The news are old: the user went on to something else."""
+        """The news is old: the user went on to something else."""
         self._news = None
         self._show()
 
@@ -41,8 +43,16 @@ class MessageLine:
         """Without a text the line takes no room."""
         text, kind = self._news or (self._hindrance, "")
         self._label.setText(_LONG_WORD.sub("\\g<0>\u200b", text))
-        self._label.setStyleSheet(_COLORS[kind])
+        self._label.setProperty("kind", kind)
+        self._label.setStyleSheet(self._style(kind))
         self._label.setVisible(bool(text))
+
+    def _style(self, kind: str) -> str:
+        if kind not in _COLORS:
+            return ""
+        on_light, on_dark = _COLORS[kind]
+        ground = self._label.palette.color(qt.QPalette.Window)
+        return f"color: {on_dark if ground.lightness() < _DARK else on_light};"
 
 
 def with_time_left(stage: str, seconds: float | None) -> str:

@@ -145,6 +145,10 @@ class ModelSection:
             if needs and not slicer.util.confirmOkCancelDisplay(consent_text(needs, _), windowTitle="MedInfer"):
                 return
             install(needs)
+            if self.busy or self._locked:
+                # While packages were installed the window was live.
+                self._message.say(_("The model library is in use now; try again when that is over."), "error")
+                return
             self._work.begin(errand)
         except MedInferError as error:
             self._message.say(str(error), "error")

@@ -162,7 +162,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         if result.volume_node is not _scan_in_view():
             slicer.util.setSliceViewerLayers(background=result.volume_node, fit=True)
         self.surfaces.begin(result)
-        best = next((row for row in result.rows if row.position_world is not None and result.shown(row.number)), None)
+        best = next(iter(result.shown_rows), None)
         if best is not None:
             self.results.select(best.number)
 

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..result import Result, Row, results_in
+from ..result_rows import ACCEPTED, REJECTED
 from .export_menu import ExportMenu
 from .findings_table import FindingsTable
 from .form import fill, plain
@@ -18,8 +19,6 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from ..profiles import Profile
-
-ACCEPTED, REJECTED = "accepted", "rejected"
 
 
 class ResultsSection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -15,7 +15,7 @@ from ..dependencies import consent_text, install, missing
 from ..job import Job, RunSettings
 from ..job_queue import job_queue
 from ..processing import result_of
-from ..result import Result, results_in
+from ..result import Result, Row, results_in
 from .form import fill, show_node
 from .message import MessageLine, with_time_left
 from .model_section import ModelSection
@@ -72,7 +72,7 @@ class RunSection:
         ui, settings = self._ui, self._settings
         show_node(ui.scanSelector, settings.scan)
         results = results_in(slicer.mrmlScene, self._profile.module)
-        entries = [(_("New"), NEW)]
+        entries = [(_("New result"), NEW)]
         entries += [(_("In place of {name}").format(name=entry.name), entry.table.GetID()) for entry in results]
         target = settings.target
         fill(ui.targetSelector, entries, target.GetID() if target is not None else NEW)
@@ -101,6 +101,9 @@ class RunSection:
 
     def _scan_chosen(self, node: Any) -> None:
         self._message.clear()
+        if node is not self._settings.scan:
+            # Chosen for the scan before: its result must not give way to another scan's unasked.
+            self._settings.target = None
         self._settings.scan = node
 
     def _target_chosen(self, index: int) -> None:
@@ -185,14 +188,21 @@ class RunSection:
             return
         self._job = None
         self._over()
-        self._finish(job)
-        job.close()
+        try:
+            self._finish(job)
+        except Exception as error:  # a bug of ours: the queue logs it, and the user must know that there is no result
+            self._fail(_("The result could not be shown ({error}); Slicer's log says more.").format(error=error))
+            raise
+        finally:
+            job.close()
 
     def _show_progress(self, job: Job) -> None:
         self._ui.progressBar.setValue(round(1000 * job.share))
         ahead = job_queue().position(job)
         if job.state == "waiting" and ahead:
             self._message.say(_("Waiting for the run before this one."))
+            # What it waits is not what it takes.
+            self._begun = time.monotonic()
             return
         self._message.say(with_time_left(job.stage, job.seconds_left))
 
@@ -221,17 +231,20 @@ class RunSection:
         self._on_result(result)
 
     def _what_was_found(self, result: Result) -> str:
-        seconds = time.monotonic() - self._begun
-        line = _("{found} found in {seconds:.0f} s").format(found=self._count(result), seconds=seconds)
+        seconds, rows = time.monotonic() - self._begun, result.shown_rows
+        line = _("{found} found in {seconds:.0f} s").format(found=self._count(rows), seconds=seconds)
+        doubtful = sum(bool(row.flags) for row in rows)
+        if doubtful:
+            line = _("{line} · {n} to check").format(line=line, n=doubtful)
         return "\n".join([line, *(f"{note[:1].upper()}{note[1:]}." for note in result.notes)])
 
-    def _count(self, result: Result) -> str:
-        """How many there are, in words; what is no tooth (a nerve's canal, a tooth without number) counts apart."""
-        rows, profile = result.shown_rows, self._profile
-        others = sum(not row.fdi for row in rows) if profile.task == "segment" else 0
-        found = len(rows) - others
+    def _count(self, rows: Sequence[Row]) -> str:
+        """How many there are, in words; what is no tooth is named, and a tooth without number is one to check."""
+        profile = self._profile
+        unnumbered = [row for row in rows if profile.task == "segment" and not row.fdi]
+        found = len(rows) - len(unnumbered)
         words = f"{found or _('No')} {profile.finding if found == 1 else profile.findings}"
-        return _("{teeth} and {n} more").format(teeth=words, n=others) if others else words
+        return ", ".join([words, *(row.title for row in unnumbered if not row.flags)])
 
     def _over(self) -> None:
         self._ui.progressBar.setVisible(False)

@@ -7,4 +7,5 @@ set(Slicer_EXTENSION_GENERATE_CONFIG "${CMAKE_CURRENT_LIST_DIR}/generate_config.
 set(Slicer_EXTENSION_CPACK "${CMAKE_CURRENT_LIST_DIR}/tell_metadata.cmake")
 set(Slicer_QTSCRIPTEDMODULES_LIB_DIR "lib/Slicer-5.10/qt-scripted-modules")
 set(Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR "./${Slicer_QTSCRIPTEDMODULES_LIB_DIR}")
+set(Slicer_INSTALL_THIRDPARTY_SHARE_DIR "./share/Slicer-5.10")
 set(Slicer_FOUND TRUE)
