@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from ..result import Result, Row
 from .form import plain
+from .spoken import spoken
 
 if TYPE_CHECKING:
     from ..profiles import Profile
@@ -34,7 +35,8 @@ class FindingsTable:
         self._table, self._on_jump, self._on_tick = table, on_jump, on_tick
         self._key: Any = "nothing shown yet"
         self._result: Result | None = None
-        name = f"{profile.finding[:1].upper()}{profile.finding[1:]}"
+        finding = spoken(profile.finding)
+        name = f"{finding[:1].upper()}{finding[1:]}"
         detail = _("To next") if profile.task == "landmark" else _("Size")
         titles = ["✓", name, _("Score"), detail]
         table.setColumnCount(len(titles))

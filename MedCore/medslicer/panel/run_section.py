@@ -20,6 +20,7 @@ from .form import fill, show_node
 from .message import MessageLine, with_time_left
 from .model_section import ModelSection
 from .settings import Settings
+from .spoken import spoken
 
 if TYPE_CHECKING:
     from ..profiles import Profile
@@ -79,7 +80,8 @@ class RunSection:
         ui.targetSelector.setEnabled(bool(results))
         hindrance = self.hindrance()
         ui.runButton.setEnabled(not hindrance and not self.running)
-        ui.runButton.setToolTip(hindrance or _("Find {findings} in this scan").format(findings=self._profile.findings))
+        offer = _("Find {findings} in this scan").format(findings=spoken(self._profile.findings))
+        ui.runButton.setToolTip(hindrance or offer)
         ui.cancelButton.setEnabled(self.running)
         self._models.lock(self.running)
         self._message.hindered_by("" if self.running else hindrance)
@@ -204,7 +206,7 @@ class RunSection:
             # What it waits is not what it takes.
             self._begun = time.monotonic()
             return
-        self._message.say(with_time_left(job.stage, job.seconds_left))
+        self._message.say(with_time_left(spoken(job.stage), job.seconds_left))
 
     def _finish(self, job: Job) -> None:
         """Turn what a run that is over has found into nodes, or say why there is nothing."""
@@ -243,7 +245,7 @@ class RunSection:
         profile = self._profile
         unnumbered = [row for row in rows if profile.task == "segment" and not row.fdi]
         found = len(rows) - len(unnumbered)
-        words = f"{found or _('No')} {profile.finding if found == 1 else profile.findings}"
+        words = f"{found or _('No')} {spoken(profile.finding if found == 1 else profile.findings)}"
         return ", ".join([words, *(row.title for row in unnumbered if not row.flags)])
 
     def _over(self) -> None:

@@ -1,0 +1,37 @@
+"""Words that come from files which know nothing of Slicer, in the language of the user.
+
+They stand here as literals, because Slicer's translators are given what stands inside `_()`.
+"""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+
+def spoken(text: str) -> str:
+    """A stage of a job, a profile's word for what it finds, or a status, translated; any other text as it is."""
+    return {
+        "Waiting for its turn": _("Waiting for its turn"),
+        "Stopping": _("Stopping"),
+        "Handing over the scan": _("Handing over the scan"),
+        "Starting": _("Starting"),
+        "Loading the model": _("Loading the model"),
+        "Preparing an overview": _("Preparing an overview"),
+        "Looking for the region": _("Looking for the region"),
+        "Preparing the scan": _("Preparing the scan"),
+        "Searching": _("Searching"),
+        "Searching for further structures": _("Searching for further structures"),
+        "Naming what was found": _("Naming what was found"),
+        "Drawing borders": _("Drawing borders"),
+        "Measuring": _("Measuring"),
+        "Finishing": _("Finishing"),
+        "nodule": _("nodule"),
+        "nodules": _("nodules"),
+        "landmark": _("landmark"),
+        "landmarks": _("landmarks"),
+        "tooth": _("tooth"),
+        "teeth": _("teeth"),
+        "runs the networks": _("runs the networks"),
+        "checks that a model is what it says": _("checks that a model is what it says"),
+        "tells findings apart": _("tells findings apart"),
+    }.get(text, text)
