@@ -125,7 +125,7 @@ def no_licence(root: Path) -> None:
 
 
 def picture_gone_from_readme(root: Path) -> None:
-    edit(root / "README.md", "](Resources/Screenshots/axial.png)", "](Resources/Screenshots/none.png)")
+    edit(root / "README.md", "](Resources/Screenshots/MedLandmark.png)", "](Resources/Screenshots/none.png)")
 
 
 def code_at_file_scope(root: Path) -> None:
