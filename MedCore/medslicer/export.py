@@ -71,9 +71,9 @@ def export_segmentation(result: Result, path: Path | str) -> None:
 
     Coordinates are those of the node, as when Slicer saves it (the parent transform not applied).
     """
-    path = Path(path)
     import slicer
 
+    path = Path(path)
     node, kept = _shown_segments(result)
     if len(kept) == node.GetSegmentation().GetNumberOfSegments():
         save_segmentation(node, path)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from medinfer.backends import Available
@@ -14,7 +12,7 @@ from medinfer.errors import MedInferError
 from ..dependencies import consent_text, install, missing, optional
 from ..shelf_errand import Errand, list_devices
 from .errand_work import ErrandWork
-from .form import fill, show_node
+from .form import confirmed, fill, quiet, show_node
 from .message import MessageLine
 from .model_section import ModelSection
 from .settings import Settings
@@ -117,7 +115,7 @@ class DeviceSection:
         """Install what would make it faster here, after asking, and look again what is there."""
         offers = optional()
         self.refresh()
-        if not offers or not slicer.util.confirmOkCancelDisplay(consent_text(offers, _), windowTitle="MedInfer"):
+        if not offers or not confirmed(consent_text(offers, _)):
             return
         try:
             install(offers)
@@ -143,12 +141,8 @@ class DeviceSection:
     def _show_number(self, own: Any, spin: Any, value: float | None, otherwise: float | None) -> None:
         """A number that the user set, or, greyed, what the model has."""
         shown = otherwise if value is None else value
-        self._quietly(own, lambda box: box.setChecked(value is not None))
-        if shown is not None:
-            self._quietly(spin, lambda box: box.setValue(shown))
+        with quiet(own), quiet(spin):
+            own.setChecked(value is not None)
+            if shown is not None:
+                spin.setValue(shown)
         spin.setEnabled(value is not None)
-
-    def _quietly(self, widget: Any, change: Callable[[Any], None]) -> None:
-        before = widget.blockSignals(True)
-        change(widget)
-        widget.blockSignals(before)

@@ -15,6 +15,7 @@ from medinfer.errors import MedInferError
 from ..export import export_csv, export_markups, export_segmentation, export_surfaces
 from ..report import export_report
 from ..result import Result
+from .form import add_action
 from .message import MessageLine
 
 if TYPE_CHECKING:
@@ -44,13 +45,10 @@ class ExportMenu:
         button.setMenu(self._menu)
 
     def _file(self, text: str, suffix: str, kinds: str, write: Write) -> None:
-        self._add(text, lambda: self._to_file(text, suffix, kinds, write))
+        add_action(self._menu, text, lambda: self._to_file(text, suffix, kinds, write))
 
     def _folder(self, text: str, write: Write) -> None:
-        self._add(text, lambda: self._to_folder(text, write))
-
-    def _add(self, text: str, does: Callable[[], None]) -> None:
-        self._menu.addAction(text).connect("triggered(bool)", lambda checked=False: does())
+        add_action(self._menu, text, lambda: self._to_folder(text, write))
 
     def _to_file(self, text: str, suffix: str, kinds: str, write: Write) -> None:
         result = self._result()

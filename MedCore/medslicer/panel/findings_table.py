@@ -10,7 +10,8 @@ import qt
 from slicer.i18n import tr as _
 
 from ..result import Result, Row
-from .form import plain
+from ..result_rows import ACCEPTED, REJECTED
+from .form import ROW_PIXELS, plain, quiet
 from .spoken import spoken
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 TICK, NAME, SCORE, DETAIL = range(4)
 # Of an item: the number of its finding.
 _NUMBER = 0x0100
-_ROW_PIXELS = 24
 # Of the columns beside the name, which takes what is left; of the details at most so many, in a narrow dock.
 _TICK_PIXELS, _SCORE_PIXELS, _DETAIL_PIXELS = 28, 55, 142
 # Before which others stand in the column of ticks.
-_REVIEWS = ("accepted", "", "rejected")
+_REVIEWS = (ACCEPTED, "", REJECTED)
 
 
 class FindingsTable:
@@ -51,7 +51,7 @@ class FindingsTable:
         # Nodules by score; landmarks and teeth in the order of the body, until a header is clicked.
         header.setSortIndicator(SCORE if profile.task == "detect" else -1, qt.Qt.DescendingOrder)
         table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(_ROW_PIXELS)
+        table.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
         header.connect("sectionClicked(int)", lambda column: self.show(self._result))
         table.connect("currentCellChanged(int,int,int,int)", self._moved)
         table.connect("cellClicked(int,int)", self._clicked)
@@ -77,23 +77,21 @@ class FindingsTable:
         # Another result's finding of the same number is not the one that the user looked at.
         selected = self.selected if same else None
         table = self._table
-        before = table.blockSignals(True)
-        table.setRowCount(len(rows))
-        for place, row in enumerate(rows):
-            for column, item in enumerate(_items(row)):
-                table.setItem(place, column, item)
-        if not (same and rows_before):
-            # Once: a user may drag the columns' borders.
-            table.resizeColumnToContents(DETAIL)
-            table.setColumnWidth(DETAIL, min(table.columnWidth(DETAIL), _DETAIL_PIXELS))
-        self._select(selected)
-        table.blockSignals(before)
+        with quiet(table):
+            table.setRowCount(len(rows))
+            for place, row in enumerate(rows):
+                for column, item in enumerate(_items(row)):
+                    table.setItem(place, column, item)
+            if not (same and rows_before):
+                # Once: a user may drag the columns' borders.
+                table.resizeColumnToContents(DETAIL)
+                table.setColumnWidth(DETAIL, min(table.columnWidth(DETAIL), _DETAIL_PIXELS))
+            self._select(selected)
 
     def select(self, number: int) -> None:
         """Select the row of a finding, without jumping."""
-        before = self._table.blockSignals(True)
-        self._select(number)
-        self._table.blockSignals(before)
+        with quiet(self._table):
+            self._select(number)
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
         """By the column whose header was clicked last; by name is the order of the result."""
@@ -142,7 +140,7 @@ def _first_number(text: str) -> float:
 def _items(row: Row) -> list[Any]:
     tick = qt.QTableWidgetItem()
     if row.position_world is not None:
-        tick.setCheckState(qt.Qt.Checked if row.review == "accepted" else qt.Qt.Unchecked)
+        tick.setCheckState(qt.Qt.Checked if row.review == ACCEPTED else qt.Qt.Unchecked)
     name = qt.QTableWidgetItem(f"{row.title} ⚠" if row.flags else row.title)
     name.setToolTip(plain("\n".join([row.title, *row.flags])))
     score = qt.QTableWidgetItem("" if row.status == "missing" else f"{row.score:.2f}")
@@ -151,9 +149,9 @@ def _items(row: Row) -> list[Any]:
     items = [tick, name, score, detail]
     for item in items:
         item.setData(_NUMBER, row.number)
-        if row.review == "rejected" or row.status == "missing":
+        if row.review == REJECTED or row.status == "missing":
             font = item.font()
             font.setItalic(True)
-            font.setStrikeOut(row.review == "rejected")
+            font.setStrikeOut(row.review == REJECTED)
             item.setFont(font)
     return items

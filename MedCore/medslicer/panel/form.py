@@ -1,13 +1,17 @@
-"""Forms (`.ui`) that lie beside this package, put into their place in a module's own form."""
+"""Forms (`.ui`) that lie beside this package, and what several sections do with the controls in them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import slicer
 
+# Of a row in a table.
+ROW_PIXELS = 24
 _FORMS = Path(__file__).resolve().parents[2] / "Resources" / "UI"
 
 
@@ -35,18 +39,32 @@ def plain(text: str) -> str:
     return f"<qt>{escape(text)}</qt>".replace("\n", "<br>") if "<" in text else text
 
 
-def choose(combo: Any, data: str) -> None:
-    """Show the entry of `combo` that stands for `data`, without telling anyone; the first where there is none."""
-    before = combo.blockSignals(True)
-    combo.setCurrentIndex(max(0, combo.findData(data)))
-    combo.blockSignals(before)
+@contextmanager
+def quiet(widget: Any) -> Iterator[None]:
+    """What the block changes in `widget` is told to nobody."""
+    before = widget.blockSignals(True)
+    try:
+        yield
+    finally:
+        widget.blockSignals(before)
+
+
+def confirmed(question: str) -> bool:
+    """Whether the user says yes."""
+    return bool(slicer.util.confirmOkCancelDisplay(plain(question), windowTitle="MedInfer"))
+
+
+def add_action(menu: Any, text: str, does: Callable[[], None]) -> Any:
+    """Add an entry to `menu` that calls does(); return its QAction."""
+    action = menu.addAction(text)
+    action.connect("triggered(bool)", lambda checked=False: does())
+    return action
 
 
 def fill(combo: Any, entries: list[tuple[str, str]], chosen: str) -> None:
     """Give `combo` these entries (text, what it stands for) and show the one that stands for `chosen`."""
-    before = combo.blockSignals(True)
-    combo.clear()
-    for text, data in entries:
-        combo.addItem(text, data)
-    combo.setCurrentIndex(max(0, combo.findData(chosen)))
-    combo.blockSignals(before)
+    with quiet(combo):
+        combo.clear()
+        for text, data in entries:
+            combo.addItem(text, data)
+        combo.setCurrentIndex(max(0, combo.findData(chosen)))

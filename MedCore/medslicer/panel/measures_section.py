@@ -10,11 +10,10 @@ from slicer.i18n import tr as _
 from medinfer.errors import MedInferError
 
 from ..measures import add_angle, add_distance, measures_of, remove_measure
-from .form import fill
+from .form import ROW_PIXELS, fill
 from .results_section import ResultsSection
 
 NONE = ""
-_ROW_PIXELS = 24
 
 
 class MeasuresSection:
@@ -27,7 +26,7 @@ class MeasuresSection:
         ui.measuresTable.setHorizontalHeaderLabels([_("Measure"), _("Value")])
         ui.measuresTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         ui.measuresTable.verticalHeader().setVisible(False)
-        ui.measuresTable.verticalHeader().setDefaultSectionSize(_ROW_PIXELS)
+        ui.measuresTable.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
         ui.measuresTable.connect("itemSelectionChanged()", self._enable)
         ui.addMeasureButton.connect("clicked(bool)", self._add)
         ui.removeMeasureButton.connect("clicked(bool)", self._remove)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from medinfer.errors import MedInferError
@@ -16,7 +15,7 @@ from ..model_card import card_html
 from ..model_shelf import ShelfModel, shelf
 from ..shelf_errand import Errand, add, fetch, remove
 from .errand_work import ErrandWork
-from .form import fill, plain
+from .form import add_action, confirmed, fill, plain
 from .message import MessageLine
 from .settings import Settings
 
@@ -90,19 +89,14 @@ class ModelSection:
 
     def _make_menu(self, button: Any) -> None:
         self._menu = qt.QMenu(button)
-        self._fetch = self._action(_("Fetch this model"), self._fetch_model)
-        self._stop = self._action(_("Stop fetching"), self._work.cancel)
+        self._fetch = add_action(self._menu, _("Fetch this model"), self._fetch_model)
+        self._stop = add_action(self._menu, _("Stop fetching"), self._work.cancel)
         self._menu.addSeparator()
-        self._add_folder = self._action(_("Add from a folder…"), self._add_from_folder)
-        self._add_file = self._action(_("Add from a file…"), self._add_from_file)
+        self._add_folder = add_action(self._menu, _("Add from a folder…"), self._add_from_folder)
+        self._add_file = add_action(self._menu, _("Add from a file…"), self._add_from_file)
         self._menu.addSeparator()
-        self._remove = self._action(_("Delete this model from the disk"), self._remove_model)
+        self._remove = add_action(self._menu, _("Delete this model from the disk"), self._remove_model)
         button.setMenu(self._menu)
-
-    def _action(self, text: str, does: Callable[[], None]) -> Any:
-        action = self._menu.addAction(text)
-        action.connect("triggered(bool)", lambda checked=False: does())
-        return action
 
     def _chosen(self, index: int) -> None:
         self._message.clear()
@@ -115,7 +109,7 @@ class ModelSection:
         question = _("Fetch {title} ({size:.1f} MB) from its public home? Nothing of yours is sent.").format(
             title=model.title, size=model.bytes / 1e6
         )
-        if slicer.util.confirmOkCancelDisplay(plain(question), windowTitle="MedInfer"):
+        if confirmed(question):
             self._begin(_("Fetching {title}").format(title=model.title), fetch(model.id, model.needs))
 
     def _add_from_folder(self) -> None:
@@ -135,14 +129,14 @@ class ModelSection:
         if model is None:
             return
         question = _("Delete {title} from the disk ({size:.1f} MB)?").format(title=model.title, size=model.bytes / 1e6)
-        if slicer.util.confirmOkCancelDisplay(plain(question), windowTitle="MedInfer"):
+        if confirmed(question):
             self._begin(_("Deleting {title}").format(title=model.title), remove(model.id))
 
     def _begin(self, doing: str, errand: Errand) -> None:
         """Start an errand, after asking for what it needs to be installed."""
         try:
             needs = errand.missing()
-            if needs and not slicer.util.confirmOkCancelDisplay(consent_text(needs, _), windowTitle="MedInfer"):
+            if needs and not confirmed(consent_text(needs, _)):
                 return
             install(needs)
             if self.busy or self._locked:

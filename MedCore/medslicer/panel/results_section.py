@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -13,7 +13,7 @@ from ..result import Result, Row, results_in
 from ..result_rows import ACCEPTED, REJECTED
 from .export_menu import ExportMenu
 from .findings_table import FindingsTable
-from .form import fill, plain
+from .form import confirmed, fill, quiet
 from .message import MessageLine
 from .settings import Settings
 
@@ -43,11 +43,7 @@ class ResultsSection:
     @property
     def result(self) -> Result | None:
         """The result that is shown: the chosen one, else the last one of this module in the scene."""
-        results, shown = results_in(slicer.mrmlScene, self._profile.module), self._settings.shown
-        if not results:
-            return None
-        chosen = [result for result in results if shown is not None and result.table.GetID() == shown.GetID()]
-        return chosen[0] if chosen else results[-1]
+        return self._chosen_of(results_in(slicer.mrmlScene, self._profile.module))
 
     @property
     def selected(self) -> int | None:
@@ -56,16 +52,16 @@ class ResultsSection:
 
     def refresh(self) -> None:
         """Show the chosen result as it now stands in the scene."""
-        results, result, ui = results_in(slicer.mrmlScene, self._profile.module), self.result, self._ui
+        results, ui = results_in(slicer.mrmlScene, self._profile.module), self._ui
+        result = self._chosen_of(results)
         entries = [(entry.name, entry.table.GetID()) for entry in results]
         fill(ui.resultSelector, entries or [(_("Nothing yet"), "")], result.table.GetID() if result else "")
         for widget in (
             ui.resultSelector, ui.removeResultButton, ui.exportButton, ui.filterLabel, ui.scoreSlider, ui.findingsTable,
         ):
             widget.setEnabled(result is not None)
-        ui.scoreSlider.blockSignals(True)
-        ui.scoreSlider.setValue(result.shown_score if result else 0.0)
-        ui.scoreSlider.blockSignals(False)
+        with quiet(ui.scoreSlider):
+            ui.scoreSlider.setValue(result.shown_score if result else 0.0)
         self._table.show(result)
         self._tell(result)
 
@@ -96,6 +92,11 @@ class ResultsSection:
         result.set_review(number, "" if row.review == word else word)
         self._changed(result)
 
+    def _chosen_of(self, results: Sequence[Result]) -> Result | None:
+        shown = self._settings.shown
+        chosen = [result for result in results if shown is not None and result.table.GetID() == shown.GetID()]
+        return next(iter((*chosen, *results[-1:])), None)
+
     def _accepted_by_tick(self, number: int, ticked: bool) -> None:
         result = self.result
         if result is not None:
@@ -123,7 +124,7 @@ class ResultsSection:
         if result is None:
             return
         question = _("Delete {name} and all that belongs to it from the scene?").format(name=result.name)
-        if slicer.util.confirmOkCancelDisplay(plain(question), windowTitle="MedInfer"):
+        if confirmed(question):
             result.remove()
 
     def _key(self, sequence: str, word: str) -> Any:
@@ -134,8 +135,8 @@ class ResultsSection:
 
     def _tell(self, result: Result | None) -> None:
         """One line on what is shown, and what the buttons would do now."""
-        number = self._table.selected
-        row = result.row(number) if result is not None and number is not None else None
+        number, rows = self._table.selected, result.rows if result is not None else ()
+        row = next((entry for entry in rows if entry.number == number), None)
         for button in (self._ui.acceptButton, self._ui.rejectButton):
             button.setEnabled(row is not None and _can_be_judged(row))
         self._ui.acceptButton.setText(_("Accepted") if row and row.review == ACCEPTED else _("Accept"))
@@ -143,7 +144,7 @@ class ResultsSection:
         if result is None:
             text = _("Results appear here after a run, and when a scene with results is opened.")
         else:
-            text = self._counts(result)
+            text = _counts(result, rows)
         self._ui.summaryLabel.setText(text)
         flags = "; ".join(row.flags) if row is not None else ""
         self._ui.flagsLabel.setText(f"⚠ {row.title}: {flags}" if row is not None and flags else "")
@@ -151,22 +152,23 @@ class ResultsSection:
         for listener in self.listeners:
             listener()
 
-    def _counts(self, result: Result) -> str:
-        rows = result.rows
-        shown = len(result.shown_rows)
-        hidden = sum(row.score < result.shown_score and not row.review for row in rows if row.status != "missing")
-        parts = [_("{n} shown").format(n=shown)]
-        for count, words in (
-            (hidden, _("{n} below {score:.2f}")),
-            (sum(row.review == ACCEPTED for row in rows), _("{n} accepted")),
-            (sum(row.review == REJECTED for row in rows), _("{n} rejected")),
-            (sum(row.status == "missing" for row in rows), _("{n} not found")),
-            (sum(row.status == "removed" for row in rows), _("{n} removed")),
-            (sum(row.status == "flagged" for row in rows), _("{n} to check")),
-        ):
-            if count:
-                parts.append(words.format(n=count, score=result.shown_score))
-        return " · ".join(parts)
+
+def _counts(result: Result, rows: Sequence[Row]) -> str:
+    """How many of its rows are shown, hidden, judged, not there or doubtful."""
+    shown = sum(result.shows(row) for row in rows)
+    hidden = sum(row.score < result.shown_score and not row.review for row in rows if row.status != "missing")
+    parts = [_("{n} shown").format(n=shown)]
+    for count, words in (
+        (hidden, _("{n} below {score:.2f}")),
+        (sum(row.review == ACCEPTED for row in rows), _("{n} accepted")),
+        (sum(row.review == REJECTED for row in rows), _("{n} rejected")),
+        (sum(row.status == "missing" for row in rows), _("{n} not found")),
+        (sum(row.status == "removed" for row in rows), _("{n} removed")),
+        (sum(row.status == "flagged" for row in rows), _("{n} to check")),
+    ):
+        if count:
+            parts.append(words.format(n=count, score=result.shown_score))
+    return " · ".join(parts)
 
 
 def _can_be_judged(row: Row) -> bool:

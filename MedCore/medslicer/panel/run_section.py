@@ -16,7 +16,7 @@ from ..job import Job, RunSettings
 from ..job_queue import job_queue
 from ..processing import result_of
 from ..result import Result, Row, results_in
-from .form import fill, show_node
+from .form import confirmed, fill, show_node
 from .message import MessageLine, with_time_left
 from .model_section import ModelSection
 from .settings import Settings
@@ -143,7 +143,7 @@ class RunSection:
         needs = missing(self._models.chosen)
         if not needs:
             return True
-        if not slicer.util.confirmOkCancelDisplay(consent_text(needs, _), windowTitle="MedInfer"):
+        if not confirmed(consent_text(needs, _)):
             return False
         self._message.say(_("Installing…"))
         self._installing = True

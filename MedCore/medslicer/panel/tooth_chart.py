@@ -10,6 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..result import Result, Row
+from ..result_rows import REJECTED
 from .form import plain
 
 UPPER = (18, 17, 16, 15, 14, 13, 12, 11, 21, 22, 23, 24, 25, 26, 27, 28)
@@ -64,11 +65,14 @@ class ToothChart:
                 self._numbers[fdi] = row.number
                 state = "flagged" if row.flags else "found"
                 if row.number not in shown:
-                    state = "rejected" if row.review == "rejected" else "hidden"
+                    state = "rejected" if row.review == REJECTED else "hidden"
                 why = _("hidden by its score") if state == "hidden" else ""
                 words = ", ".join(filter(None, [row.title, row.detail, *row.flags, why]))
             style = _STYLES[state] + (_CHOSEN if row is not None and row.number == selected else "")
-            cell.setStyleSheet(_CELL.format(style=style))
+            sheet = _CELL.format(style=style)
+            if cell.styleSheet != sheet:
+                # Qt styles a widget anew each time, and this is called while the slider moves.
+                cell.setStyleSheet(sheet)
             cell.setToolTip(plain(f"{fdi}: {words}"))
             cell.setEnabled(row is not None)
             cell.setProperty("state", state)
