@@ -48,20 +48,20 @@ package:
 icons: $(VENV)/.dev
 	$(BIN)/python scripts/render_icons.py
 samples: $(VENV)/.dev
-	$(BIN)/python -m medtrain.sample_data
+	$(BIN)/python -m medtrain sample-data
 
 # Every figure of the README and the cards, printed again (about an hour on 2 cores; needs the real data).
 figures: $(VENV)/.dev
-	$(BIN)/python -m medtrain.froc --annotations $(DATA)/froc/annotations.csv --excluded $(DATA)/froc/annotations_excluded.csv \
+	$(BIN)/python -m medtrain froc --annotations $(DATA)/froc/annotations.csv --excluded $(DATA)/froc/annotations_excluded.csv \
 	    --seriesuids $(DATA)/froc/seriesuids_88.csv --submission $(DATA)/froc/submission_a.csv \
 	    --published $(DATA)/froc/submission_a_published_froc.txt --bootstrap 1000
-	$(BIN)/python -m medtrain.evaluate_package chest-nodules --scans $(DATA)/chest
-	$(BIN)/python -m medtrain.evaluate_package chest-nodules --phantoms 24
-	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --phantoms 36 --voxels 2
-	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --phantoms 36
-	$(BIN)/python -m medtrain.evaluate_landmarks vertebrae --scans $(DATA)/spine --label-names totalsegmentator
-	$(BIN)/python -m medtrain.evaluate_teeth teeth --phantoms 24
-	$(BIN)/python -m medtrain.evaluate_teeth teeth --real $(DATA)/teeth/PostDentalSurgery_Segmentation.nii.gz --scans 6
+	$(BIN)/python -m medtrain evaluate-package chest-nodules --scans $(DATA)/chest
+	$(BIN)/python -m medtrain evaluate-package chest-nodules --phantoms 24
+	$(BIN)/python -m medtrain evaluate-landmarks vertebrae --phantoms 36 --voxels 2
+	$(BIN)/python -m medtrain evaluate-landmarks vertebrae --phantoms 36
+	$(BIN)/python -m medtrain evaluate-landmarks vertebrae --scans $(DATA)/spine --label-names totalsegmentator
+	$(BIN)/python -m medtrain evaluate-teeth teeth --phantoms 24
+	$(BIN)/python -m medtrain evaluate-teeth teeth --real $(DATA)/teeth/PostDentalSurgery_Segmentation.nii.gz --scans 6
 	$(BIN)/python Testing/benchmarks/slab_network.py
 	$(BIN)/python Testing/benchmarks/nms.py
 	$(BIN)/python Testing/benchmarks/joining.py

@@ -101,7 +101,7 @@ class ResultsUser(PanelUser):
     @property
     def results(self) -> tuple[Any, ...]:
         """The results of this module in the scene."""
-        from medslicer.result import results_in
+        from medslicer.results.result import results_in
 
         return results_in(self.scene, self.module.name)
 

@@ -117,8 +117,8 @@ def signals():
 @check
 def selectors():
     """The scan is what was chosen: no neighbour of a deleted one, and after a scene was loaded the one of the scene."""
+    from medslicer.export.saving import save_scene
     from medslicer.sample_scans import load_sample_scan
-    from medslicer.saving import save_scene
 
     scene, ui = slicer.mrmlScene, controls_of("MedDetect")
     scene.Clear(0)
@@ -158,7 +158,7 @@ def settle():
 @check
 def child():
     """A process beside Slicer is a Python that finds medinfer; cancelled, it is soon gone with what it started."""
-    from medslicer.child import Child
+    from medslicer.jobs.child import Child
 
     code = (
         "import json, subprocess, sys, time, medinfer.findings\n"
@@ -231,7 +231,7 @@ def self_tests():
 @check
 def runs():
     """A run on each sample scan makes a table and its nodes, and a saved scene shows the same when it is loaded."""
-    from medslicer.result import results_in
+    from medslicer.results.result import results_in
     from medslicer.sample_scans import load_sample_scan
 
     for name in PANELS:
@@ -280,7 +280,7 @@ def expect_a_tidy_tree(result):
 
 def packages(may_install):
     """What a run needs is installed, or is now."""
-    from medslicer.dependencies import install, missing
+    from medslicer.models.dependencies import install, missing
 
     needs = missing()
     if needs and not may_install:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medinfer.cli import main
+from medinfer.command.cli import main
 from medinfer.findings import Findings
 
 SEED = 9001
@@ -24,8 +24,8 @@ CHEST, SPINE, JAWS = FOLDER / "phantom.nii.gz", FOLDER / "spine.nii.gz", FOLDER 
 
 def draw_chest() -> list[tuple[np.ndarray, float, str]]:
     """Write demo/phantom.nii.gz; returns the nodules drawn into it: centre (RAS mm), diameter (mm), kind."""
-    from medinfer.writing import write_volume
-    from medtrain.chest_phantom import make_chest
+    from medinfer.scans.writing import write_volume
+    from medtrain.phantoms.chest import make_chest
 
     begin = time.perf_counter()
     phantom = make_chest(SEED)
@@ -36,8 +36,8 @@ def draw_chest() -> list[tuple[np.ndarray, float, str]]:
 
 def draw_spine() -> dict[str, np.ndarray]:
     """Write demo/spine.nii.gz; returns the centroids (RAS mm) of the vertebrae that are wholly in view."""
-    from medinfer.writing import write_volume
-    from medtrain.spine_phantom import ScanSpec, draw_patient, scan_patient
+    from medinfer.scans.writing import write_volume
+    from medtrain.phantoms.spine import ScanSpec, draw_patient, scan_patient
 
     begin = time.perf_counter()
     scan = scan_patient(draw_patient(SEED), SEED, ScanSpec(view="trunk", spacing_mm=2.0, contrast=False))
@@ -48,8 +48,8 @@ def draw_spine() -> dict[str, np.ndarray]:
 
 def draw_jaws() -> tuple[np.ndarray, tuple[int, ...]]:
     """Write demo/jaws.nii.gz; returns the teeth drawn into it, by FDI number [k, j, i], and those wholly in view."""
-    from medinfer.writing import write_volume
-    from medtrain.jaw_phantom import CbctSpec, JawSpec, draw_jaws, scan_jaws
+    from medinfer.scans.writing import write_volume
+    from medtrain.phantoms.jaw import CbctSpec, JawSpec, draw_jaws, scan_jaws
 
     begin = time.perf_counter()
     jaws = draw_jaws(SEED, JawSpec(dentition="gaps", implants=1, restored=0.2), spacing=0.4)
@@ -99,7 +99,7 @@ def compare_vertebrae(truth: dict[str, np.ndarray]) -> None:
 
 def compare_teeth(teeth: np.ndarray, whole: tuple[int, ...]) -> None:
     """Print how much of each tooth was found under its number (Dice), and what else was found."""
-    from medinfer.reading import read_volume
+    from medinfer.scans.reading import read_volume
 
     found = read_volume(FOLDER / "jaws" / "teeth.nii.gz").voxels
     both = np.bincount(teeth[teeth == found], minlength=256)

@@ -112,8 +112,8 @@ def shot(harness: Any, panel: Any, path: Path, width: int) -> Path:
 
 def views(scene: Any, place: Path) -> list[Path]:
     """The scene's slice views and its 3-D view, drawn by Slicer's own displayable managers."""
-    from medslicer.pictures import draw_scene
-    from medslicer.saving import save_scene
+    from medslicer.export.saving import save_scene
+    from medslicer.pictures.pictures import draw_scene
 
     save_scene(scene, place / "scene.mrb")
     drawn = {path.stem: path for path in draw_scene(place / "scene.mrb", place)}

@@ -77,7 +77,7 @@ class Volume:
     name: how to call the scan in a list or a message.
     modality: DICOM's word ("CT", "MR", …) where the file says it, else None.
     notes: what the reader noticed and the user should know (gantry tilt, missing slices, …).
-    focus: the block to look at where it is not the whole scan (see `medinfer.focus`).
+    focus: the block to look at where it is not the whole scan (see `medinfer.preparation.focus`).
     """
 
     voxels: NDArray[np.generic]

@@ -1,6 +1,6 @@
 """The sample scans that come with the extension: one small phantom a module, offered by Slicer's Sample Data module.
 
-Drawn by `medtrain.sample_data`; nothing is downloaded: their address is their file's.
+Drawn by `medtrain.phantoms.sample_data`; nothing is downloaded: their address is their file's.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from .profiles import PROFILES, Profile
 from .sample_scans import load_sample_scan, register_sample_scans
 
 if TYPE_CHECKING:
-    from .result import Result
+    from .results.result import Result
 
 
 def describe(parent: Any, profile: Profile, help_text: str) -> None:
@@ -51,8 +51,8 @@ class ModuleLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
 
         Waits while the window stays live. Raises medinfer.errors.MedInferError, one sentence, and changes nothing then.
         """
-        from .job import RunSettings
-        from .processing import process
+        from .jobs.job import RunSettings
+        from .jobs.processing import process
 
         profile = PROFILES[self.moduleName]
         run = RunSettings(model=str(model) or profile.default_model, **settings)

@@ -15,7 +15,7 @@ from medinfer.errors import MedInferError
 from medinfer.findings import Findings
 from medinfer.volume import Volume
 
-from .dependencies import install, missing
+from .models.dependencies import install, missing
 
 if TYPE_CHECKING:
     from medinfer.manifest import Manifest
@@ -40,7 +40,7 @@ def run_and_exit(arguments: Sequence[str]) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command and return its exit code (as in medinfer.cli). Raises SystemExit for wrong arguments.
+    """Run the command and return its exit code (as in medinfer.command.cli). Raises SystemExit for wrong arguments.
 
     What it needs must be installed, or --install among the arguments, which is the consent.
     """
@@ -61,9 +61,9 @@ def run(arguments: Sequence[str]) -> int:
     except MedInferError as error:
         _tell(str(error))
         return _REFUSED
-    from medinfer.cli import main
+    from medinfer.command.cli import main
 
-    from .stl import write_surfaces
+    from .export.stl import write_surfaces
 
     return main(words, {"scene": _write_scene, "stl": write_surfaces})
 
@@ -72,7 +72,7 @@ def _write_scene(volume: Volume, findings: Findings, manifest: Manifest, folder:
     """The scan's scene in Slicer's own, which is emptied before and after: no scan is in the scene of another."""
     import slicer
 
-    from .output import write_scene
+    from .export.output import write_scene
 
     slicer.mrmlScene.Clear(0)
     try:

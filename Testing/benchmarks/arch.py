@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medinfer.arch import names_along_arches
+from medinfer.anatomy.arch import names_along_arches
 from medinfer.manifest import Arch
 
 FDI = tuple(f"{quadrant}{n}" for quadrant in range(1, 9) for n in range(1, 9 if quadrant < 5 else 6))

@@ -3,8 +3,8 @@
     python Testing/benchmarks/dsnt.py             26 landmarks, 96³
     python Testing/benchmarks/dsnt.py --quick     4 landmarks, 32³, to see that it runs
 
-The document's `DSNT_f` makes a volume of products for each mean and each variance; `medtrain.dsnt` sums the volume
-twice, down to its three marginals. dsntnn has the means only. All take turns on the same heatmaps, softmax not
+The document's `DSNT_f` makes a volume of products for each mean and each variance; `medtrain.losses.dsnt` sums the
+volume twice, down to its three marginals. dsntnn has the means only. All take turns on the same heatmaps, softmax not
 counted; milliseconds are medians: wall clock, and in brackets processor time of all threads, which other work on the
 machine disturbs less. Errors are the largest of all means and deviations, in voxels, from float64.
 """
@@ -20,8 +20,8 @@ import dsntnn
 import torch
 from torch import Tensor
 
-from medtrain.dsnt import deviation_in_voxels, flat_softmax, moments, to_voxels
-from medtrain.gaussian_targets import gaussian_heatmaps
+from medtrain.losses.dsnt import deviation_in_voxels, flat_softmax, moments, to_voxels
+from medtrain.targets.gaussian_targets import gaussian_heatmaps
 
 Found = tuple[Tensor, Tensor | None]
 """Means and variances `[B, C, 3]`, x, y, z between −1 and 1 at the borders' centres."""

@@ -91,8 +91,8 @@ class Network:
 
 
 def run_medinfer(join: str, case: Case, volume: np.ndarray, network: Network) -> np.ndarray:
-    from medinfer.joining import labels_of, open_joiner
-    from medinfer.tiling import cut_tile, plan_blend, plan_crop
+    from medinfer.tiles.joining import labels_of, open_joiner
+    from medinfer.tiles.tiling import cut_tile, plan_blend, plan_crop
 
     if join == "crop":
         margin = int(case.patch * case.overlap) // 2

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medinfer.nms import nms_cubes
+from medinfer.decoders.nms import nms_cubes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Method = Callable[[np.ndarray, float], np.ndarray]

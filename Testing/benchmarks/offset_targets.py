@@ -18,8 +18,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from medtrain.offset_targets import offset_targets
-from medtrain.tooth_names import PERMANENT
+from medtrain.datasets.tooth_names import PERMANENT
+from medtrain.targets.offset_targets import offset_targets
 
 
 def jaw(size: int) -> np.ndarray:

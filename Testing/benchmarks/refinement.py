@@ -4,11 +4,11 @@
     python Testing/benchmarks/refinement.py --quick    4 ellipsoids, to see that it runs
 
 Ellipsoids touch, the upper half of each in air and the lower in bone, blurred (sigma 0.4 mm) and with Gaussian noise:
-dentin 1800, bone 900, air −1000; noise 60 (clear) or 250 (noisy). The phantom is `medtrain.jaw_phantom`'s, with enamel,
-pulp, ligament, metal, streaks and noise as its scan draws them. The labels given are the true ones and what networks
-make of them: too thin by 0.5 mm, too thick by 0.5 mm, a border that wanders (by 0.4 mm standard deviation, keeping its
-sign over about 2 mm), and shifted by 0.5 mm. Figures are means over the teeth. Where refinement makes things worse, it
-is printed as it is. Seconds are the processor's.
+dentin 1800, bone 900, air −1000; noise 60 (clear) or 250 (noisy). The phantom is `medtrain.phantoms.jaw`'s, with
+enamel, pulp, ligament, metal, streaks and noise as its scan draws them. The labels given are the true ones and what
+networks make of them: too thin by 0.5 mm, too thick by 0.5 mm, a border that wanders (by 0.4 mm standard deviation,
+keeping its sign over about 2 mm), and shifted by 0.5 mm. Figures are means over the teeth. Where refinement makes
+things worse, it is printed as it is. Seconds are the processor's.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 
-from medinfer.label_cleanup import boxes_of, widened
-from medinfer.refinement import refine_labels
+from medinfer.decoders.label_cleanup import boxes_of, widened
+from medinfer.run.refinement import refine_labels
 
 SPACING = (0.5, 0.5, 0.5)
 NOISE = {"clear image": 60.0, "noisy image": 250.0}
@@ -103,7 +103,7 @@ def quality(found: np.ndarray, true: np.ndarray) -> Quality:
 
 def phantom(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Image and true teeth of a scanned jaw phantom, cut to its teeth."""
-    from medtrain.jaw_phantom import draw_jaws, scan_jaws
+    from medtrain.phantoms.jaw import draw_jaws, scan_jaws
 
     scan = scan_jaws(draw_jaws(seed, spacing=SPACING[0]), seed)
     tight = boxes_of((scan.teeth > 0).astype(np.uint8))[1]

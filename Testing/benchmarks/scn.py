@@ -27,9 +27,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from medtrain.batch_norm_folding import folded
-from medtrain.onnx_export import free_axes, write_onnx
-from medtrain.scn import OUTPUTS, SCN, SCNSpec
+from medtrain.export.onnx_export import free_axes, write_onnx
+from medtrain.networks.batch_norm_folding import folded
+from medtrain.networks.scn import OUTPUTS, SCN, SCNSpec
 
 Way = Callable[[np.ndarray], np.ndarray]
 """From the image `[1, 1, k, j, i]` to the heatmaps."""

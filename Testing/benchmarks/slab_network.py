@@ -35,12 +35,12 @@ import numpy as np
 
 from medinfer.backends import Session
 from medinfer.importers.keras_slab import import_keras_slab, read_layers
+from medinfer.library.package import load_package
 from medinfer.manifest import Manifest, WholeRegion
-from medinfer.package import load_package
-from medinfer.pipeline import open_package, plan_tiles, run
-from medinfer.prepare import Prepared, prepare
-from medinfer.reading import read_volume
-from medinfer.tiling import cut_tile
+from medinfer.preparation.prepare import Prepared, prepare
+from medinfer.run.pipeline import open_package, plan_tiles, run
+from medinfer.scans.reading import read_volume
+from medinfer.tiles.tiling import cut_tile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("MEDINFER_TEST_DATA", REPOSITORY.parent / "shared" / "data"))

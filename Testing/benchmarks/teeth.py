@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 
-from medinfer.library import find_package
-from medinfer.package import ModelPackage, load_package
+from medinfer.library.library import find_package
+from medinfer.library.package import ModelPackage, load_package
 from medinfer.volume import Grid, Volume
 
 METHODS = {
@@ -46,7 +46,7 @@ NEAR_MM = 4.0
 
 
 def run_medinfer(scan: Volume, package: ModelPackage, threads: int, onnx: bool) -> dict[str, Any]:
-    from medinfer.pipeline import open_package, run
+    from medinfer.run.pipeline import open_package, run
 
     begin = time.perf_counter()
     how = {"backend": "onnxruntime", "precision": "float32"} if onnx else {}
@@ -70,7 +70,7 @@ def run_medinfer(scan: Volume, package: ModelPackage, threads: int, onnx: bool) 
 def measure(method: str, scan_path: Path, package_path: Path, threads: int) -> dict[str, Any]:
     """In this process."""
     from medinfer.orientation import reorient
-    from medinfer.reading import read_volume
+    from medinfer.scans.reading import read_volume
 
     begin = time.perf_counter()
     scan, package = read_volume(scan_path), load_package(package_path)
@@ -136,7 +136,7 @@ def agreement(teeth: Sequence[dict[str, Any]], truth: dict[str, list[float]]) ->
 
 def phantom(seed: int, spacing: float) -> tuple[Volume, dict[str, list[float]]]:
     """A scan of both jaws, and the centroids (RAS mm) of the teeth that are wholly in it."""
-    from medtrain.jaw_phantom import CbctSpec, JawSpec, draw_jaws, scan_jaws
+    from medtrain.phantoms.jaw import CbctSpec, JawSpec, draw_jaws, scan_jaws
 
     scan = scan_jaws(draw_jaws(seed, JawSpec(dentition="full"), spacing), seed, CbctSpec(field="both jaws"))
     centers = scipy.ndimage.center_of_mass(scan.teeth > 0, scan.teeth, scan.whole)

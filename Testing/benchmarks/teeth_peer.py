@@ -19,8 +19,8 @@ import numpy as np
 import scipy.ndimage
 from scipy.spatial import cKDTree
 
+from medinfer.library.package import ModelPackage
 from medinfer.manifest import Stage
-from medinfer.package import ModelPackage
 from medinfer.volume import Volume
 
 Box = tuple[slice, ...]

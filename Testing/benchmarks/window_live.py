@@ -84,9 +84,9 @@ def main() -> int:
 
 
 def measure(harness: SlicerHarness, shape: tuple[int, int, int]) -> int:
-    from medslicer.job import Job, RunSettings
-    from medslicer.job_queue import job_queue
-    from medslicer.volumes import add_volume
+    from medslicer.jobs.job import Job, RunSettings
+    from medslicer.jobs.job_queue import job_queue
+    from medslicer.nodes.volumes import add_volume
 
     node = add_volume(harness.scene, chest(shape))
     job: Any = None

@@ -99,7 +99,7 @@ def file_not_listed(root: Path) -> None:
 
 
 def listed_file_gone(root: Path) -> None:
-    (root / "MedCore/medinfer/nms.py").unlink()
+    (root / "MedCore/medinfer/decoders/nms.py").unlink()
 
 
 def no_generic_tests(root: Path) -> None:
@@ -162,7 +162,7 @@ def second_address(root: Path) -> None:
         (module_left_out, "CMakeLists.txt lacks add_subdirectory(MedToothSeg)"),
         (packed_before_configured, "CMakeLists.txt has its steps in another order"),
         (file_not_listed, "MedCore/CMakeLists.txt is out of date: run `make extension`"),
-        (listed_file_gone, "MedCore/CMakeLists.txt lists medinfer/nms.py, which is not there"),
+        (listed_file_gone, "MedCore/CMakeLists.txt lists medinfer/decoders/nms.py, which is not there"),
         (no_generic_tests, "MedDetect/CMakeLists.txt lacks WITH_GENERIC_TESTS"),
         (unknown_key, "MedInfer.json has a key kategory that the schema does not know"),
         (windows_line_ends, "MedInfer.json has CRLF line ends"),

@@ -68,7 +68,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def medinfer(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The shell command of the installed extension; it fails where a module of the repository was used instead."""
     code = (
-        "import sys; from medinfer.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from medinfer.command.cli import main; code = main(sys.argv[1:]);"
         "used = {m.__file__ for n, m in list(sys.modules.items()) if n.split('.')[0] in ('medinfer', 'medslicer')};"
         "sys.exit(code if all(str(f).startswith(sys.path[1]) for f in used) else f'not from the package: {used}')"
     )

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..manifest import AnchorsDecoder, Label
-from ..nms import nms_cubes
 from .index_box import IndexBox
+from .nms import nms_cubes
 
 
 class AnchorsDecoding:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tiling import Shape
+from ..tiles.tiling import Shape
 
 Indices = NDArray[np.int64]
 Floats32 = NDArray[np.float32]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..manifest import HeatmapDecoder
-from ..tiling import Shape
+from ..tiles.tiling import Shape
 from .bright_voxels import plane_maxima
 from .index_box import Point
 from .peaks import Peak, beyond

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..chain import Candidate, place_along_chain
+from ..anatomy.chain import Candidate, place_along_chain
 from ..errors import PackageError
 from ..manifest import Chain, HeatmapDecoder, Label
-from ..tiling import Shape
+from ..tiles.tiling import Shape
 from .expectation import ExpectationReading
 from .index_box import Point
 from .index_point import IndexPoint

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PackageError
-from ..label_cleanup import fill_holes, keep_largest_components
 from ..manifest import InstancesDecoder
-from ..tiling import Shape
+from ..tiles.tiling import Shape
 from .border import around_half
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments
+from .label_cleanup import fill_holes, keep_largest_components
 from .object_voxels import ObjectVoxels
 from .vote_peaks import VoteCells
 

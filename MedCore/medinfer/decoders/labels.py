@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..joining import labels_of, mask_of
 from ..manifest import Label, LabelsDecoder
+from ..tiles.joining import labels_of, mask_of
 from .index_box import IndexBox
 
 

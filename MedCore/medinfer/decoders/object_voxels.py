@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..label_cleanup import Box
-from ..tiling import Shape
+from ..tiles.tiling import Shape
+from .label_cleanup import Box
 
 Indices = NDArray[np.int64]
 Labels = NDArray[np.uint8]

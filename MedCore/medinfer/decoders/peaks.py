@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ..manifest import HeatmapDecoder
-from ..tiling import Shape
+from ..tiles.tiling import Shape
 from .bright_voxels import KEPT_SHARE, BrightVoxels, plane_maxima
 from .index_box import Point
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..joining import labels_of, mask_of
 from ..manifest import Label, SegmentsDecoder
-from ..tiling import Shape
+from ..tiles.joining import labels_of, mask_of
+from ..tiles.tiling import Shape
 from .border import around_half
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments

@@ -13,7 +13,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from ..tiling import Shape
+from ..tiles.tiling import Shape
 from .peaks import separated
 
 Floats = NDArray[np.float64]

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..atomic_files import atomic_path, write_text
 from ..errors import PackageError
+from ..library.package import parse_manifest, sha256_of
 from ..manifest import SCHEMA_VERSION
-from ..package import parse_manifest, sha256_of
-from ..writing import atomic_path, write_text
 from .slab_network import INPUT, KERNELS, OUTPUT, WINDOW, Layer, slab_network
 
 # The public file; what is measured below is measured on it and on no other weights of the same shapes.

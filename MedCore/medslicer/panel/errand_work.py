@@ -7,7 +7,7 @@ from collections.abc import Callable
 import qt
 import slicer
 
-from ..shelf_errand import Errand
+from ..jobs.shelf_errand import Errand
 
 _STEP_MS = 50
 

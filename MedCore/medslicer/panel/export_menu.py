@@ -12,9 +12,9 @@ from slicer.i18n import tr as _
 
 from medinfer.errors import MedInferError
 
-from ..export import export_csv, export_markups, export_segmentation, export_surfaces
-from ..report import export_report
-from ..result import Result
+from ..export.export import export_csv, export_markups, export_segmentation, export_surfaces
+from ..export.report import export_report
+from ..results.result import Result
 from .form import add_action
 from .message import MessageLine
 

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from medinfer.errors import MedInferError
 
-from ..measures import add_angle, add_distance, measures_of, remove_measure
+from ..results.measures import add_angle, add_distance, measures_of, remove_measure
 from .form import ROW_PIXELS, fill
 from .results_section import ResultsSection
 

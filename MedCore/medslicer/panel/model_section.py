@@ -10,10 +10,10 @@ from slicer.i18n import tr as _
 
 from medinfer.errors import MedInferError
 
-from ..dependencies import consent_text, install
-from ..model_card import card_html
-from ..model_shelf import ShelfModel, shelf
-from ..shelf_errand import Errand, add, fetch, remove
+from ..jobs.shelf_errand import Errand, add, fetch, remove
+from ..models.dependencies import consent_text, install
+from ..models.model_card import card_html
+from ..models.model_shelf import ShelfModel, shelf
 from .errand_work import ErrandWork
 from .form import add_action, confirmed, fill, plain
 from .message import MessageLine

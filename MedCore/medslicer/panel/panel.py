@@ -10,7 +10,7 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from ..lookup import nodes_of
+from ..nodes.lookup import nodes_of
 from .device_section import DeviceSection
 from .form import add_form
 from .measures_section import MeasuresSection
@@ -24,7 +24,7 @@ from .teeth_section import TeethSection
 
 if TYPE_CHECKING:
     from ..profiles import Profile
-    from ..result import Result
+    from ..results.result import Result
 
 # As the selector offers them: label maps and colour images are scalar volumes too, but no scans.
 _SCAN = "vtkMRMLScalarVolumeNode"

@@ -11,11 +11,11 @@ from slicer.i18n import tr as _
 
 from medinfer.errors import MedInferError
 
-from ..dependencies import consent_text, install, missing
-from ..job import Job, RunSettings
-from ..job_queue import job_queue
-from ..processing import result_of
-from ..result import Result, Row, results_in
+from ..jobs.job import Job, RunSettings
+from ..jobs.job_queue import job_queue
+from ..jobs.processing import result_of
+from ..models.dependencies import consent_text, install, missing
+from ..results.result import Result, Row, results_in
 from .form import confirmed, fill, show_node
 from .message import MessageLine, with_time_left
 from .model_section import ModelSection

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import qt
 
-from ..result import Result
+from ..results.result import Result
 
 
 class SurfaceWork:

@@ -6,8 +6,8 @@ from typing import Any
 
 from medinfer.errors import MedInferError
 
-from ..renaming import rename_segments
-from ..result import Result
+from ..results.renaming import rename_segments
+from ..results.result import Result
 from .form import fill
 from .model_section import ModelSection
 from .results_section import ResultsSection

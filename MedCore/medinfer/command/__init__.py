@@ -1,0 +1,1 @@
+"""The shell command, and the worker that a window starts."""

@@ -1,0 +1,345 @@
+"""The command `medinfer`: detect, landmark, teeth, models, fetch, add, remove, devices.
+
+Exit codes: 0 all done; 1 at least one scan failed; 2 nothing could be run (model, device, arguments); 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
+
+from .. import __version__
+from ..atomic_files import output_error
+from ..errors import Cancelled, MedInferError, PackageError
+from ..findings import Findings
+from ..library.places import DEFAULT_MODELS
+from ..manifest import Task
+from .console import Console, open_console, with_name
+from .results import Output, installed_outputs
+
+if TYPE_CHECKING:
+    from ..run.segments import Refine
+
+OK, SCAN_FAILED, REFUSED, STOPPED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None, outputs: Mapping[str, Output] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    outputs: what is written besides JSON and CSV; by default what is installed (Slicer scenes with slicer-core).
+    """
+    options = _parser().parse_args(arguments)
+    if options.log is not None:
+        logging.basicConfig(filename=options.log, level=logging.DEBUG)
+    console = open_console(json_lines=options.json)
+    with _stop_signals() as stopped, _warnings_told(console):
+        try:
+            code: int = options.command(options, console, stopped, outputs)
+        except Cancelled as error:
+            console.error("", str(error))
+            return STOPPED
+        except MedInferError as error:
+            logging.getLogger(__name__).debug("refused", exc_info=error)
+            console.error("", str(error))
+            return REFUSED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print JSON lines instead of text")
+    shared.add_argument("--log", type=Path, metavar="FILE", help="write details and stack traces to FILE")
+    parser = argparse.ArgumentParser(prog="medinfer", description="AI on medical volumes. Not for clinical use.")
+    parser.add_argument("--version", action="version", version=f"medinfer {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    for name, (task, does) in _COMMANDS.items():
+        _add_task(commands.add_parser(name, parents=[shared], help=does), name, task)
+
+    models = commands.add_parser("models", parents=[shared], help="list the model library, with cards")
+    models.set_defaults(command=_models)
+    fetch = commands.add_parser("fetch", parents=[shared], help="download a model from its public home")
+    fetch.add_argument("id")
+    fetch.set_defaults(command=_fetch)
+    add = commands.add_parser("add", parents=[shared], help="install a model from a folder, a .zip or a public file")
+    add.add_argument("source", type=Path)
+    add.add_argument("--format", choices=["keras-slab"], help="what the file is, where it is no package")
+    add.set_defaults(command=_add)
+    remove = commands.add_parser("remove", parents=[shared], help="delete an installed model")
+    remove.add_argument("id")
+    remove.set_defaults(command=_remove)
+    devices = commands.add_parser("devices", parents=[shared], help="list what networks can really run on here")
+    devices.set_defaults(command=_devices)
+    return parser
+
+
+# The commands that run a model on scans, one a task.
+_COMMANDS: dict[str, tuple[Task, str]] = {
+    "detect": ("detect", "find nodules in scans: boxes, a table, pictures"),
+    "landmark": ("landmark", "find anatomical landmarks in scans: points, a table, pictures"),
+    "teeth": ("segment", "find teeth in dental scans: numbered segments, a table, pictures"),
+}
+# Written only when asked for.
+_ON_REQUEST = ("stl",)
+
+
+def _add_task(parser: argparse.ArgumentParser, name: str, task: Task) -> None:
+    """The arguments that every command on scans takes."""
+    kinds = "NIfTI, NRRD or MHA/MHD file, or a folder with DICOM series or such files"
+    parser.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=kinds)
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets one folder a scan")
+    default = f"default: the bundled {DEFAULT_MODELS[task]} (see: medinfer models)"
+    parser.add_argument("--model", metavar="ID|FOLDER", default=DEFAULT_MODELS[task], help=default)
+    parser.add_argument("--backend", default="auto", choices=["auto", "onnxruntime", "openvino", "torch"])
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (see: medinfer devices)")
+    parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16, int8, …")
+    shown = "report findings from this score on, between 0 and 1; default: the model's"
+    parser.add_argument("--threshold", type=_share, help=shown)
+    tiles = "part of a tile that it has in common with the next: more is slower and surer; default: the model's"
+    parser.add_argument("--overlap", type=_part, metavar="SHARE", help=tiles)
+    parser.add_argument("--threads", type=_count, help="processor threads to use")
+    parser.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
+    parser.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
+    if task == "segment":
+        parser.add_argument("--names", metavar="SCHEME", help="name segments by FDI (default), Universal or anatomical")
+        parser.add_argument("--stl", action="store_true", help="also write the surface of each segment as an STL file")
+        edges = "move borders to where the scan's values change; helps poor borders and harms good ones"
+        parser.add_argument("--refine", choices=["geodesic", "watershed"], help=edges)
+    parser.set_defaults(command=_analyse, name=name, task=task, names=None, stl=False, refine=None)
+
+
+def _share(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, not {text!r}")
+
+
+def _part(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be at least 0 and less than 1, not {text!r}")
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
+
+
+def _analyse(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    with _writable(options.output):
+        return _analyse_into(options, console, stopped, outputs)
+
+
+def _analyse_into(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from ..library.library import find_package
+    from ..run.overlap import with_overlap
+    from ..run.pipeline import open_package
+    from .batch import Batch, run_batch
+    from .label_names import renamed
+
+    package = with_overlap(find_package(options.model, options.task), options.overlap)
+    if package.manifest.task != options.task:
+        right = next(name for name, (task, _) in _COMMANDS.items() if task == package.manifest.task)
+        raise PackageError(
+            f"{package.id} is a model for `medinfer {right}`, not for `medinfer {options.name}`: "
+            "use that command, or another model (see: medinfer models)."
+        )
+    if options.names is not None:
+        renamed(Findings(), package.manifest, options.names)  # says now, not after a long run, what it doesn't know
+    if outputs is None:
+        outputs = installed_outputs()
+    for name in _ON_REQUEST:
+        if getattr(options, name) and name not in outputs:
+            needed = "medslicer, which is not installed here: pip install 'medinfer[slicer]'"
+            raise MedInferError(f"--{name} needs {needed}.")
+    outputs = {name: output for name, output in outputs.items() if name not in _ON_REQUEST or getattr(options, name)}
+    if options.no_scene:
+        outputs = {name: output for name, output in outputs.items() if name in _ON_REQUEST}
+    with open_package(
+        package, backend=options.backend, device=options.device, precision=options.precision, threads=options.threads
+    ) as session:
+        batch = Batch(
+            package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
+            _refine(options.refine) if options.refine else None, options.overlap,
+        )
+        console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
+        console.say(f"running on {session.device} with {session.runtime}, {session.precision}")
+        console.event("session", {
+            "model": package.id, "device": session.device, "runtime": session.runtime, "precision": session.precision,
+        })
+        with console:
+            tally = run_batch(options.scans, batch, console, stopped.is_set)
+    console.event("summary", {"done": tally.done, "skipped": tally.skipped, "failed": tally.failed})
+    if len(tally.done) + len(tally.skipped) + len(tally.failed) > 1:
+        console.say(f"{len(tally.done)} done, {len(tally.skipped)} skipped, {len(tally.failed)} failed")
+        for name, problem in tally.failed.items():
+            console.say(f"  failed: {with_name(name, problem)}")
+    return SCAN_FAILED if tally.failed else OK
+
+
+def _refine(method: Literal["geodesic", "watershed"]) -> Refine:
+    """The change of borders that was asked for; loaded when it is."""
+    from ..run.refinement import refine_labels
+
+    return lambda image, labels, spacing: refine_labels(image, labels, spacing, method)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Say before a long run, not after it, that the results have no place; leave no folder behind that stayed empty."""
+    new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".medinfer-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        yield
+    finally:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _models(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from ..library.library import entries
+
+    for entry in entries():
+        manifest = entry.package.manifest if entry.package else None
+        console.event("model", {
+            "id": entry.id, "origin": entry.origin, "problem": entry.problem,
+            "manifest": manifest.model_dump(mode="json") if manifest else None,
+        })
+        if manifest is None:
+            offer = entry.download
+            title = f"{offer.title}, {offer.size / 1e6:.1f} MB, {offer.licence}" if offer else entry.problem
+            console.say(f"{entry.id}  [{entry.origin}]  {title}")
+            if offer:
+                console.say(f"    {offer.homepage} at {offer.commit[:12]}; get it with: medinfer fetch {entry.id}")
+            continue
+        card = manifest.card
+        console.say(f"{entry.id} {manifest.version}  [{entry.origin}]  {manifest.title}")
+        lines = [card.summary, f"Use: {card.intended_use}", f"Limits: {card.limits}"]
+        lines += [f"Trained on: {card.training_data}"]
+        lines += [f"Measured: {figure.what}: {figure.value} ({figure.data})" for figure in card.measured]
+        lines += [f"Licence: {card.licence}", *([card.homepage] if card.homepage else [])]
+        for line in lines:
+            console.say(f"    {line}")
+    return OK
+
+
+def _fetch(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from ..importers.adding import fetch
+    from ..library.library import downloads
+
+    offer = downloads().get(options.id)
+    if offer:
+        console.say(f"fetching {offer.size / 1e6:.1f} MB from {offer.url} (licence {offer.licence})")
+    with console:
+        package = fetch(
+            options.id, cancel=stopped.is_set,
+            progress=lambda stage, done, total: console.progress(options.id, stage, done, total),
+        )
+    console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
+    return OK
+
+
+def _add(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from ..importers.adding import add
+    from ..library.library import entries
+
+    before = {entry.id: entry for entry in entries() if entry.package}
+    package = add(options.source, options.format)
+    if package.id in before:
+        console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
+    console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
+    return OK
+
+
+def _remove(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from ..library.library import remove
+
+    remove(options.id)
+    console.say(f"{options.id} was removed")
+    return OK
+
+
+def _devices(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from ..backends import available
+
+    for place in available():
+        able = ", ".join(place.precisions) if place.usable else "not usable"
+        console.say(f"{place.backend:<12} {place.device:<8} {able} ({place.reason})")
+        console.event("device", asdict(place))
+    return OK
+
+
+@contextmanager
+def _warnings_told(console: Console) -> Iterator[None]:
+    """What an output warns of (no pictures without OpenGL) reaches the user, not only the log file."""
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            console.say(f"note: {record.getMessage()}")
+
+    handler, loggers = Told(logging.WARNING), [logging.getLogger(name) for name in ("medinfer", "medslicer")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set the event: the run ends between two tiles and cleans up. A second one ends it at once."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The folder of one scan's results: built beside, then renamed, so that it is whole or not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from ..atomic_files import staging, take_place, write_text
+from ..errors import OutputError
+from ..findings import Findings
+from ..manifest import Manifest
+from ..scans.writing import write_volume
+from ..volume import Volume
+
+FINDINGS_FILE = "findings.json"
+
+# A further output: (volume, findings, manifest, folder) -> the files it wrote.
+Output = Callable[[Volume, Findings, Manifest, Path], Sequence[Path]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the results lie and which files they are."""
+
+    folder: Path
+    files: tuple[Path, ...]
+
+
+def installed_outputs() -> dict[str, Output]:
+    """The outputs that other packages add to the command line (entry points `medinfer.outputs`)."""
+    return {entry.name: entry.load() for entry in entry_points(group="medinfer.outputs")}
+
+
+def write_results(
+    folder: Path, name: str, volume: Volume, findings: Findings, manifest: Manifest, outputs: Mapping[str, Output]
+) -> Written:
+    """Write findings.json, the CSV and `outputs` to `folder`/`name`, replacing what stood there.
+
+    Until all of it is written the results lie in a hidden folder beside, which is removed on any error.
+    Raises OutputError.
+    """
+    home = folder / name
+    with staging(home) as place:
+        fresh = place / name
+        fresh.mkdir()
+        write_text(fresh / FINDINGS_FILE, findings.to_json() + "\n")
+        write_text(fresh / f"{stem_of(manifest)}.csv", _table(findings, manifest))
+        if findings.label_map is not None:
+            write_volume(findings.label_map.whole(volume), fresh / f"{stem_of(manifest)}.nii.gz")
+        for output in outputs.values():
+            output(volume, findings, manifest, fresh)
+        take_place(fresh, home, place / "older")
+    return Written(home, tuple(sorted(path for path in home.rglob("*") if path.is_file())))
+
+
+def _table(findings: Findings, manifest: Manifest) -> str:
+    if manifest.task == "landmark":
+        return findings.landmarks_csv()
+    if manifest.task == "segment":
+        return findings.segments_csv({label.name: label.names for label in manifest.all_labels})
+    return findings.boxes_csv()
+
+
+def results_before(folder: Path, name: str) -> Findings | None:
+    """What an earlier run left in `folder`/`name`; None where nothing is there.
+
+    Raises OutputError where something else is there: that is never replaced, not even when asked to overwrite.
+    """
+    home = folder / name
+    if not home.exists():
+        return None
+    try:
+        return Findings.from_json((home / FINDINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise OutputError(f"{home} exists and holds no MedInfer results; choose another output folder.") from None
+
+
+def stem_of(manifest: Manifest) -> str:
+    """How a package's result files are called: "landmarks", or "nodules" for a detector with the one label "Nodule"; of
+    segments, as the package is ("teeth")."""
+    if manifest.task == "landmark":
+        return "landmarks"
+    if manifest.task == "segment":
+        return manifest.id
+    if len(manifest.labels) > 1:
+        return "boxes"
+    return re.sub(r"[^a-z0-9]+", "-", manifest.labels[0].name.lower()).strip("-") + "s"

@@ -1,0 +1,102 @@
+"""Models put into the library: from a folder, an archive, a public file of another program, or the net."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..atomic_files import staging, take_place
+from ..errors import PackageError
+from ..library.archive import unpack
+from ..library.download import download
+from ..library.library import downloads
+from ..library.package import ModelPackage, load_package
+from ..library.places import user_folder
+
+Progress = Callable[[str, int, int], None]
+
+
+def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], bool] | None = None) -> ModelPackage:
+    """Download the catalogue's entry `name` and install it. Raises PackageError, DownloadError, OutputError."""
+    offers = downloads()
+    if name not in offers:
+        raise PackageError(f"There is no download {name!r}; there are: {', '.join(offers) or 'none'}.")
+    offer = offers[name]
+    missing = [need for need in offer.needs.split(", ") if need and find_spec(need) is None]
+    if missing:
+        raise PackageError(
+            f"Turning {name} into a package needs {' and '.join(missing)}; install MedInfer with its extra “convert”."
+        )
+    kept = user_folder() / ".downloads" / f"{offer.id}-{offer.sha256[:12]}"
+    source = download(offer.url, kept, offer.sha256, size=offer.size, progress=progress, cancel=cancel)
+    package = _install(source, offer.format)
+    # What was fetched is inside the package now.
+    source.unlink(missing_ok=True)
+    return package
+
+
+def add(source: Path | str, format: str | None = None) -> ModelPackage:
+    """Install a package from a folder, a .zip, or a public file that an importer reads (`format`, e.g. "keras-slab").
+
+    Nothing is installed before the package was validated and its files matched their sha256.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise PackageError(f"{path} does not exist; give a package folder or a .zip of one.")
+    return _install(path, format or ("folder" if path.is_dir() else "package"))
+
+
+def _copy_folder(source: Path, place: Path) -> None:
+    load_package(source)
+    shutil.copytree(source, place, symlinks=True)
+
+
+def _unpack_archive(source: Path, place: Path) -> None:
+    place.mkdir()
+    unpack(source, place)
+
+
+def _convert_keras_slab(source: Path, place: Path) -> None:
+    from .keras_slab import import_keras_slab
+
+    import_keras_slab(source, place)
+
+
+IMPORTERS: dict[str, Callable[[Path, Path], object]] = {
+    "folder": _copy_folder,
+    "package": _unpack_archive,
+    "keras-slab": _convert_keras_slab,
+}
+"""How a source of each format becomes a package in the folder that is given second, which is not there yet. Each raises
+PackageError."""
+
+
+def _install(source: Path, format: str) -> ModelPackage:
+    with staging(user_folder() / "package") as place:
+        if format == "folder":
+            load_package(source)
+            shutil.copytree(source, place / "package", symlinks=True)
+        elif format == "package":
+            (place / "package").mkdir()
+            unpack(source, place / "package")
+        elif format == "keras-slab":
+            from ..importers.keras_slab import import_keras_slab
+
+            import_keras_slab(source, place / "package")
+        else:
+            raise PackageError(f"No importer is called {format!r}; there is: keras-slab.")
+        package = load_package(_root_of(place / "package"))
+        package.verified_files()
+        home = user_folder() / package.id
+        take_place(package.folder, home, place / "older")
+    return load_package(home)
+
+
+def _root_of(folder: Path) -> Path:
+    """The folder of model.json: a .zip may hold the package itself or one folder with it."""
+    inside = [path for path in folder.iterdir() if path.is_dir()]
+    if not (folder / "model.json").is_file() and len(inside) == 1:
+        return inside[0]
+    return folder

@@ -1,0 +1,1 @@
+"""Where models lie, and where they come from."""

@@ -1,0 +1,80 @@
+"""The model library: which packages are bundled, installed, or can be fetched; finding and removing them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..atomic_files import output_error
+from ..errors import PackageError
+from ..manifest import Task
+from .catalogue import Download, read_catalogue
+from .package import ModelPackage, load_package
+from .places import bundled_folder, catalogue_file, is_package, user_folder
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the library. package: None for what is not fetched yet, or for a broken folder; problem: why."""
+
+    id: str
+    origin: str
+    package: ModelPackage | None = None
+    download: Download | None = None
+    problem: str = ""
+
+
+def entries() -> list[Entry]:
+    """Everything in the library: bundled, installed, broken, downloadable; each id once, installed before bundled."""
+    found: dict[str, Entry] = {}
+    for origin, parent in (("installed", user_folder()), ("bundled", bundled_folder())):
+        for folder in sorted(path.parent for path in parent.glob("*/model.json")):
+            try:
+                package = load_package(folder)
+                found.setdefault(package.id, Entry(package.id, origin, package))
+            except PackageError as error:
+                found.setdefault(folder.name, Entry(folder.name, origin, problem=str(error)))
+    for offer in downloads().values():
+        found.setdefault(offer.id, Entry(offer.id, "to fetch", download=offer))
+    return list(found.values())
+
+
+def downloads() -> dict[str, Download]:
+    """What can be fetched, by id (`MEDINFER_CATALOGUE` names another catalogue)."""
+    return read_catalogue(catalogue_file())
+
+
+def find_package(name: str, task: Task | None = None) -> ModelPackage:
+    """The package of an id in the library, or in a folder. Raises PackageError, which offers the models of `task`."""
+    if is_package(Path(name)):
+        return load_package(name)
+    for entry in entries():
+        if entry.id != name:
+            continue
+        if entry.package is not None:
+            return entry.package
+        if entry.problem:
+            raise PackageError(entry.problem)
+        raise PackageError(f"The model {name} is not installed; fetch it with: medinfer fetch {name}")
+    if Path(name).is_dir():
+        return load_package(name)  # which says what is missing in it
+    packages = [entry.package for entry in entries() if entry.package]
+    known = ", ".join(package.id for package in packages if task in (None, package.manifest.task))
+    # The one that is meant may lie in a folder of another name.
+    broken = "".join(f" {entry.problem}" for entry in entries() if entry.problem)
+    raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {known}.{broken}")
+
+
+def remove(name: str) -> None:
+    """Delete an installed package. Bundled ones stay. Raises PackageError."""
+    for entry in entries():
+        if entry.id == name and entry.origin == "bundled":
+            raise PackageError(f"{name} came with MedInfer and stays; only installed models can be removed.")
+        if entry.id == name and entry.origin == "installed":
+            try:
+                shutil.rmtree(entry.package.folder if entry.package else user_folder() / name)
+            except OSError as error:
+                raise output_error(user_folder() / name, error) from error
+            return
+    raise PackageError(f"{name!r} is not an installed model; only installed ones can be removed.")

@@ -1,0 +1,1 @@
+"""From a `Volume` to the voxels a network sees."""

@@ -1,0 +1,175 @@
+"""From a scan to the voxels a network sees, by what the package declares: reorient, region, resample, intensity.
+
+The way back needs no steps of its own: the prepared grid carries its `ijk_to_ras`, so an index on it
+has an exact place in the world, whatever was flipped, cropped or resampled on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..anatomy.lungs import Lungs, clean, lung_box, lung_mask
+from ..errors import ScanError
+from ..findings import Side
+from ..manifest import Prepare
+from ..orientation import reorient
+from ..volume import Floats, Grid, Volume
+from .focus import narrowed
+from .intensity import apply_intensity
+from .resample import Index, block_means, resample, respaced
+
+# A CT holds air; a value range that never goes below this is not Hounsfield units.
+_CT_AIR_HU = -300.0
+# No patient is larger: such a scan's spacing is wrong, and its grid would take all memory.
+_LARGEST_MM = 5000.0
+# Threshold between the body and the air around it (HU).
+_BODY_HU = -500
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """voxels: float32 [k, j, i] as the network sees them; grid: where they lie; lungs: where they were looked for
+    (on the reoriented scan's `lungs_grid`)."""
+
+    voxels: NDArray[np.float32]
+    grid: Grid
+    lungs: Lungs | None = None
+    lungs_grid: Grid | None = None
+
+    def side_of(self, ras: Sequence[float]) -> Side:
+        """The patient's side a point (RAS mm) lies on: the nearest lung, "" where no lungs were looked for."""
+        if self.lungs is None or self.lungs_grid is None or not self.lungs.split:
+            return ""
+        index = np.rint(self.lungs_grid.to_index(ras)).astype(int)
+        reach = np.ceil(30 / np.array(self.lungs_grid.spacing)).astype(int)
+        low = np.clip(index - reach, 0, self.lungs_grid.shape)
+        window = self.lungs.mask[tuple(slice(a, max(a, b)) for a, b in zip(low, index + reach + 1, strict=True))]
+        found = np.argwhere(window)
+        if not len(found):
+            return ""
+        distance = np.linalg.norm((found + low - index) * self.lungs_grid.spacing, axis=1)
+        return "left" if window[tuple(found[distance.argmin()])] == 1 else "right"
+
+
+def prepare(
+    volume: Volume, wanted: Prepare, cancel: Callable[[], bool] | None = None, *,
+    lungs: Lungs | None = None, points: Floats | None = None, reach_mm: Sequence[float] | Floats = (0, 0, 0),
+) -> Prepared:
+    """Bring `volume` to the grid and values that a package wants.
+
+    lungs: where they are already known (a phantom's truth), on the scan reoriented as `wanted` says.
+    points, reach_mm: for the region `points`: RAS mm `[n, 3]`, and how far around them (k, j, i) the tiles look.
+
+    Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes a voxel)
+    and, for lungs, a mask of 1 byte a voxel of the scan. Raises ScanError where the scan does not suit the model.
+    """
+    _check_suits(volume, wanted)
+    scan = reorient(volume, wanted.orientation)
+    target = respaced(scan.grid, wanted.spacing or scan.spacing)
+    source, source_start = scan.voxels, np.zeros(3)
+    low, high = np.zeros(3, dtype=int), np.array(target.shape)
+    if wanted.region.kind == "body":
+        low, high = _body_box(scan, target, wanted.region.margin_mm)
+    elif wanted.region.kind == "lungs":
+        lungs = lungs or lung_mask(scan, cancel)
+        low, high = map(np.array, lung_box(lungs, scan.spacing, target, wanted.region.margin_mm))
+        if wanted.region.clean:
+            # One voxel of `fill` all round, so that what lies further out repeats it.
+            cleaned, start = clean(scan, lungs)
+            source = np.pad(cleaned, 1, constant_values=0)
+            source_start = np.array(start, dtype=float) - 1
+    elif wanted.region.kind == "points":
+        if points is None or not len(points):
+            raise ValueError("a region of points needs points")
+        low, high = _points_box(points, target, np.array(reach_mm) + wanted.region.margin_mm)
+    if volume.focus is not None and wanted.region.kind != "points":
+        low, high = map(np.array, narrowed(volume.focus, target, low, high, volume.name))
+    grid = target.cropped(_index(low), _index(high - low))
+    step = np.array(target.spacing) / np.array(scan.spacing)
+    voxels = _sampled(source, step, low * step - source_start, grid.shape, antialias=wanted.antialias)
+    return Prepared(apply_intensity(voxels, wanted.intensity, scan.voxels), grid, lungs, scan.grid if lungs else None)
+
+
+def _index(values: NDArray[np.int_]) -> Index:
+    k, j, i = (int(value) for value in values)
+    return k, j, i
+
+
+def _check_suits(volume: Volume, wanted: Prepare) -> None:
+    if volume.modality is not None and volume.modality not in wanted.modality:
+        raise ScanError(
+            f"{volume.name} is {volume.modality}, but this model was made for {' or '.join(wanted.modality)}: "
+            "choose another scan or another model."
+        )
+    extent = np.array(volume.spacing) * volume.shape
+    needed = np.array(wanted.minimum_mm)
+    if (np.sort(extent) < np.sort(needed)).any() or min(volume.shape) < 2:
+        size = " × ".join(f"{value:.0f}" for value in extent[::-1])
+        raise ScanError(
+            f"{volume.name} covers {size} mm in {' × '.join(str(n) for n in volume.shape[::-1])} voxels, too little "
+            f"for this model (at least {' × '.join(f'{value:.0f}' for value in needed[::-1])} mm): choose a whole scan."
+        )
+    if extent.max() > _LARGEST_MM:
+        raise ScanError(
+            f"{volume.name} covers {' × '.join(f'{value / 1000:.0f}' for value in extent[::-1])} m, more than any "
+            "patient: correct its spacing."
+        )
+    if wanted.hounsfield and wanted.modality == ("CT",):
+        # Every 8th voxel on each axis is enough to meet air in a CT.
+        lowest = float(np.percentile(volume.voxels[::8, ::8, ::8].astype(np.float32), 1))
+        if lowest > _CT_AIR_HU:
+            raise ScanError(
+                f"{volume.name} does not look like a CT in Hounsfield units (its darkest values lie near {lowest:.0f}, "
+                "air would be −1000): choose a CT, or convert its values to HU."
+            )
+
+
+def _body_box(scan: Volume, target: Grid, margin_mm: float) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The body's box on `target`, found at quarter resolution."""
+    import cc3d
+
+    coarse = np.greater(scan.voxels[::4, ::4, ::4], _BODY_HU, casting="unsafe")
+    if not coarse.any():
+        raise ScanError(f"{scan.name} holds no body (nothing above {_BODY_HU} HU): choose another scan.")
+    body = np.argwhere(cc3d.largest_k(np.ascontiguousarray(coarse), k=1))
+    ratio = np.array(scan.spacing) / np.array(target.spacing)
+    margin = margin_mm / np.array(target.spacing)
+    # ± 4 voxels: what the coarse grid may have missed.
+    low = np.floor((body.min(0) * 4 - 4) * ratio - margin).astype(int)
+    high = np.ceil((body.max(0) * 4 + 4) * ratio + margin).astype(int) + 1
+    return np.maximum(low, 0), np.minimum(high, target.shape)
+
+
+def _points_box(points: Floats, target: Grid, margin_mm: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The box on `target` around points (RAS mm); at least one voxel, also where they lie outside."""
+    index, margin = target.to_index(points), margin_mm / np.array(target.spacing)
+    last = np.array(target.shape) - 1
+    low = np.clip(np.floor(index.min(axis=0) - margin).astype(int), 0, last)
+    high = np.clip(np.ceil(index.max(axis=0) + margin).astype(int), low, last) + 1
+    return low, high
+
+
+def _sampled(
+    source: NDArray[np.generic], step: NDArray[np.float64], start: NDArray[np.float64], shape: Index, *, antialias: bool
+) -> NDArray[np.float32]:
+    """`source` at start + n · step; a plain slice where that falls on voxels. Only the needed block is handed on.
+
+    antialias: linear interpolation between means of as many voxels as fit into a step, not between single voxels.
+    """
+    stop = start + step * (np.array(shape) - 1)
+    # min: the block never becomes empty, also where the region lies outside the source.
+    first = np.minimum(np.maximum(np.floor(start).astype(int), 0), np.array(source.shape) - 1)
+    last = np.maximum(np.minimum(np.ceil(stop).astype(int), np.array(source.shape) - 1), first)
+    block = source[tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))]
+    if np.allclose(step, 1) and np.allclose(start, first) and block.shape == shape:
+        return block.astype(np.float32)
+    start = start - first
+    factors = np.maximum(np.floor(step + 1e-6).astype(int), 1) if antialias else np.ones(3, dtype=int)
+    if (factors > 1).any():
+        block = block_means(block, [int(factor) for factor in factors])
+        start, step = (start - (factors - 1) / 2) / factors, step / factors
+    return resample(block, step, start, shape)

@@ -1,0 +1,70 @@
+"""Linear resampling onto another spacing along the same axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from ..volume import Floats, Grid
+
+Index = tuple[int, int, int]
+
+
+def respaced(grid: Grid, spacing: Sequence[float]) -> Grid:
+    """The grid that starts at the same voxel centre and has `spacing` (mm along k, j, i) instead.
+
+    Its last voxel centre lies inside or on the old grid's last one.
+    """
+    old, new = np.array(grid.spacing), np.array(spacing, dtype=float)
+    extent = (np.array(grid.shape) - 1) * old
+    k, j, i = (int(n) for n in np.floor(extent / new + 1e-6).astype(int) + 1)
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, :3] = grid.directions * new[::-1]
+    return Grid((k, j, i), matrix)
+
+
+def resample(
+    voxels: NDArray[np.generic], step: Sequence[float] | Floats, start: Sequence[float] | Floats, shape: Index
+) -> NDArray[np.float32]:
+    """Sample `voxels` [k, j, i] linearly at index start + n · step for n in `shape` (all k, j, i, in source voxels).
+
+    Positions outside take the value of the nearest voxel (ITK's extrapolation). Returns float32 of `shape`.
+    """
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels))
+    if image.GetPixelID() not in (sitk.sitkInt16, sitk.sitkFloat32, sitk.sitkUInt8, sitk.sitkUInt16, sitk.sitkInt32):
+        image = sitk.Cast(image, sitk.sitkFloat32)
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetInterpolator(sitk.sitkLinear)
+    resampler.UseNearestNeighborExtrapolatorOn()
+    resampler.SetOutputPixelType(sitk.sitkFloat32)
+    resampler.SetOutputSpacing([float(value) for value in reversed(list(step))])
+    resampler.SetOutputOrigin([float(value) for value in reversed(list(start))])
+    resampler.SetSize([int(value) for value in reversed(shape)])
+    sampled: NDArray[np.float32] = sitk.GetArrayFromImage(resampler.Execute(image))
+    return sampled
+
+
+def block_means(voxels: NDArray[np.generic], factors: Sequence[int]) -> NDArray[np.float32]:
+    """Means of `voxels` [k, j, i] over blocks of `factors` voxels; at the far end the last voxel is repeated.
+
+    Block n covers the voxels from n · factor on, so its middle lies at n · factor + (factor − 1) / 2.
+    """
+    result = voxels
+    for axis, factor in enumerate(factors):
+        if factor == 1:
+            continue
+        last = result.shape[axis] - 1
+        blocks = -(-result.shape[axis] // factor)
+        means = np.zeros((*result.shape[:axis], blocks, *result.shape[axis + 1 :]), np.float32)
+        for offset in range(factor):
+            # Whole strided slices at once, and the voxels behind the end one by one.
+            part = result[(slice(None),) * axis + (slice(offset, None, factor),)]
+            means[(slice(None),) * axis + (slice(0, part.shape[axis]),)] += part
+            if part.shape[axis] < blocks:
+                means[(slice(None),) * axis + (slice(blocks - 1, None),)] += result.take([last], axis)
+        means /= factor
+        result = means
+    return result.astype(np.float32, copy=False)

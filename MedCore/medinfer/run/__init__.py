@@ -1,0 +1,1 @@
+"""One run: a model's passes over a scan."""

@@ -1,0 +1,67 @@
+"""A package held open: its networks, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+
+from ..backends import NetworkFile, Session, open_session
+from ..library.package import ModelPackage
+
+
+class PackageSession:
+    """A package held open: `stages` holds a session each by name. Use it as a context manager, or `close` it."""
+
+    def __init__(self, stages: Mapping[str, Session]) -> None:
+        self.stages = dict(stages)
+
+    @property
+    def runtime(self) -> str:
+        """The runtime, or the stages' runtimes where they differ ("onnxruntime + openvino"); so for the next two."""
+        return _joined(session.runtime for session in self.stages.values())
+
+    @property
+    def device(self) -> str:
+        """Where the networks really run."""
+        return _joined(session.device for session in self.stages.values())
+
+    @property
+    def precision(self) -> str:
+        """In what they really compute."""
+        return _joined(session.precision for session in self.stages.values())
+
+    def close(self) -> None:
+        """Free the networks."""
+        for session in self.stages.values():
+            session.close()
+
+    def __enter__(self) -> PackageSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _joined(words: Iterable[str]) -> str:
+    return " + ".join(dict.fromkeys(words))
+
+
+def open_package(
+    package: ModelPackage, *, backend: str = "auto", device: str = "auto", precision: str = "auto",
+    threads: int | None = None,
+) -> PackageSession:
+    """Check the package's files and open its networks. Raises PackageError and DeviceError; never falls back."""
+    with ExitStack() as opened:
+        sessions = {}
+        for name, stage in package.manifest.stages.items():
+            network = stage.network
+            files = [NetworkFile(path, file.format) for file, path in package.verified_files(network)]
+            sessions[name] = opened.enter_context(open_session(
+                files, inputs=[entry.name for entry in network.inputs], outputs=network.outputs,
+                backend=backend, device=device, precision=precision, threads=threads,
+            ))
+        opened.pop_all()
+    return PackageSession(sessions)

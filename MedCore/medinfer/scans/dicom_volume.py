@@ -1,0 +1,241 @@
+"""A DICOM series as one volume: sorted by position, gaps filled, gantry tilt straightened."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ScanError
+from ..volume import Floats, Volume
+from .dicom import Series, Slice
+from .geometry import orthogonal, scan_grid
+from .itk_images import read_frames
+from .voxel_values import check_size, finite, rescaled, smallest_int
+
+# Headers are rounded to 0.1 mm, so a slice may lie half of that, or 2 % of the spacing, from its even place.
+_POSITION_MM = 0.06
+_POSITION_SHARE = 0.02
+_NAMED_GAPS = 3
+
+
+@dataclass(frozen=True)
+class Stacking:
+    """How sorted slices become evenly spaced ones.
+
+    below, weight: for every slice of the result the index of the slice below it and the share (0…1) of the next.
+    start, step: mm along the normal.
+    """
+
+    below: NDArray[np.intp]
+    weight: Floats
+    start: float
+    step: float
+    notes: tuple[str, ...]
+
+
+def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
+    """Read a series into one volume with its HU (or the modality's values), by position and not by name.
+
+    Duplicate positions are left out, missing slices and unequal gaps are filled by linear interpolation,
+    a gantry tilt is resampled to right angles; each is said in `notes`. `where` is the folder, for messages.
+    Raises ScanError: colour, a damaged slice (by name), impossible geometry, too many gaps, too large.
+    """
+    slices, notes = _sorted(series)
+    first = slices[0]
+    name = f"{where}, series {series.number or series.uid}" + (f" ({series.description})" if series.description else "")
+    if first.colour:
+        raise ScanError(f"{name} is a series of colour images; give the scan itself, with one value a pixel.")
+    plane = np.array([first.row, first.column]).T * first.spacing
+    # Spacing and directions are checked in the plane first: the heights are worth nothing without them.
+    across = first.normal if np.any(first.normal) else np.array(first.row)
+    scan_grid(name, (1, first.rows, first.columns), _matrix(plane, across, first.position))
+    heights = np.array([np.dot(image.position, first.normal) for image in slices])
+    drift = _drift(name, slices, heights, first.normal)
+    stacking = _stacking(name, heights, first)
+    shape = (len(stacking.below), first.rows, first.columns)
+    dtype = np.int16 if all(float(s.slope).is_integer() for s in slices) else np.float32
+    check_size(name, shape, dtype, max_voxels)
+    origin = np.array(first.position) + drift * (stacking.start - heights[0])
+    grid = scan_grid(name, shape, _matrix(plane, drift * stacking.step, origin))
+    voxels = _stacked(_pixels(slices), stacking)
+    if first.inverted:
+        notes += ("the images are stored for inverted display (MONOCHROME1); their values are kept as they are",)
+    volume = Volume(voxels, grid, name, series.modality or None, (*series.notes, *notes, *stacking.notes))
+    return orthogonal(finite(volume), "gantry tilt", max_voxels)
+
+
+def _matrix(plane: Floats, across: Floats, origin: Iterable[float]) -> Floats:
+    matrix = np.eye(4)
+    matrix[:3, :2], matrix[:3, 2], matrix[:3, 3] = plane, across, list(origin)
+    return matrix
+
+
+def _sorted(series: Series) -> tuple[list[Slice], tuple[str, ...]]:
+    """Slices by height along the normal, one at each height."""
+    normal = series.slices[0].normal
+    by_height = sorted(series.slices, key=lambda image: (float(np.dot(image.position, normal)), str(image.path)))
+    kept = by_height[:1]
+    for image in by_height[1:]:
+        if abs(float(np.dot(image.position, normal) - np.dot(kept[-1].position, normal))) > 0.01:
+            kept.append(image)
+    left_out = len(by_height) - len(kept)
+    if not left_out:
+        return kept, ()
+    lie, were = ("image lies", "was") if left_out == 1 else ("images lie", "were")
+    return kept, (f"{left_out} {lie} at the position of another one and {were} left out",)
+
+
+def _drift(name: str, slices: list[Slice], heights: Floats, normal: Floats) -> Floats:
+    """The RAS way of the slices' first pixel for each mm along the normal; not parallel to it under a gantry tilt."""
+    if len(slices) == 1:
+        return normal
+    positions = np.array([image.position for image in slices])
+    rise = heights - heights.mean()
+    drift: Floats = (rise @ (positions - positions.mean(axis=0))) / (rise @ rise)
+    off = np.abs(positions - positions.mean(axis=0) - rise[:, None] * drift).max()
+    if off > max(0.5, min(slices[0].spacing)):
+        raise ScanError(f"{name}: its slices are shifted sideways against each other by up to {off:.1f} mm, "
+                        "so they make no volume; export the scan again.")
+    # The rounding of positions to 0.1 mm is no tilt.
+    return normal if np.linalg.norm(drift - normal) * np.ptp(heights) < 0.2 else drift
+
+
+def _stacking(name: str, heights: Floats, first: Slice) -> Stacking:
+    """Evenly spaced heights over the same range, and which slices make each of them."""
+    count = len(heights)
+    if count == 1:
+        step, notes = (first.thickness, ()) if first.thickness > 0 else (
+            1.0, ("the only slice does not say how thick it is; 1 mm is assumed",))
+        return Stacking(np.zeros(1, np.intp), np.zeros(1), float(heights[0]), step, notes)
+    gaps = np.diff(heights)
+    for share in (10, 50):
+        # The finest gap that a tenth (else half) of the slices have.
+        base = float(np.percentile(gaps, share, method="inverted_cdf"))
+        base = float(gaps[np.abs(gaps / base - 1) < 0.4].mean())
+        total = max(1, round(float(np.ptp(heights)) / base))
+        if total + 1 <= 2 * count:
+            break
+    else:
+        raise ScanError(f"{name}: {total + 1 - count} of {total + 1} slices are missing, more than are there; "
+                        "export the whole series again.")
+    start, step = float(heights[0]), float(np.ptp(heights)) / total
+    places = np.rint((heights - start) / step)
+    fitted_step, fitted_start = np.polyfit(places, heights, 1)
+    if (np.diff(places) > 0).all() and np.abs(heights - fitted_start - fitted_step * places).max() <= _tolerance(step):
+        start, step = float(fitted_start), float(fitted_step)
+    targets = start + step * np.arange(total + 1)
+    below = np.clip(np.searchsorted(heights, targets, side="right") - 1, 0, count - 2)
+    nearest = below + (targets - heights[below] > heights[below + 1] - targets)
+    taken = np.abs(heights[nearest] - targets) <= _tolerance(step)
+    weight = np.clip((targets - heights[below]) / gaps[below], 0.0, 1.0)
+    below, weight = np.where(taken, nearest, below), np.where(taken, 0.0, weight)
+    return Stacking(below, weight, start, step, _gap_notes(heights, gaps, step, set(nearest[taken].tolist()), first))
+
+
+def _tolerance(step: float) -> float:
+    """How far (mm) a slice may lie from its even place and still be taken as it is."""
+    return max(_POSITION_MM, _POSITION_SHARE * step)
+
+
+def _gap_notes(heights: Floats, gaps: Floats, step: float, used: set[int], first: Slice) -> tuple[str, ...]:
+    if len(used) < len(heights):
+        return (f"the slices are unevenly spaced, {gaps.min():.2f} to {gaps.max():.2f} mm; "
+                f"resampled to every {step:.2f} mm",)
+    axis = int(np.abs(first.normal).argmax())
+    places, missing = [], 0
+    for index in np.flatnonzero(np.round(gaps / step) > 1):
+        missing += round(float(gaps[index]) / step) - 1
+        ends = first.position[axis] + (heights[index:index + 2] - heights[0]) * first.normal[axis]
+        places.append(f"{'RAS'[axis]} {ends[0]:.1f} and {ends[1]:.1f} mm")
+    if not missing:
+        return ()
+    more = f" and at {len(places) - _NAMED_GAPS} other places" if len(places) > _NAMED_GAPS else ""
+    verb = "slice is" if missing == 1 else "slices are"
+    return (f"{missing} {verb} missing, between {'; '.join(places[:_NAMED_GAPS])}{more}; filled in by interpolation",)
+
+
+def _stacked(pixels: list[NDArray[np.generic]], stacking: Stacking) -> NDArray[np.generic]:
+    """The slices `[j, i]` as evenly spaced ones in one array `[k, j, i]`."""
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+    if all(plane.dtype.kind in "iu" for plane in pixels):
+        dtype = np.dtype(smallest_int(min(int(p.min()) for p in pixels), max(int(p.max()) for p in pixels)) or dtype)
+    voxels: NDArray[np.generic] = np.empty((len(stacking.below), *pixels[0].shape), dtype)
+    for k, (below, weight) in enumerate(zip(stacking.below, stacking.weight, strict=True)):
+        if weight == 0:
+            voxels[k] = pixels[below]
+            continue
+        between = pixels[below] * (1 - weight) + pixels[below + 1] * weight
+        voxels[k] = np.rint(between) if dtype.kind in "iu" else between
+    return voxels
+
+
+def _pixels(slices: list[Slice]) -> list[NDArray[np.generic]]:
+    """The values `[j, i]` of each slice; a file with several frames is read once."""
+    planes: dict[tuple[Path, int], NDArray[np.generic]] = {}
+    for path, group in groupby(sorted(slices, key=lambda image: str(image.path)), key=lambda image: image.path):
+        frames = _frames(path)
+        for image in group:
+            if image.frame >= len(frames) or frames.shape[1:] != (image.rows, image.columns):
+                raise _damaged(path, "its pixels do not have the size its header says")
+            planes[path, image.frame] = rescaled(frames[image.frame], image.slope, image.intercept)
+    return [planes[image.path, image.frame] for image in slices]
+
+
+def _frames(path: Path) -> NDArray[np.generic]:
+    """The stored pixels `[frame, j, i]` of one file; pydicom decodes what it can without plugins, GDCM the rest."""
+    import pydicom
+    from pydicom.uid import ImplicitVRLittleEndian, RLELossless
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = pydicom.dcmread(path, force=True)
+            if "TransferSyntaxUID" not in dataset.file_meta:  # files older than DICOM's part 10
+                dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+            syntax = dataset.file_meta.TransferSyntaxUID
+            if syntax.is_compressed and syntax != RLELossless:
+                return _decompressed(dataset)
+            frames: NDArray[Any] = dataset.pixel_array
+            # pydicom 3 does this itself: above the stored bits is nothing but the sign.
+            unused = dataset.BitsAllocated - dataset.BitsStored
+            if unused and frames.dtype.kind in "iu":
+                frames = frames << unused >> unused
+        except Exception as cause:  # pydicom meets damaged pixels with exceptions of many kinds
+            if isinstance(cause, OSError) and cause.errno:
+                raise ScanError(f"{path} cannot be read: {cause.strerror}.") from cause
+            raise _damaged(path, "not all of its pixels can be read") from cause
+    return frames.reshape(-1, *frames.shape[-2:])
+
+
+def _decompressed(dataset: Any) -> NDArray[np.generic]:
+    """GDCM's pixels of a bare copy, without the rescaling and inversion that it would apply itself."""
+    import pydicom
+    from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid
+
+    bare = pydicom.Dataset()
+    for name in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData"):
+        bare[name] = dataset[name]
+    bare.NumberOfFrames = int(dataset.get("NumberOfFrames") or 1)
+    bare.SamplesPerPixel, bare.PhotometricInterpretation = 1, "MONOCHROME2"
+    bare.SOPClassUID, bare.SOPInstanceUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid()
+    bare.Modality, bare.StudyInstanceUID, bare.SeriesInstanceUID = "OT", generate_uid(), generate_uid()
+    bare.file_meta = pydicom.dataset.FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    with tempfile.TemporaryDirectory(prefix="medinfer-") as folder:
+        copy = Path(folder) / "frames.dcm"
+        # Written in words that pydicom 2, which Slicer 5.10 ships, and pydicom 3 have in common.
+        bare.is_little_endian, bare.is_implicit_VR, bare.preamble = True, False, bytes(128)
+        bare.save_as(copy)
+        return read_frames(copy)
+
+
+def _damaged(path: Path, why: str) -> ScanError:
+    return ScanError(f"{path} is cut short or damaged ({why}); copy or export it again.")

@@ -1,0 +1,125 @@
+"""What SimpleITK reads for us: NRRD and MetaImage files, and compressed pixels of DICOM."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ScanError
+from ..volume import Volume
+from .geometry import scan_grid
+from .voxel_values import check_size
+
+# ITK's world is LPS, ours RAS.
+RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def read_itk(path: Path, max_voxels: int) -> Volume:
+    """Read an NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd); LPS becomes RAS here.
+
+    Its geometry may be sheared and its voxels NaN. Raises ScanError: unreadable, cut short, not 3-D, colour,
+    complex, too large, no geometry.
+    """
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with quiet():
+            reader.ReadImageInformation()
+    except RuntimeError as cause:
+        raise _unreadable(path, cause) from cause
+    shape, dtype = _shape(path, reader), _dtype(path, reader)
+    check_size(path, shape, dtype, max_voxels)
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(reader.GetDirection(), (-1, len(reader.GetSize())))[:3, :3] * reader.GetSpacing()[:3]
+    lps[:3, 3] = reader.GetOrigin()[:3]
+    grid = scan_grid(path, shape, RAS_LPS @ lps)
+    try:
+        with quiet():
+            voxels = sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as cause:
+        raise _unreadable(path, cause) from cause
+    return Volume(voxels.reshape(shape), grid, path.name)
+
+
+def read_frames(path: Path) -> NDArray[np.generic]:
+    """The decompressed pixels `[frame, row, column]` of one DICOM file, by GDCM. Raises RuntimeError."""
+    import SimpleITK as sitk
+
+    with quiet():
+        frames: NDArray[np.generic] = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+    return frames
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what ITK's C and C++ libraries print on standard error from the user; ITK raises what matters.
+
+    One thread at a time: the descriptor belongs to the process. Without a standard error there is nothing to do.
+    """
+    with _ONE_AT_A_TIME:
+        try:
+            kept = os.dup(2)
+        except OSError:
+            yield
+            return
+        if sys.stderr is not None:
+            with suppress(OSError, ValueError):
+                sys.stderr.flush()
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _shape(path: Path, reader: Any) -> tuple[int, int, int]:
+    size = [int(n) for n in reader.GetSize()]
+    if any(n > 1 for n in size[3:]) or len(size) < 3:
+        extent = " × ".join(str(n) for n in size)
+        raise ScanError(f"{path} is {len(size)}-dimensional ({extent}); give a single 3-D volume of it.")
+    i, j, k = size[:3]
+    return k, j, i
+
+
+def _dtype(path: Path, reader: Any) -> np.dtype[Any]:
+    """The type in memory, from ITK's words for it ("16-bit signed integer", "32-bit float", …)."""
+    import SimpleITK as sitk
+
+    words = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    if "complex" in words:
+        raise ScanError(f"{path} holds complex numbers; give the magnitude image.")
+    if "vector" in words or reader.GetNumberOfComponents() != 1:
+        raise ScanError(f"{path} has {reader.GetNumberOfComponents()} values a voxel (colour or a vector); "
+                        "give the scan itself, with one value a voxel.")
+    kind = "f" if "float" in words else "u" if "unsigned" in words else "i"
+    return np.dtype(f"{kind}{int(words.split('-')[0]) // 8}")
+
+
+def _unreadable(path: Path, cause: RuntimeError) -> ScanError:
+    text = str(cause)
+    if "Unable to determine ImageIO" in text:
+        kind = "MetaImage" if path.suffix.lower() in {".mha", ".mhd"} else "NRRD"
+        return ScanError(f"{path} is not a {kind} file, whatever its name says; "
+                         "give the file the scan was exported to.")
+    if "spacing" in text:
+        return ScanError(f"{path} has a spacing of 0; correct the spacing in the file, or export the scan again.")
+    if "determinant is 0" in text:
+        return ScanError(f"{path} has two parallel axes (its direction matrix has no inverse); "
+                         "correct the directions in the file, or export the scan again.")
+    return ScanError(f"{path} is cut short or damaged, or a file of voxels that belongs to it is missing; "
+                     "copy or export it again.")

@@ -1,0 +1,1 @@
+"""A volume cut into tiles, and their results put together again."""

@@ -1,0 +1,89 @@
+"""From a run's plain data to files for Slicer: markups or segmentation, scene, pictures.
+
+The command line calls it, if it is installed: it is registered under the entry points `medinfer.outputs`, and
+`medinfer` itself knows nothing of Slicer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from medinfer.command.results import stem_of
+from medinfer.findings import Findings
+from medinfer.manifest import Manifest
+from medinfer.volume import Volume
+
+from ..headless import SlicerMissingError, import_slicer, open_scene
+from ..nodes.curves import is_chain
+from ..nodes.volumes import BONE_WINDOW, LUNG_WINDOW, add_volume, dental_window
+from ..pictures.pictures import PictureError, draw_scene
+from ..results.results import FindingNodes, add_findings
+from ..views.sights import Sights, sights_of_boxes, sights_of_landmarks, sights_of_segments
+from ..views.views import turn_views
+from .saving import save_markups, save_scene, save_segmentation
+
+SCENE_FILE = "scene.mrb"
+log = logging.getLogger(__name__)
+
+
+def write_scene(
+    volume: Volume, findings: Findings, manifest: Manifest, folder: Path, *,
+    pictures: bool = True, on_stage: Callable[[str], None] = lambda stage: None,
+) -> list[Path]:
+    """Write `findings` on `volume` to `folder` and return the files.
+
+    The markups in one file: boxes in `nodules.mrk.json`, by the package's label; points and, of a chain, the curve
+    through them in `landmarks.mrk.json`. Segments in `teeth.seg.nrrd`. The scan with all of it and the table as
+    `scene.mrb`. With `pictures` axial.png, coronal.png, sagittal.png and view3d.png; of teeth panoramic.png as well.
+    `on_stage` is told "scene" and "pictures" as they begin. Raises OutputError where a file cannot be written.
+    What is not installed costs its files and not the run: a scene without slicer-core, or pictures without a way to
+    draw, are a warning in the log that says what to install.
+    """
+    try:
+        import_slicer()
+    except SlicerMissingError as error:
+        log.warning("%s", error)
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    # Slicer reads no bundle from a relative path.
+    folder = folder.resolve()
+    stem = stem_of(manifest)
+    suffix = "seg.nrrd" if manifest.task == "segment" else "mrk.json"
+    paths = [folder / f"{stem}.{suffix}", folder / SCENE_FILE]
+    on_stage("scene")
+    with open_scene() as scene:
+        volume_node = add_volume(scene, volume, _window(volume, manifest))
+        nodes = add_findings(
+            scene, findings, volume_node,
+            name=stem.capitalize(), task=manifest.task, labels=manifest.all_labels, chain=is_chain(manifest),
+        )
+        turn_views(scene, volume_node, _sights(nodes, volume_node))
+        if nodes.segmentation:
+            save_segmentation(nodes.segmentation, paths[0])
+        else:
+            save_markups(nodes.markups, paths[0])
+        save_scene(scene, paths[1])
+    if pictures:
+        on_stage("pictures")
+        try:
+            paths += draw_scene(paths[1], folder)
+        except PictureError as error:
+            log.warning("%s", error)
+    return paths
+
+
+def _window(volume: Volume, manifest: Manifest) -> tuple[float, float]:
+    if manifest.task == "segment":
+        return dental_window(volume)
+    return BONE_WINDOW if manifest.task == "landmark" else LUNG_WINDOW
+
+
+def _sights(nodes: FindingNodes, volume_node: Any) -> Sights:
+    if nodes.segmentation:
+        return sights_of_segments(nodes.segmentation, volume_node)
+    if nodes.fiducials:
+        return sights_of_landmarks(nodes.fiducials, volume_node)
+    return sights_of_boxes(nodes.rois, volume_node)

@@ -1,0 +1,1 @@
+"""Runs and other errands in processes of their own."""

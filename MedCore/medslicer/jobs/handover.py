@@ -1,0 +1,147 @@
+"""The voxels of a volume node on their way to another process: a `.npy` file, written a little at a time."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medinfer.atomic_files import output_error
+from medinfer.errors import OutputError, ScanError
+from medinfer.scans.geometry import scan_grid
+from medinfer.scans.voxel_values import MAX_VOXELS, check_size
+from medinfer.volume import Volume
+
+from ..nodes.volumes import grid_matrix
+
+# The window waits no longer than this for a step, and no single write is larger.
+_STEP_S = 0.01
+_PIECE = 2 << 20
+# What is left free on the disk besides the voxels: the result, the log.
+_SPARE = 16 << 20
+
+
+def scan_of(volume_node: Any) -> Volume:
+    """The voxels `[k, j, i]` of a scalar volume node and where they lie, in the node's own coordinates.
+
+    The voxels are a view of the node's vtkImageData, and keep it alive when the node goes. Raises ScanError, one
+    sentence, for a node without voxels, with colours, too large, or with an impossible geometry.
+    """
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    name = (volume_node.GetName() if hasattr(volume_node, "GetName") else "") or "The volume"
+    image = volume_node.GetImageData() if hasattr(volume_node, "GetImageData") else None
+    values = image.GetPointData().GetScalars() if image is not None else None
+    if image is None or values is None or values.GetNumberOfTuples() == 0:
+        raise ScanError(f"{name} holds no voxels; load its images again or choose another volume.")
+    if values.GetNumberOfComponents() != 1:
+        raise ScanError(
+            f"{name} has {values.GetNumberOfComponents()} values a voxel (a colour image or a field); "
+            "choose a scan with one."
+        )
+    i, j, k = image.GetDimensions()
+    if values.GetNumberOfTuples() != i * j * k:
+        raise ScanError(
+            f"{name} holds {values.GetNumberOfTuples()} voxels where it says {i} × {j} × {k}; load its images again."
+        )
+    voxels: NDArray[Any] = vtk_to_numpy(values).reshape(k, j, i)
+    # Here, and not by the process that gets them minutes and gigabytes later.
+    check_size(name, (k, j, i), voxels.dtype, MAX_VOXELS)
+    return Volume(voxels, scan_grid(name, (k, j, i), grid_matrix(volume_node)), name, _modality(volume_node))
+
+
+class Handover:
+    """Writes `voxels` `[k, j, i]`, contiguous or not, to the `.npy` file `path`; `step` by step. A class because it has
+    a life: what an `abandon`ed or failed one has written is removed."""
+
+    def __init__(self, voxels: NDArray[Any], path: Path) -> None:
+        self._voxels, self._path = voxels, path
+        self._rows = max(1, _PIECE // max(1, voxels[0, 0].nbytes))
+        self._done = 0
+        self._stream: IO[bytes] | None = None
+
+    @property
+    def share(self) -> float:
+        """The part of the voxels that is written."""
+        k, j, _ = self._voxels.shape
+        return self._done / (k * j)
+
+    def start(self) -> None:
+        """Raises OutputError where the disk has no room for it."""
+        try:
+            free = shutil.disk_usage(self._path.parent).free
+            if free < self._voxels.nbytes + _SPARE:
+                raise OutputError(
+                    f"The disk of {self._path.parent} has {free / 1e6:.0f} MB left, and handing the scan over takes "
+                    f"{(self._voxels.nbytes + _SPARE) / 1e6:.0f} MB: free some space there."
+                )
+            # Unbuffered: a full disk is met by the write that it is too small for.
+            self._stream = self._path.open("wb", buffering=0)
+            self._write(_header(self._voxels))
+        except OSError as error:
+            self._fail(error)
+
+    def step(self) -> bool:
+        """Write for about 10 milliseconds; True when all is written. Raises OutputError."""
+        until = time.monotonic() + _STEP_S
+        slices, rows, _ = self._voxels.shape
+        try:
+            while self._done < slices * rows:
+                k, first = divmod(self._done, rows)
+                piece = self._voxels[k, first : first + self._rows]
+                self._write(np.ascontiguousarray(piece).data)
+                self._done += len(piece)
+                if time.monotonic() >= until:
+                    break
+            if self._done < slices * rows:
+                return False
+            self._close()
+        except OSError as error:
+            self._fail(error)
+        return True
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        with suppress(OSError):
+            self._close()
+        with suppress(OSError):
+            self._path.unlink()
+
+    def _write(self, piece: Any) -> None:
+        assert self._stream is not None
+        left = memoryview(piece).cast("B")
+        while len(left):
+            left = left[self._stream.write(left) :]
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def _fail(self, error: OSError) -> None:
+        self.abandon()
+        raise output_error(self._path, error) from error
+
+
+def _header(voxels: NDArray[Any]) -> bytes:
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        out, {"descr": np.lib.format.dtype_to_descr(voxels.dtype), "fortran_order": False, "shape": voxels.shape}
+    )
+    return out.getvalue()
+
+
+def _modality(volume_node: Any) -> str | None:
+    """DICOM's word for it, which Slicer keeps beside a volume that it loaded from DICOM."""
+    import slicer
+
+    scene = volume_node.GetScene()
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene) if scene is not None else None
+    item = tree.GetItemByDataNode(volume_node) if tree is not None else 0
+    word = tree.GetItemAttribute(item, "DICOM.Modality") if item else ""
+    return word or volume_node.GetAttribute("DICOM.Modality") or None

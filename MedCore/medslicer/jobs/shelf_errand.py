@@ -1,0 +1,127 @@
+"""Errands for the shelf of models, beside Slicer: fetching, adding and removing a model, listing devices."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medinfer.backends import Available
+from medinfer.errors import MedInferError
+
+from ..models.dependencies import CONVERTERS, Dependency, missing, missing_text
+from .child import Child, fresh_folder
+
+_KERAS = (".h5", ".hdf5")
+
+
+class Errand:
+    """One command of `medinfer` in a process of its own: `start` it, call `step` now and then until it is `over`,
+    then `close` it.
+
+    problem: a sentence for the user where it failed, else "". cancelled: whether it was stopped by `cancel`.
+    share: 0 … 1 of a download, None where it has not begun. said: what the command told. devices: what it listed.
+    """
+
+    def __init__(self, command: str, *arguments: str, options: Sequence[str] = (), needs: Sequence[str] = ()) -> None:
+        self.problem = ""
+        self.share: float | None = None
+        self.said: tuple[str, ...] = ()
+        self.devices: tuple[Available, ...] = ()
+        self.over = self.cancelled = False
+        # What a user gave is never taken for an option.
+        given = ["--", *arguments] if arguments else []
+        self._arguments = ["-m", "medinfer", command, "--json", *options, *given]
+        self._needs = tuple(needs)
+        self._child: Child | None = None
+        self._folder: Path | None = None
+        self._asked_to_stop = False
+
+    def missing(self) -> tuple[Dependency, ...]:
+        """What must be installed before it can start."""
+        return missing(converters=self._needs)
+
+    def start(self) -> None:
+        """Raises MedInferError: something is `missing`, or no temporary folder or process can be made."""
+        needs = self.missing()
+        if needs:
+            raise MedInferError(missing_text(needs))
+        self._folder = fresh_folder()
+        self._child = Child(self._arguments, self._folder)
+        try:
+            self._child.start()
+        except MedInferError:
+            self.close()
+            raise
+
+    def step(self) -> bool:
+        """Look what it told since the last call, without waiting; whether there was something new."""
+        if self.over or self._child is None:
+            return False
+        ended = not self._child.running  # asked first: what it told before its end is there then
+        told = False
+        while events := self._child.poll():
+            told = True
+            for event in events:
+                self._hear(event)
+        if ended:
+            self._end(self._child)
+        return told or ended
+
+    def cancel(self) -> None:
+        """Stop it within two seconds; what was downloaded so far is kept for the next time."""
+        self._asked_to_stop = True
+        if self._child is not None:
+            self._child.cancel()
+
+    def close(self) -> None:
+        """End it if it still runs, and delete what it wrote beside; the log of a crash stays."""
+        if self._child is not None and self._child.running:
+            self._child.kill()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        match event:
+            case {"event": "message", "text": str(text)}:
+                self.said += (text,)
+            case {"event": "progress", "done": int(done), "total": int(total)} if total > 0:
+                self.share = min(1.0, done / total)
+            case {"event": "error", "text": str(text)}:
+                self.problem = text
+            case {"event": "device", "backend": str(backend), "device": str(device), "precisions": list(able)}:
+                self.devices += (Available(backend, device, tuple(able), str(event.get("reason", ""))),)
+
+    def _end(self, child: Child) -> None:
+        self.over = True
+        if child.exit_code == 0:
+            self.problem = ""
+        elif self._asked_to_stop:
+            self.cancelled, self.problem = True, ""
+        elif not self.problem:
+            self.problem = f"The process ended unexpectedly ({child.exit_code}); its log is {child.log_file}."
+            self._folder = None  # the log stays
+
+
+def fetch(model: str, needs: Sequence[str] = ()) -> Errand:
+    """Download the catalogue's model of this id and install it. needs: `ShelfModel.needs` of the model."""
+    return Errand("fetch", model, needs=needs)
+
+
+def add(source: Path | str) -> Errand:
+    """Install a model from a folder with a `model.json`, from a .zip of one, or from a Keras file (.h5)."""
+    path = Path(source).absolute()
+    if path.suffix.lower() in _KERAS and path.is_file():
+        return Errand("add", str(path), options=("--format", "keras-slab"), needs=tuple(CONVERTERS))
+    return Errand("add", str(path))
+
+
+def remove(model: str) -> Errand:
+    """Delete the installed model of this id."""
+    return Errand("remove", model)
+
+
+def list_devices() -> Errand:
+    """Find out what networks can really run on here; the answer is in `devices`. It takes a few seconds."""
+    return Errand("devices")

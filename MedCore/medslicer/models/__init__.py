@@ -1,0 +1,1 @@
+"""Models as the panel shows them, and what they need installed."""

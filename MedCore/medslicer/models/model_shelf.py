@@ -1,0 +1,239 @@
+"""The models of a task as a panel shows them, read from plain JSON: nothing needs to be installed for that.
+
+What is read here is only shown. Before a model runs, the engine validates all of `model.json` and its files' sha256.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medinfer.errors import PackageError
+from medinfer.library.catalogue import Download, read_catalogue
+from medinfer.library.places import DEFAULT_MODELS, bundled_folder, catalogue_file, user_folder
+
+BUNDLED, INSTALLED, TO_FETCH = "bundled", "installed", "to fetch"
+SCHEMA_VERSION = 1
+
+_TASKS = tuple(DEFAULT_MODELS)
+# A manifest of the largest package has 43 kB; what is larger than this is none.
+_MAX_BYTES = 4 << 20
+# Where `decoder.threshold` is left out (see medinfer.manifest.decoding).
+_THRESHOLDS = {"instances": 0.3}
+# The catalogue does not say for which task a download is; all there are find nodules.
+_TASK_OF_DOWNLOADS = "detect"
+# Candidates of a detector from this share of its threshold on are kept, so that the score's slider has some room.
+_ROOM = 0.5
+# Whose findings stand alone, each with a score of its own: those above a threshold are the same under a lower one.
+_STANDING_ALONE = "anchors"
+
+
+@dataclass(frozen=True)
+class ShelfModel:
+    """One model, or a folder that should be one (`problem`: a sentence for the user, else "").
+
+    origin: "bundled", "installed" or "to fetch". folder: None for what is not here yet. bytes: of its files, or of the
+    download. threshold: the declared score from which it reports. decoder: the kind of what turns its output into
+    findings. join: how its last pass is cut ("crop", "blend", "slabs", "patches"). names: the schemes in which its
+    labels have names; labels: all labels' names, in order. needs: packages that turn the download into a model.
+    """
+
+    id: str
+    origin: str
+    title: str
+    task: str = ""
+    version: str = ""
+    folder: Path | None = None
+    bytes: int = 0
+    threshold: float = 0.5
+    decoder: str = ""
+    join: str = ""
+    problem: str = ""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    needs_torch: bool = False
+    needs: tuple[str, ...] = ()
+
+    @property
+    def candidates_from(self) -> float:
+        """The score from which a run keeps what it finds: below `threshold` for detectors whose boxes stand alone.
+
+        Boxes around what lies above a threshold would become larger and run together below it; landmarks and segments
+        take their neighbours into account. So theirs is `threshold`.
+        """
+        return _ROOM * self.threshold if self.decoder == _STANDING_ALONE else self.threshold
+
+
+def shelf(task: str) -> tuple[ShelfModel, ...]:
+    """The models of `task` ("detect", "landmark", "segment"): the default one, other bundled ones, installed ones,
+    broken ones (of whatever task, where that cannot be read), downloads. Never raises."""
+    found: dict[str, ShelfModel] = {}
+    # An installed model stands before the bundled one of its id, as in the library.
+    for model in (*_models_in(user_folder(), INSTALLED), *_bundled()):
+        found.setdefault(model.id, model)
+    here = sorted(
+        (model for model in found.values() if model.task in (task, "")),
+        key=lambda model: (
+            model.id != DEFAULT_MODELS.get(task), bool(model.problem), model.origin != BUNDLED, model.title.casefold()
+        ),
+    )
+    offers = [offer for offer in _downloads() if offer.id not in found] if task == _TASK_OF_DOWNLOADS else []
+    return (*here, *map(_offered, offers))
+
+
+def model_in(folder: str | Path) -> ShelfModel | None:
+    """The model in a folder of the disk (or of the `model.json` there); None where there is none. Never raises."""
+    path = Path(folder)
+    path = path.parent if path.name == "model.json" else path
+    try:
+        return _read(path, INSTALLED) if (path / "model.json").is_file() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+
+
+def _bundled() -> tuple[ShelfModel, ...]:
+    try:
+        return tuple(_models_in(bundled_folder(), BUNDLED))
+    except PackageError as error:
+        return (ShelfModel("bundled", BUNDLED, "Bundled models", problem=str(error)),)
+
+
+def _models_in(parent: Path, origin: str) -> Iterator[ShelfModel]:
+    try:
+        folders = sorted(path for path in parent.iterdir() if (path / "model.json").is_file())
+    except OSError:  # not made yet, or not readable: nothing is installed
+        return
+    yield from (_read(folder, origin) for folder in folders)
+
+
+def _downloads() -> tuple[Download, ...]:
+    try:
+        return tuple(read_catalogue(catalogue_file()).values())
+    except PackageError as error:
+        logging.getLogger(__name__).warning(str(error))
+        return ()
+
+
+def _offered(offer: Download) -> ShelfModel:
+    card = {"summary": offer.title, "licence": offer.licence, "homepage": offer.homepage}
+    needs = tuple(need for need in offer.needs.split(", ") if need)
+    return ShelfModel(
+        offer.id, TO_FETCH, offer.title, _TASK_OF_DOWNLOADS, offer.commit[:12], bytes=offer.size, card=card, needs=needs
+    )
+
+
+def _read(folder: Path, origin: str) -> ShelfModel:
+    """What `model.json` in `folder` says, as far as it can be understood; what cannot is the problem."""
+    data: Any = None
+    try:
+        data = _json(folder / "model.json")
+        return _model(data, folder, origin)
+    except _Unfit as error:
+        said = data if isinstance(data, dict) else {}
+        task = _text(said, "task")
+        # The library knows what is broken by its folder.
+        return ShelfModel(
+            folder.name, origin, _text(said, "title", folder.name), task if task in _TASKS else "", folder=folder,
+            problem=f"{folder / 'model.json'}: {error}.",
+        )
+
+
+class _Unfit(Exception):  # noqa: N818 (it becomes a problem's sentence)
+    """What is wrong with a `model.json`, without where it lies."""
+
+
+def _json(path: Path) -> Any:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise _Unfit("it is far too large for a model's description; copy the model again")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        # Half a surrogate pair is JSON, but no text that can be shown: a UnicodeEncodeError, which is a ValueError.
+        json.dumps(data, ensure_ascii=False).encode()
+        return data
+    except OSError as error:
+        raise _Unfit(f"it cannot be read ({error.strerror}); copy the model again") from None
+    except (ValueError, RecursionError) as error:
+        raise _Unfit(f"it is not JSON ({error}); copy the model again") from None
+
+
+def _model(data: Any, folder: Path, origin: str) -> ShelfModel:
+    if not isinstance(data, dict):
+        raise _Unfit("it must hold a JSON object")
+    version = data.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise _Unfit(f"it has schema_version {version}, and this MedInfer reads {SCHEMA_VERSION}: update MedInfer")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise _Unfit(f"the field schema_version must be {SCHEMA_VERSION}")
+    task = _needed(data, "task", str)
+    if task not in _TASKS:
+        raise _Unfit(f"the field task is {task[:40]!r}, not one of {', '.join(_TASKS)}")
+    decoder, tiling = _needed(data, "decoder", dict), _needed(data, "tiling", dict)
+    stages = list(_stages(data))
+    labels = [label for stage in (data, *_listed(data, "besides")) for label in _listed(stage, "labels")]
+    schemes = [scheme for label in labels if isinstance(label.get("names"), dict) for scheme in label["names"]]
+    return ShelfModel(
+        _needed(data, "id", str), origin, _needed(data, "title", str), task, _needed(data, "version", str), folder,
+        bytes=_size(folder, stages), threshold=_threshold(decoder),
+        decoder=_text(decoder, "kind"), join=_text(tiling, "join"),
+        card=_needed(data, "card", dict), names=tuple(dict.fromkeys(schemes)),
+        labels=tuple(_needed(label, "name", str) for label in labels),
+        needs_torch=any(all(file.get("format") != "onnx" for file in _files(stage)) for stage in stages),
+    )
+
+
+def _stages(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All passes: this one, and those inside it."""
+    yield data
+    yield from (data[name] for name in ("coarse", "naming") if isinstance(data.get(name), dict))
+    yield from _listed(data, "besides")
+
+
+def _files(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    files = _listed(_needed(stage, "network", dict), "files")
+    if not files:
+        raise _Unfit("the field network.files names no file")
+    return files
+
+
+def _size(folder: Path, stages: list[Mapping[str, Any]]) -> int:
+    """Bytes of the network files, each counted once."""
+    paths = {_needed(file, "path", str) for stage in stages for file in _files(stage)}
+    total = 0
+    for path in sorted(paths):
+        try:
+            total += (folder / path).stat().st_size
+        except (OSError, ValueError):
+            raise _Unfit(f"its file {path[:80]} is missing or cannot be read; install the model again") from None
+    return total
+
+
+def _threshold(decoder: Mapping[str, Any]) -> float:
+    value = decoder.get("threshold", _THRESHOLDS.get(_text(decoder, "kind"), 0.5))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise _Unfit("the field decoder.threshold must be a number between 0 and 1")
+    return float(value)
+
+
+def _listed(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The objects in a list; [] where there is none."""
+    values = data.get(name, [])
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise _Unfit(f"the field {name} must be a list of objects")
+    return values
+
+
+def _needed(data: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = data.get(name)
+    if not isinstance(value, kind) or not value:
+        raise _Unfit(f"the field {name} is missing or wrong")
+    return value
+
+
+def _text(data: Mapping[str, Any], name: str, default: str = "") -> str:
+    value = data.get(name)
+    return value if isinstance(value, str) and value else default

@@ -1,0 +1,46 @@
+"""Pictures of boxes: three slices through the best one, and the chest in 3-D with all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..nodes.markups import CONFIDENCE, VOLUME_ROLE, measured
+from ..nodes.rois import DIAMETER, box_from_roi, lung_of
+from ..nodes.volumes import volume_from_node
+from ..views.sights import sights_of_boxes
+from ..views.views import SLICE_VIEWS, turn_views
+from .chest_rendering import CHEST_TRANSFER, recoded_chest
+from .slice_picture import draw_slice
+from .volume_picture import draw_volume
+
+
+def draw_boxes(application_logic: Any, volume_node: Any, rois: Sequence[Any], folder: Path) -> list[Path]:
+    """Draw the best of `rois` in axial, coronal and sagittal slices and all of them in 3-D.
+
+    Without a box the slices go through the middle of the scan. Writes axial.png, coronal.png, sagittal.png and
+    view3d.png to `folder` and returns them. Raises OutputError.
+    """
+    rois = sorted(rois, key=lambda roi: -measured(roi, CONFIDENCE))
+    best = rois[0] if rois else None
+    if best:
+        volume_node = best.GetNodeReference(VOLUME_ROLE)
+    turn_views(application_logic.GetMRMLScene(), volume_node, sights_of_boxes(rois, volume_node))
+    paths = []
+    for layout_name, orientation in SLICE_VIEWS.items():
+        paths.append(folder / f"{orientation.lower()}.png")
+        draw_slice(application_logic, layout_name, caption_of(best), paths[-1])
+    paths.append(folder / "view3d.png")
+    recoded = recoded_chest(volume_from_node(volume_node), [box_from_roi(roi) for roi in rois])
+    draw_volume(application_logic, volume_node, recoded, CHEST_TRANSFER, paths[-1])
+    return paths
+
+
+def caption_of(best: Any | None) -> str:
+    """What a slice through a ROI says of it: "Nodule 1   score 0.91   7.1 mm, left lung"."""
+    if best is None:
+        return "nothing found"
+    size = f"{measured(best, DIAMETER):.1f} mm"
+    details = ", ".join(filter(None, (size, lung_of(best.GetNthControlPointDescription(0)))))
+    return f"{best.GetName()}   score {measured(best, CONFIDENCE):.2f}   {details}"

@@ -1,0 +1,155 @@
+"""The rows of a result, read from its table and from the nodes as they stand now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import dist, isfinite
+from typing import Any
+
+from medinfer.findings import Vector
+
+from ..nodes.fiducials import BETWEEN_FLAGS
+from ..nodes.labelmaps import segment_id
+from ..nodes.rois import lung_of, roi_title
+from .result_nodes import ResultNodes
+
+REVIEW_COLUMN = "review"
+ACCEPTED, REJECTED = "accepted", "rejected"
+PLACED = "placed by hand"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finding as it stands in the scene.
+
+    number: in the table, from 1. title: what it is called. score: 0…1. detail: size and lung of a box, of a landmark
+    the distance to the next one, of a segment length and volume. flags: what to check by eye. status: "found",
+    "flagged", "missing" (a landmark that isn't there), "removed" (its node was deleted). review: "", "accepted" or
+    "rejected". position_world: RAS mm, the parent transform applied; None where there is none. fdi: of a tooth.
+    """
+
+    number: int
+    title: str
+    score: float
+    detail: str
+    flags: tuple[str, ...]
+    status: str
+    review: str
+    position_world: Vector | None
+    fdi: str = ""
+
+
+def read_rows(nodes: ResultNodes, task: str) -> tuple[Row, ...]:
+    """All rows, in the table's order. task: "detect", "landmark" or "segment"."""
+    read = {"landmark": _landmark_row, "segment": _segment_row}.get(task, _box_row)
+    rows = tuple(read(nodes, Cells(nodes.table, row)) for row in range(nodes.table.GetNumberOfRows()))
+    return _with_steps(rows) if task == "landmark" else rows
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one row of a vtkMRMLTableNode, by the columns' names."""
+
+    table: Any
+    row: int
+
+    def text(self, name: str) -> str:
+        """What stands there; empty where the table has no such column."""
+        column = self.table.GetTable().GetColumnByName(name)
+        return "" if column is None else str(column.GetVariantValue(self.row).ToString())
+
+    def number(self, name: str) -> float | None:
+        """The number that stands there, if any."""
+        column = self.table.GetTable().GetColumnByName(name)
+        value = float("nan") if column is None else float(column.GetVariantValue(self.row).ToDouble())
+        return value if isfinite(value) else None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return tuple(filter(None, self.text("flags").split(BETWEEN_FLAGS)))
+
+    @property
+    def review(self) -> str:
+        return self.text(REVIEW_COLUMN)
+
+    @property
+    def position(self) -> Vector | None:
+        """RAS mm in the coordinates of the scan's node."""
+        r, a, s = (self.number(f"{axis}_mm") for axis in "ras")
+        return None if r is None or a is None or s is None else (r, a, s)
+
+
+def point_of(fiducials: Any, row: int, label: str) -> int | None:
+    """The number of the control point of a table's row; None where it was deleted."""
+    count = fiducials.GetNumberOfControlPoints()
+    if row < count and fiducials.GetNthControlPointLabel(row) == label:
+        return row
+    return next((number for number in range(count) if fiducials.GetNthControlPointLabel(number) == label), None)
+
+
+def _box_row(nodes: ResultNodes, cells: Cells) -> Row:
+    number, roi = cells.row + 1, nodes.roi(cells.row + 1)
+    diameter = cells.number("diameter_mm")
+    size = "" if diameter is None else f"{diameter:.1f} mm"
+    return Row(
+        number, roi_title(cells.text("label"), number), cells.number("score") or 0.0,
+        ", ".join(filter(None, (size, lung_of(cells.text("side"))))), (),
+        "removed" if roi is None else "found", cells.review,
+        None if roi is None else _vector(roi.GetCenterWorld()),
+    )
+
+
+def _landmark_row(nodes: ResultNodes, cells: Cells) -> Row:
+    label, node = cells.text("label"), nodes.fiducials
+    status, detail, place = cells.text("status"), "", None
+    point = None if node is None else point_of(node, cells.row, label)
+    if node is None or point is None:
+        status = "removed"
+    elif node.GetNthControlPointPositionStatus(point) != node.PositionDefined:
+        status = "missing"
+    else:
+        place = _vector(node.GetNthControlPointPositionWorld(point))
+        if status == "missing":
+            status, detail = "found", PLACED
+    return Row(
+        cells.row + 1, label, cells.number("confidence") or 0.0, detail, cells.flags, status, cells.review, place
+    )
+
+
+def _with_steps(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Landmarks with the distance to the next one in the list, where both are there."""
+    steps = [
+        "" if one.position_world is None or following.position_world is None
+        else f"{dist(one.position_world, following.position_world):.1f} mm"
+        for one, following in pairwise(rows)
+    ]
+    words = [", ".join(filter(None, (row.detail, step))) for row, step in zip(rows, [*steps, ""], strict=False)]
+    return tuple(replace(row, detail=detail) for row, detail in zip(rows, words, strict=True))
+
+
+def _segment_row(nodes: ResultNodes, cells: Cells) -> Row:
+    node, place = nodes.segmentation, cells.position
+    there = node is not None and node.GetSegmentation().GetSegment(segment_id(int(cells.text("value")))) is not None
+    volume, length = cells.number("volume_mm3"), cells.number("length_mm")
+    return Row(
+        cells.row + 1, cells.text("label"), cells.number("confidence") or 0.0,
+        f"{length or 0:.1f} mm, {volume or 0:.0f} mm³", cells.flags,
+        ("flagged" if cells.flags else "found") if there else "removed", cells.review,
+        _in_world(node, place) if there and place is not None else None, cells.text("fdi"),
+    )
+
+
+def _in_world(node: Any, position: Vector) -> Vector:
+    """`position` in the coordinates of `node`, with its parent transforms applied, be they linear or not."""
+    import slicer
+    import vtk
+
+    to_world = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, to_world)
+    return _vector(to_world.TransformPoint(position))
+
+
+def _vector(values: Any) -> Vector:
+    r, a, s = (float(value) for value in values)
+    return r, a, s

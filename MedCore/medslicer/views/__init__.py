@@ -1,0 +1,1 @@
+"""Where slices and cameras are turned to."""

@@ -1,0 +1,1 @@
+"""The same truth as another patient, scanner or pose would show it."""

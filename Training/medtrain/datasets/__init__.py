@@ -1,0 +1,1 @@
+"""Cases to train on and to measure with."""

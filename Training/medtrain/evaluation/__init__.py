@@ -1,0 +1,1 @@
+"""Commands that measure trained networks and packages."""

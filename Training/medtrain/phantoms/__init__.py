@@ -1,0 +1,1 @@
+"""Patients that are drawn: scans whose truth is known."""

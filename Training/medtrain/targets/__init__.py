@@ -1,0 +1,1 @@
+"""What a network is to answer, drawn from the truth."""

@@ -1,0 +1,1 @@
+"""Training runs, and the commands that start them."""
