@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .findings import Box as Box
     from .findings import Findings as Findings
+    from .inference.pipeline import open_package as open_package
+    from .inference.pipeline import run as run
     from .library.library import find_package as find_package
     from .library.package import load_package as load_package
-    from .run.pipeline import open_package as open_package
-    from .run.pipeline import run as run
     from .scans.reading import read_volume as read_volume
     from .volume import Volume as Volume
 
@@ -25,8 +25,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Box": "findings", "Findings": "findings", "Volume": "volume", "find_package": "library.library",
-    "load_package": "library.package", "open_package": "run.package_session", "read_volume": "scans.reading",
-    "run": "run.pipeline",
+    "load_package": "library.package", "open_package": "inference.package_session", "read_volume": "scans.reading",
+    "run": "inference.pipeline",
 }
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.ndimage
 
 from medinfer.decoders.label_cleanup import boxes_of, widened
-from medinfer.run.refinement import refine_labels
+from medinfer.inference.refinement import refine_labels
 
 SPACING = (0.5, 0.5, 0.5)
 NOISE = {"clear image": 60.0, "noisy image": 250.0}

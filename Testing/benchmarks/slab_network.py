@@ -35,10 +35,10 @@ import numpy as np
 
 from medinfer.backends import Session
 from medinfer.importers.keras_slab import import_keras_slab, read_layers
+from medinfer.inference.pipeline import open_package, plan_tiles, run
 from medinfer.library.package import load_package
 from medinfer.manifest import Manifest, WholeRegion
 from medinfer.preparation.prepare import Prepared, prepare
-from medinfer.run.pipeline import open_package, plan_tiles, run
 from medinfer.scans.reading import read_volume
 from medinfer.tiles.tiling import cut_tile
 

@@ -46,7 +46,7 @@ NEAR_MM = 4.0
 
 
 def run_medinfer(scan: Volume, package: ModelPackage, threads: int, onnx: bool) -> dict[str, Any]:
-    from medinfer.run.pipeline import open_package, run
+    from medinfer.inference.pipeline import open_package, run
 
     begin = time.perf_counter()
     how = {"backend": "onnxruntime", "precision": "float32"} if onnx else {}

@@ -10,14 +10,16 @@ has no inscribed circle (all in `lung_air`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
+from ..findings import Side
 from ..orientation import reorient
-from ..volume import Grid, Volume
+from ..volume import Floats, Grid, Volume
 from .lung_air import Cancel, Spacing, dilated, find_lungs
 from .lung_split import fill_holes, fill_slices, split_lungs
 from .slice_shapes import Mask, hull
@@ -39,6 +41,29 @@ class Lungs:
     mask: NDArray[np.uint8]
     volume_ml: tuple[float, ...]
     split: bool
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedLungs:
+    """Lungs on the grid of the scan that they were found in."""
+
+    lungs: Lungs
+    grid: Grid
+
+    def side_of(self, ras: Sequence[float] | Floats) -> Side:
+        """The patient's side a point (RAS mm) lies on: the nearest lung's; "" where they could not be told apart, or
+        none is within 30 mm."""
+        if not self.lungs.split:
+            return ""
+        index = np.rint(self.grid.to_index(ras)).astype(int)
+        reach = np.ceil(30 / np.array(self.grid.spacing)).astype(int)
+        low = np.clip(index - reach, 0, self.grid.shape)
+        window = self.lungs.mask[tuple(slice(a, max(a, b)) for a, b in zip(low, index + reach + 1, strict=True))]
+        found = np.argwhere(window)
+        if not len(found):
+            return ""
+        distance = np.linalg.norm((found + low - index) * self.grid.spacing, axis=1)
+        return "left" if window[tuple(found[distance.argmin()])] == 1 else "right"
 
 
 def lung_mask(volume: Volume, cancel: Cancel = None) -> Lungs:

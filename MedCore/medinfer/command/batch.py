@@ -12,9 +12,9 @@ from typing import Any
 
 from ..errors import Cancelled, MedInferError, OutputError, ScanError
 from ..findings import Findings
+from ..inference.pipeline import PackageSession, run
+from ..inference.segments import Refine
 from ..library.package import ModelPackage
-from ..run.pipeline import PackageSession, run
-from ..run.segments import Refine
 from ..scans.reading import ScanSource, find_scans
 from .console import Console, findings_table
 from .label_names import renamed

@@ -27,7 +27,7 @@ from .console import Console, open_console, with_name
 from .results import Output, installed_outputs
 
 if TYPE_CHECKING:
-    from ..run.segments import Refine
+    from ..inference.segments import Refine
 
 OK, SCAN_FAILED, REFUSED, STOPPED = 0, 1, 2, 130
 
@@ -147,9 +147,9 @@ def _analyse(
 def _analyse_into(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
+    from ..inference.overlap import with_overlap
+    from ..inference.pipeline import open_package
     from ..library.library import find_package
-    from ..run.overlap import with_overlap
-    from ..run.pipeline import open_package
     from .batch import Batch, run_batch
     from .label_names import renamed
 
@@ -195,7 +195,7 @@ def _analyse_into(
 
 def _refine(method: Literal["geodesic", "watershed"]) -> Refine:
     """The change of borders that was asked for; loaded when it is."""
-    from ..run.refinement import refine_labels
+    from ..inference.refinement import refine_labels
 
     return lambda image, labels, spacing: refine_labels(image, labels, spacing, method)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import PackageError
 from ..findings import Findings
-from ..manifest import Label, Manifest
+from ..manifest import Manifest
 
 
 def schemes(manifest: Manifest) -> list[str]:
     """The schemes in which some labels of the package have names, in the order in which they appear."""
-    return list(dict.fromkeys(scheme for label in manifest.all_labels for scheme in label.names))
+    return list(dict.fromkeys(scheme for label in manifest.labels for scheme in label.names))
 
 
 def renamed(findings: Findings, manifest: Manifest, scheme: str) -> tuple[Findings, Manifest]:
@@ -25,14 +24,8 @@ def renamed(findings: Findings, manifest: Manifest, scheme: str) -> tuple[Findin
         offered = f"it knows {', '.join(known.values())}" if known else "it knows no other names"
         raise PackageError(f"{manifest.id} has no names of the scheme {scheme!r}; {offered}.")
     chosen = known[scheme.casefold()]
-    words = {label.name: label.names.get(chosen, label.name) for label in manifest.all_labels}
+    words = {label.name: label.names.get(chosen, label.name) for label in manifest.labels}
 
-    def change(labels: Sequence[Label]) -> tuple[Label, ...]:
-        return tuple(label.model_copy(update={"name": words[label.name]}) for label in labels)
-
-    besides = tuple(stage.model_copy(update={"labels": change(stage.labels)}) for stage in manifest.besides)
+    labels = tuple(label.model_copy(update={"name": words[label.name]}) for label in manifest.labels)
     segments = tuple(replace(entry, label=words.get(entry.label, entry.label)) for entry in findings.segments)
-    return (
-        replace(findings, segments=segments),
-        manifest.model_copy(update={"labels": change(manifest.labels), "besides": besides}),
-    )
+    return replace(findings, segments=segments), manifest.model_copy(update={"labels": labels})

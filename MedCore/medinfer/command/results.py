@@ -60,7 +60,7 @@ def _table(findings: Findings, manifest: Manifest) -> str:
     if manifest.task == "landmark":
         return findings.landmarks_csv()
     if manifest.task == "segment":
-        return findings.segments_csv({label.name: label.names for label in manifest.all_labels})
+        return findings.segments_csv({label.name: label.names for label in manifest.labels})
     return findings.boxes_csv()
 
 

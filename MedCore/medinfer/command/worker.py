@@ -9,7 +9,7 @@ block of voxels around the segments.
 
 Standard output carries one JSON object a line:
 
-    {"event": "stages", "names": ["coarse", "main", …], "task": "segment"}     what will be run
+    {"event": "steps", "steps": [{"name": "coarse prepare", "weight": 3.0}, …]}     what will be done, in this order
     {"event": "session", "device": …, "runtime": …, "precision": …}
     {"event": "progress", "scan": …, "stage": "network", "done": 3, "total": 8}
     {"event": "result", "file": …}     the findings are in that file, whole; with "label_map": {"file", "ijk_to_ras"}
@@ -35,7 +35,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -150,16 +150,18 @@ def _told(error: Exception, scan: str, console: JsonConsole) -> int:
 
 
 def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
+    from ..inference.overlap import with_overlap
+    from ..inference.package_session import open_package
+    from ..inference.pipeline import run
+    from ..inference.steps import steps_of
     from ..library.library import find_package
-    from ..run.overlap import with_overlap
-    from ..run.pipeline import open_package, run
 
     def progress(stage: str, done: int, total: int) -> None:
         console.progress(job.name or job.scan, stage, done, total)
 
     progress("read", 0, 1)
     package = with_overlap(find_package(job.model), job.overlap)
-    console.event("stages", {"names": list(package.manifest.stages), "task": package.manifest.task})
+    console.event("steps", {"steps": [asdict(step) for step in steps_of(package.manifest)]})
     volume = _volume(job)
     progress("open", 0, 1)
     with open_package(

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..manifest import Label, Stage
+from ..manifest import Label, Pass
 from ..volume import Floats, Grid
 from .anchors import AnchorsDecoding
 from .heatmap import HeatmapDecoding, points_along_chain
@@ -39,15 +39,15 @@ class Decoding(Protocol):
 
 
 def decoding_for(
-    stage: Stage, labels: Sequence[Label], grid: Grid, threshold: float, seeds: Floats | None = None
+    one: Pass, labels: Sequence[Label], grid: Grid, threshold: float, seeds: Floats | None = None
 ) -> Decoding:
-    """The decoding that `stage` declares, for a prepared volume (or patch) on `grid`.
+    """The decoding that a pass declares, for a prepared volume (or patch) on `grid`.
 
     threshold: the score from which findings count, in place of the declared one.
-    seeds: `[n, 3]` points of `grid` (k, j, i) at which the coarse stage supposes objects.
+    seeds: `[n, 3]` points of `grid` (k, j, i) at which an earlier pass supposes objects.
     """
-    decoder = stage.decoder.model_copy(update={"threshold": threshold})
-    stride = stage.stride
+    decoder = one.decoder.model_copy(update={"threshold": threshold})
+    stride = one.stride
     if decoder.kind == "anchors":
         return AnchorsDecoding(decoder, labels[0], grid.shape, stride)
     if decoder.kind == "heatmap":

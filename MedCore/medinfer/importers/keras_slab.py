@@ -14,8 +14,9 @@ import numpy as np
 
 from ..atomic_files import atomic_path, write_text
 from ..errors import PackageError
-from ..library.package import parse_manifest, sha256_of
+from ..library.package import sha256_of
 from ..manifest import SCHEMA_VERSION
+from ..manifest.reading import parse_manifest
 from .slab_network import INPUT, KERNELS, OUTPUT, WINDOW, Layer, slab_network
 
 # The public file; what is measured below is measured on it and on no other weights of the same shapes.
@@ -51,11 +52,15 @@ def import_keras_slab(h5_path: Path | str, folder: Path | str) -> Path:
         with atomic_path(target / name) as partial:
             partial.write_bytes(network.SerializeToString(deterministic=True))
     identity = _PUBLISHED if known else _own_weights(sha256_of(source))
-    description = {**identity, **_DESCRIPTION, "network": {
+    network = {
         "files": [{"path": name, "format": "onnx", "sha256": sha256_of(target / name)} for name in networks],
         "inputs": [{"role": "image", "name": INPUT}],
         "output": OUTPUT,
-    }}
+    }
+    description = {
+        **identity, "labels": _LABELS, "passes": [{**_PASS, "network": network}],
+        "result": [{"of": _PASS["name"], "as": "boxes"}],
+    }
     manifest = json.dumps(description, indent=2, ensure_ascii=False)
     parse_manifest(manifest, str(target / "model.json"))
     write_text(target / "model.json", manifest + "\n")
@@ -156,7 +161,8 @@ def _own_weights(sha256: str) -> dict[str, Any]:
     }
 
 
-_DESCRIPTION: dict[str, Any] = {
+_PASS: dict[str, Any] = {
+    "name": "nodules",
     "prepare": {
         "modality": ["CT"],
         "orientation": "LPS",
@@ -173,12 +179,13 @@ _DESCRIPTION: dict[str, Any] = {
     "tiling": {"join": "slabs", "window": WINDOW, "position": POSITION, "multiple": 4, "pad": _AIR},
     # Components of fewer than 10 voxels (80 mm³) are specks.
     "decoder": {"kind": "labels", "threshold": 0.5, "min_voxels": 10, "connectivity": 26},
-    "labels": [{
-        "value": 1, "name": "Nodule", "color": [0.95, 0.62, 0.13],
-        "terminology": {
-            "category": {"scheme": "SCT", "value": "49755003", "meaning": "Morphologically Altered Structure"},
-            "type": {"scheme": "SCT", "value": "27925004", "meaning": "Nodule"},
-            "region": {"scheme": "SCT", "value": "39607008", "meaning": "Lung"},
-        },
-    }],
 }
+
+_LABELS: list[dict[str, Any]] = [{
+    "value": 1, "name": "Nodule", "color": [0.95, 0.62, 0.13],
+    "terminology": {
+        "category": {"scheme": "SCT", "value": "49755003", "meaning": "Morphologically Altered Structure"},
+        "type": {"scheme": "SCT", "value": "27925004", "meaning": "Nodule"},
+        "region": {"scheme": "SCT", "value": "39607008", "meaning": "Lung"},
+    },
+}]

@@ -6,18 +6,12 @@ Nothing of a package is executed or parsed by a runtime before its sha256 was ch
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from ..errors import PackageError
-from ..manifest import SCHEMA_VERSION, File, Manifest, Network
-
-# The fields that say which variant an object of the schema is.
-_TAGS = ("kind", "join", "op", "role")
+from ..manifest import File, Manifest, Network
+from ..manifest.reading import parse_manifest
 
 
 @dataclass(frozen=True)
@@ -41,12 +35,13 @@ class ModelPackage:
 
     def threshold(self, asked: float | None) -> float:
         """The score from which findings are reported: what was asked for, or else what the package declares."""
-        return self.manifest.decoder.threshold if asked is None else asked
+        return self.manifest.leading.decoder.threshold if asked is None else asked
 
     def verified_files(self, network: Network | None = None) -> list[tuple[File, Path]]:
-        """The files of `network` (default: the package's last stage) with their paths, each present and of the
-        declared sha256. Raises PackageError."""
-        return [(file, _verified(self.folder, file)) for file in (network or self.manifest.network).files]
+        """The files of `network` (default: of all passes) with their paths, each present and of the declared sha256.
+        Raises PackageError."""
+        networks = [network] if network else [one.network for one in self.manifest.passes]
+        return [(file, _verified(self.folder, file)) for entry in networks for file in entry.files]
 
 
 def load_package(folder: Path | str) -> ModelPackage:
@@ -61,58 +56,6 @@ def load_package(folder: Path | str) -> ModelPackage:
     except (OSError, UnicodeDecodeError) as error:
         raise PackageError(f"{path} cannot be read ({error}); copy the package again.") from None
     return ModelPackage(path.parent, parse_manifest(text, str(path)))
-
-
-def parse_manifest(text: str, where: str) -> Manifest:
-    """Validate the text of a `model.json`; `where` names it in messages. Raises PackageError."""
-    try:
-        data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise PackageError(f"{where} is not JSON ({error}); copy the package again.") from None
-    if not isinstance(data, dict):
-        raise PackageError(f"{where} must hold a JSON object with the fields of model.schema.json.")
-    version = data.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise PackageError(
-            f"{where} has schema_version {version}, this MedInfer reads up to {SCHEMA_VERSION}: update MedInfer."
-        )
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise PackageError(f"{where}: schema_version must be {SCHEMA_VERSION}, not {version!r}; correct the field.")
-    try:
-        return Manifest.model_validate_json(text)
-    except ValidationError as error:
-        raise PackageError(f"{where}: {_first_problem(error, data)}") from None
-
-
-def _first_problem(error: ValidationError, data: Any) -> str:
-    problems = error.errors(include_url=False, include_context=False)
-    field = _json_path(problems[0]["loc"], data)
-    kind, message = problems[0]["type"], problems[0]["msg"]
-    if not field:
-        sentence = f"its fields contradict each other ({message.removeprefix('Value error, ')}); correct one of them"
-    elif kind == "missing":
-        sentence = f"the field {field} is missing; add it"
-    elif kind == "extra_forbidden":
-        sentence = f"the field {field} is unknown; remove it or correct its spelling"
-    else:
-        sentence = f"the field {field} is wrong ({message.removeprefix('Value error, ')}); correct it"
-    more = f" ({len(problems) - 1} more problems follow)" if len(problems) > 1 else ""
-    return f"{sentence}.{more}"
-
-
-def _json_path(location: tuple[int | str, ...], data: Any) -> str:
-    """Where a problem lies in the file; pydantic's location also names the variant ("decoder.anchors.nms_iou")."""
-    parts: list[str] = []
-    variant: Any = None
-    for part in location:
-        if variant is not None and part == variant:
-            variant = None
-            continue
-        parts.append(str(part))
-        inside = (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int))
-        data = data[part] if inside else None
-        variant = next((data[tag] for tag in _TAGS if tag in data), None) if isinstance(data, dict) else None
-    return ".".join(parts)
 
 
 def sha256_of(path: Path) -> str:

@@ -17,27 +17,38 @@ from .decoding import (
     LabelsDecoder,
     SegmentsDecoder,
 )
-from .network import CoordinatesInput, File, ImageInput, Network, NetworkInput, PointInput
+from .model import SCHEMA_VERSION, Manifest, Result, Task, json_schema
+from .network import (
+    CoordinatesInput,
+    File,
+    ImageInput,
+    LabelsInput,
+    LandmarksInput,
+    Network,
+    NetworkInput,
+    PointInput,
+)
+from .passes import Kind, Pass
 from .preparation import (
     BodyRegion,
     Clip,
+    FoundRegion,
     IntensityStep,
     LungsRegion,
     Percentiles,
-    PointsRegion,
     Prepare,
     Region,
     Scale,
     WholeRegion,
     ZScore,
 )
-from .stages import SCHEMA_VERSION, Companion, Manifest, Stage, Task, json_schema
 from .tilings import BlendTiling, CropTiling, Pad, PatchTiling, SlabTiling, Tiling
 
 __all__ = [
     "SCHEMA_VERSION", "AnchorsDecoder", "Arch", "BlendTiling", "BodyRegion", "Card", "Chain", "ClassesDecoder", "Clip",
-    "Code", "Companion", "CoordinatesInput", "CropTiling", "Decoder", "Figure", "File", "HeatmapDecoder", "ImageInput",
-    "InstancesDecoder", "IntensityStep", "Label", "LabelsDecoder", "LungsRegion", "Manifest", "Network",
-    "NetworkInput", "Pad", "PatchTiling", "Percentiles", "PointInput", "PointsRegion", "Prepare", "Region", "Scale",
-    "SegmentsDecoder", "SlabTiling", "Stage", "Task", "Terminology", "Tiling", "WholeRegion", "ZScore", "json_schema",
+    "Code", "CoordinatesInput", "CropTiling", "Decoder", "Figure", "File", "FoundRegion", "HeatmapDecoder",
+    "ImageInput", "InstancesDecoder", "IntensityStep", "Kind", "Label", "LabelsDecoder", "LabelsInput",
+    "LandmarksInput", "LungsRegion", "Manifest", "Network", "NetworkInput", "Pad", "Pass", "PatchTiling", "Percentiles",
+    "PointInput", "Prepare", "Region", "Result", "Scale", "SegmentsDecoder", "SlabTiling", "Task", "Terminology",
+    "Tiling", "WholeRegion", "ZScore", "json_schema",
 ]

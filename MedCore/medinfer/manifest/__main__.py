@@ -1,5 +1,5 @@
 """`python -m medinfer.manifest` prints the JSON Schema of `model.json`."""
 
-from .stages import json_schema
+from .model import json_schema
 
 print(json_schema(), end="")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
-from .fields import Sha256, Strict
+from .fields import Name, PassName, Sha256, Strict
 
 
 class File(Strict):
@@ -26,7 +26,7 @@ class File(Strict):
 
 
 class ImageInput(Strict):
-    """The tile itself, [batch, 1, k, j, i]."""
+    """The tile itself, [batch, 1, k, j, i]. Inputs of one name follow each other as channels of one array."""
 
     role: Literal["image"]
     name: str = Field(description="The input's name in the network file.")
@@ -40,14 +40,36 @@ class CoordinatesInput(Strict):
 
 
 class PointInput(Strict):
-    """A Gaussian of height 1 at the coarse stage's point, [batch, 1, k, j, i]; only with `patches`."""
+    """A Gaussian of height 1 at the point that the patch lies around, [batch, 1, k, j, i]; only with `patches`."""
 
     role: Literal["point"]
     name: str = Field(description="The input's name in the network file.")
     sigma: PositiveFloat = Field(default=2.0, description="Its standard deviation in voxels.")
 
 
-NetworkInput = Annotated[ImageInput | CoordinatesInput | PointInput, Field(discriminator="role")]
+class LabelsInput(Strict):
+    """The objects of an earlier pass, one-hot: [batch, labels, k, j, i], a channel a label, 1 inside and 0 outside."""
+
+    role: Literal["labels"]
+    name: str = Field(description="The input's name in the network file.")
+    of: PassName = Field(description="The earlier pass, which gives objects.")
+    labels: tuple[Name, ...] = Field(default=(), description="Of these labels, in this order; empty: all of that pass.")
+
+
+class LandmarksInput(Strict):
+    """A Gaussian of height 1 at each point of an earlier pass: [batch, labels, k, j, i], a channel a label; 0 all over
+    where it was not found."""
+
+    role: Literal["landmarks"]
+    name: str = Field(description="The input's name in the network file.")
+    of: PassName = Field(description="The earlier pass; of an object or a box the centre is the point.")
+    labels: tuple[Name, ...] = Field(default=(), description="Of these labels, in this order; empty: all of that pass.")
+    sigma: PositiveFloat = Field(default=2.0, description="The Gaussian's standard deviation in voxels.")
+
+
+NetworkInput = Annotated[
+    ImageInput | CoordinatesInput | PointInput | LabelsInput | LandmarksInput, Field(discriminator="role")
+]
 
 
 class Network(Strict):

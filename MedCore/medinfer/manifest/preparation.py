@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .fields import Strict, Triple
+from .fields import Name, PassName, Strict, Triple
 
 
 class Clip(Strict):
@@ -84,14 +84,17 @@ class LungsRegion(Strict):
     clean: bool = Field(default=False, description="Paint what lies outside the dilated lungs, and bone in the rim.")
 
 
-class PointsRegion(Strict):
-    """The box around the points that the coarse stage found."""
+class FoundRegion(Strict):
+    """The box around what an earlier pass gave: points, boxes or objects. With tiling.join = patches, a patch around
+    each of them (of an object, around its centroid)."""
 
-    kind: Literal["points"]
+    kind: Literal["found"]
+    of: PassName = Field(description="The earlier pass.")
+    labels: tuple[Name, ...] = Field(default=(), description="Only what it found under these labels; empty: all of it.")
     margin_mm: float = Field(default=0, ge=0, description="Added around that box.")
 
 
-Region = Annotated[WholeRegion | BodyRegion | LungsRegion | PointsRegion, Field(discriminator="kind")]
+Region = Annotated[WholeRegion | BodyRegion | LungsRegion | FoundRegion, Field(discriminator="kind")]
 
 
 class Prepare(Strict):

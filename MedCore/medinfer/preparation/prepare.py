@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..anatomy.lungs import Lungs, clean, lung_box, lung_mask
+from ..anatomy.lungs import Lungs, PlacedLungs, clean, lung_box, lung_mask
 from ..errors import ScanError
-from ..findings import Side
 from ..manifest import Prepare
 from ..orientation import reorient
 from ..volume import Floats, Grid, Volume
@@ -26,43 +25,43 @@ from .resample import Index, block_means, resample, respaced
 _CT_AIR_HU = -300.0
 # No patient is larger: such a scan's spacing is wrong, and its grid would take all memory.
 _LARGEST_MM = 5000.0
+# In voxels: far below what any geometry is exact to, far above what rounding makes.
+_HAIR = 1e-4
 # Threshold between the body and the air around it (HU).
 _BODY_HU = -500
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """voxels: float32 [k, j, i] as the network sees them; grid: where they lie; lungs: where they were looked for
-    (on the reoriented scan's `lungs_grid`)."""
+    """voxels: float32 [k, j, i] as the network sees them; grid: where they lie; lungs: where they were looked for."""
 
     voxels: NDArray[np.float32]
     grid: Grid
-    lungs: Lungs | None = None
-    lungs_grid: Grid | None = None
+    lungs: PlacedLungs | None = None
 
-    def side_of(self, ras: Sequence[float]) -> Side:
-        """The patient's side a point (RAS mm) lies on: the nearest lung, "" where no lungs were looked for."""
-        if self.lungs is None or self.lungs_grid is None or not self.lungs.split:
-            return ""
-        index = np.rint(self.lungs_grid.to_index(ras)).astype(int)
-        reach = np.ceil(30 / np.array(self.lungs_grid.spacing)).astype(int)
-        low = np.clip(index - reach, 0, self.lungs_grid.shape)
-        window = self.lungs.mask[tuple(slice(a, max(a, b)) for a, b in zip(low, index + reach + 1, strict=True))]
-        found = np.argwhere(window)
-        if not len(found):
-            return ""
-        distance = np.linalg.norm((found + low - index) * self.lungs_grid.spacing, axis=1)
-        return "left" if window[tuple(found[distance.argmin()])] == 1 else "right"
+
+@dataclass(frozen=True, eq=False)
+class Around:
+    """What a region of the kind `found` lies around, RAS mm.
+
+    points: `[n, 3]`. solid: they are corners of what takes up space, and a voxel belongs to the region where its middle
+    lies between them; else each point's own voxel and its neighbours do. reach_mm: how far around them (k, j, i) the
+    network looks.
+    """
+
+    points: Floats
+    solid: bool = False
+    reach_mm: Sequence[float] | Floats = (0, 0, 0)
 
 
 def prepare(
     volume: Volume, wanted: Prepare, cancel: Callable[[], bool] | None = None, *,
-    lungs: Lungs | None = None, points: Floats | None = None, reach_mm: Sequence[float] | Floats = (0, 0, 0),
+    lungs: Lungs | None = None, around: Around | None = None,
 ) -> Prepared:
     """Bring `volume` to the grid and values that a package wants.
 
     lungs: where they are already known (a phantom's truth), on the scan reoriented as `wanted` says.
-    points, reach_mm: for the region `points`: RAS mm `[n, 3]`, and how far around them (k, j, i) the tiles look.
+    around: for the region `found`: what it lies around.
 
     Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes a voxel)
     and, for lungs, a mask of 1 byte a voxel of the scan. Raises ScanError where the scan does not suit the model.
@@ -82,16 +81,17 @@ def prepare(
             cleaned, start = clean(scan, lungs)
             source = np.pad(cleaned, 1, constant_values=0)
             source_start = np.array(start, dtype=float) - 1
-    elif wanted.region.kind == "points":
-        if points is None or not len(points):
-            raise ValueError("a region of points needs points")
-        low, high = _points_box(points, target, np.array(reach_mm) + wanted.region.margin_mm)
-    if volume.focus is not None and wanted.region.kind != "points":
+    elif wanted.region.kind == "found":
+        if around is None or not len(around.points):
+            raise ValueError("a region around findings needs findings")
+        low, high = _box_around(around, target, wanted.region.margin_mm)
+    if volume.focus is not None and wanted.region.kind != "found":
         low, high = map(np.array, narrowed(volume.focus, target, low, high, volume.name))
     grid = target.cropped(_index(low), _index(high - low))
     step = np.array(target.spacing) / np.array(scan.spacing)
     voxels = _sampled(source, step, low * step - source_start, grid.shape, antialias=wanted.antialias)
-    return Prepared(apply_intensity(voxels, wanted.intensity, scan.voxels), grid, lungs, scan.grid if lungs else None)
+    placed = PlacedLungs(lungs, scan.grid) if lungs else None
+    return Prepared(apply_intensity(voxels, wanted.intensity, scan.voxels), grid, placed)
 
 
 def _index(values: NDArray[np.int_]) -> Index:
@@ -144,12 +144,17 @@ def _body_box(scan: Volume, target: Grid, margin_mm: float) -> tuple[NDArray[np.
     return np.maximum(low, 0), np.minimum(high, target.shape)
 
 
-def _points_box(points: Floats, target: Grid, margin_mm: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """The box on `target` around points (RAS mm); at least one voxel, also where they lie outside."""
-    index, margin = target.to_index(points), margin_mm / np.array(target.spacing)
+def _box_around(around: Around, target: Grid, margin_mm: float) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The box on `target` around what was found; at least one voxel, also where it lies outside."""
+    index = target.to_index(around.points)
+    margin = (np.array(around.reach_mm) + margin_mm) / np.array(target.spacing)
+    first, end = index.min(axis=0) - margin, index.max(axis=0) + margin
+    if around.solid:
+        # A hair's breadth: a face exactly on a voxel's middle must not hang on rounding.
+        first, end = np.ceil(first - _HAIR), np.floor(end + _HAIR)
     last = np.array(target.shape) - 1
-    low = np.clip(np.floor(index.min(axis=0) - margin).astype(int), 0, last)
-    high = np.clip(np.ceil(index.max(axis=0) + margin).astype(int), low, last) + 1
+    low = np.clip(np.floor(first).astype(int), 0, last)
+    high = np.clip(np.ceil(end).astype(int), low, last) + 1
     return low, high
 
 

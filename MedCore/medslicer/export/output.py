@@ -58,7 +58,7 @@ def write_scene(
         volume_node = add_volume(scene, volume, _window(volume, manifest))
         nodes = add_findings(
             scene, findings, volume_node,
-            name=stem.capitalize(), task=manifest.task, labels=manifest.all_labels, chain=is_chain(manifest),
+            name=stem.capitalize(), task=manifest.task, labels=manifest.labels, chain=is_chain(manifest),
         )
         turn_views(scene, volume_node, _sights(nodes, volume_node))
         if nodes.segmentation:

@@ -45,7 +45,7 @@ def write_surfaces(volume: Volume, findings: Findings, manifest: Manifest, folde
     except SlicerMissingError as error:
         log.warning("%s", error)
         return []
-    segments = named_segments(findings.segments, manifest.all_labels)
+    segments = named_segments(findings.segments, manifest.labels)
     if not segments:
         return []
     home = (folder / FOLDER).resolve()

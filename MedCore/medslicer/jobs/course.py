@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 HANDING_OVER = "hand over"
 
-# How long the steps take beside each other, roughly. Only the order and the pace of tiles are certain.
-_WEIGHTS = {
-    HANDING_OVER: 1.0, "read": 1.0, "open": 2.0, "prepare": 3.0, "network": 15.0, "findings": 0.2, "names": 0.2,
-    "borders": 1.0, "measures": 0.3, "write": 0.5,
-}
-# Of passes besides the main one: an overview is coarse, naming looks at a small patch around each object.
-_PARTS = {"coarse": 0.3, "naming": 0.2, "besides": 0.6}
+# Around the steps of the run itself, beside which these take so long, roughly.
+_BEFORE, _AFTER = {HANDING_OVER: 1.0, "read": 1.0, "open": 2.0}, {"write": 0.5}
+# Until the worker has told its steps.
+_PLAIN = {"prepare": 3.0, "network": 15.0, "findings": 0.2}
 # A pace measured for less time than this (seconds) says nothing.
 _PACE_S = 1.0
 _WORDS = {
     HANDING_OVER: "Handing over the scan",
     "read": "Starting",
     "open": "Loading the model",
-    "coarse prepare": "Preparing an overview",
-    "coarse network": "Looking for the region",
-    "coarse findings": "Looking for the region",
     "prepare": "Preparing the scan",
     "network": "Searching",
     "findings": "Measuring",
@@ -32,16 +26,12 @@ _WORDS = {
     "measures": "Measuring",
     "write": "Finishing",
 }
-_NAMING, _BESIDES = "Naming what was found", "Searching for further structures"
+_PASS_STEPS = ("prepare", "network", "findings", "names")
 
 
 def words_for(stage: str) -> str:
-    """A stage of the worker ("coarse network") in words for a user."""
-    if stage.startswith("naming "):
-        return _NAMING
-    if stage.startswith("besides "):
-        return _BESIDES
-    return _WORDS.get(stage, stage.capitalize())
+    """What is done in a step of the worker, in words for a user; which pass it is of ("teeth network") is left out."""
+    return _WORDS.get(stage, _WORDS.get(stage.rpartition(" ")[2], stage.capitalize()))
 
 
 class Course:
@@ -50,7 +40,7 @@ class Course:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.stage, self.share = "", 0.0
         self._clock = clock
-        self._steps = list(_weighed(_steps_of(("main",), "detect")).items())
+        self._steps = _whole(_PLAIN)
         self._begun = clock()
         self._ends: float | None = None
 
@@ -59,10 +49,19 @@ class Course:
         """By the pace of the tiles; None until it is known."""
         return None if self._ends is None else max(0.0, self._ends - self._clock())
 
+    @property
+    def part(self) -> tuple[int, int]:
+        """Which of the run's passes is at work, from 1 on, and how many there are; (0, 0) outside of them."""
+        passes = [name for name, _ in self._steps if name.rpartition(" ")[2] == "network"]
+        mine = self.stage.rpartition(" ")[0]
+        at = [name.rpartition(" ")[0] for name in passes]
+        inside = self.stage.rpartition(" ")[2] in _PASS_STEPS and mine in at
+        return (at.index(mine) + 1, len(at)) if inside else (0, 0)
+
     def told(self, event: Mapping[str, Any]) -> None:
-        """Take a worker's event; others than `stages` and `progress` change nothing."""
-        if event.get("event") == "stages":
-            self._steps = list(_weighed(_steps_of(event["names"], event["task"])).items())
+        """Take a worker's event; others than `steps` and `progress` change nothing."""
+        if event.get("event") == "steps":
+            self._steps = _whole({str(step["name"]): float(step["weight"]) for step in event["steps"]})
         elif event.get("event") == "progress":
             self.at(str(event["stage"]), float(event["done"]), float(event["total"]))
 
@@ -83,28 +82,5 @@ class Course:
             self._ends = now + pace * (weight * (1 - part) + after)
 
 
-def _steps_of(passes: Sequence[str], task: str) -> list[str]:
-    """The stages that a worker goes through, in its order (see `medinfer.run.pipeline`)."""
-    segment = task == "segment"
-    steps = [HANDING_OVER, "read", "open"]
-    for name in passes:
-        if name == "naming":
-            continue
-        before = "" if name == "main" else f"{name} "
-        steps += [f"{before}prepare", f"{before}network"]
-        if segment and name != "coarse":
-            if name == "main" and "naming" in passes:
-                steps += ["naming prepare", "naming network", "naming names"]
-            steps.append(f"{before}borders")
-        else:
-            steps.append(f"{before}findings")
-    return [*steps, *(["measures"] if segment else []), "write"]
-
-
-def _weighed(steps: Sequence[str]) -> dict[str, float]:
-    weights = {}
-    for step in steps:
-        before, _, name = step.rpartition(" ")
-        plain = step in _WEIGHTS
-        weights[step] = _WEIGHTS[step if plain else name] * (1.0 if plain else _PARTS[before.partition(" ")[0]])
-    return weights
+def _whole(steps: Mapping[str, float]) -> list[tuple[str, float]]:
+    return [*_BEFORE.items(), *steps.items(), *_AFTER.items()]

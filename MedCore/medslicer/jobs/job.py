@@ -97,6 +97,11 @@ class Job:
         return "Stopping" if self._cancelling and not self.over else words_for(self._course.stage)
 
     @property
+    def part(self) -> tuple[int, int]:
+        """Which of the model's passes is at work, from 1 on, and how many there are; (0, 0) outside of them."""
+        return (0, 0) if self.over or self._cancelling else self._course.part
+
+    @property
     def share(self) -> float:
         return 1.0 if self.state == "done" else self._course.share
 

@@ -17,7 +17,7 @@ from medinfer.library.catalogue import Download, read_catalogue
 from medinfer.library.places import DEFAULT_MODELS, bundled_folder, catalogue_file, user_folder
 
 BUNDLED, INSTALLED, TO_FETCH = "bundled", "installed", "to fetch"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TASKS = tuple(DEFAULT_MODELS)
 # A manifest of the largest package has 43 kB; what is larger than this is none.
@@ -38,7 +38,7 @@ class ShelfModel:
 
     origin: "bundled", "installed" or "to fetch". folder: None for what is not here yet. bytes: of its files, or of the
     download. threshold: the declared score from which it reports. decoder: the kind of what turns its output into
-    findings. join: how its last pass is cut ("crop", "blend", "slabs", "patches"). names: the schemes in which its
+    findings. join: how its leading pass is cut ("crop", "blend", "slabs", "patches"). names: the schemes in which its
     labels have names; labels: all labels' names, in order. needs: packages that turn the download into a model.
     """
 
@@ -167,42 +167,61 @@ def _model(data: Any, folder: Path, origin: str) -> ShelfModel:
     version = data.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise _Unfit(f"it has schema_version {version}, and this MedInfer reads {SCHEMA_VERSION}: update MedInfer")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise _Unfit(f"the field schema_version must be {SCHEMA_VERSION}")
+    if version not in (1, SCHEMA_VERSION) or isinstance(version, bool | float):
+        raise _Unfit(f"the field schema_version must be 1 or {SCHEMA_VERSION}")
     task = _needed(data, "task", str)
     if task not in _TASKS:
         raise _Unfit(f"the field task is {task[:40]!r}, not one of {', '.join(_TASKS)}")
-    decoder, tiling = _needed(data, "decoder", dict), _needed(data, "tiling", dict)
-    stages = list(_stages(data))
-    labels = [label for stage in (data, *_listed(data, "besides")) for label in _listed(stage, "labels")]
+    passes = list(_passes(data))
+    leading = _leading(data)
+    decoder, tiling = _needed(leading, "decoder", dict), _needed(leading, "tiling", dict)
+    labels = [label for part in (data, *_listed(data, "besides")) for label in _listed(part, "labels")]
     schemes = [scheme for label in labels if isinstance(label.get("names"), dict) for scheme in label["names"]]
     return ShelfModel(
         _needed(data, "id", str), origin, _needed(data, "title", str), task, _needed(data, "version", str), folder,
-        bytes=_size(folder, stages), threshold=_threshold(decoder),
+        bytes=_size(folder, passes), threshold=_threshold(decoder),
         decoder=_text(decoder, "kind"), join=_text(tiling, "join"),
         card=_needed(data, "card", dict), names=tuple(dict.fromkeys(schemes)),
         labels=tuple(_needed(label, "name", str) for label in labels),
-        needs_torch=any(all(file.get("format") != "onnx" for file in _files(stage)) for stage in stages),
+        needs_torch=any(all(file.get("format") != "onnx" for file in _files(one)) for one in passes),
     )
 
 
-def _stages(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """All passes: this one, and those inside it."""
+def _passes(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All passes; of version 1 the main stage, and those inside it."""
+    if data["schema_version"] == SCHEMA_VERSION:
+        yield from _listed(data, "passes")
+        return
     yield data
     yield from (data[name] for name in ("coarse", "naming") if isinstance(data.get(name), dict))
     yield from _listed(data, "besides")
 
 
-def _files(stage: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    files = _listed(_needed(stage, "network", dict), "files")
+def _leading(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The pass that finds what the result begins with (`Manifest.leading`); of version 1 the main stage."""
+    if data["schema_version"] != SCHEMA_VERSION:
+        return data
+    named = {_needed(one, "name", str): one for one in _listed(data, "passes")}
+    name = next((_text(entry, "of") for entry in _listed(data, "result")), "")
+    for _ in named:
+        one = named.get(name, {})
+        if _needed(one, "decoder", dict).get("kind") != "classes":
+            return one
+        region = _needed(_needed(one, "prepare", dict), "region", dict)
+        name = _text(region, "of")
+    raise _Unfit("the field result names no pass that finds anything")
+
+
+def _files(one: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    files = _listed(_needed(one, "network", dict), "files")
     if not files:
         raise _Unfit("the field network.files names no file")
     return files
 
 
-def _size(folder: Path, stages: list[Mapping[str, Any]]) -> int:
+def _size(folder: Path, passes: list[Mapping[str, Any]]) -> int:
     """Bytes of the network files, each counted once."""
-    paths = {_needed(file, "path", str) for stage in stages for file in _files(stage)}
+    paths = {_needed(file, "path", str) for one in passes for file in _files(one)}
     total = 0
     for path in sorted(paths):
         try:

@@ -18,7 +18,7 @@ LINE_MM = 1.5
 
 def is_chain(manifest: Manifest) -> bool:
     """Whether the landmarks of a package follow each other along a line, by any of its passes."""
-    decoders = [stage.decoder for stage in manifest.stages.values()]
+    decoders = [one.decoder for one in manifest.passes]
     return any(decoder.kind == "heatmap" and decoder.chain is not None for decoder in decoders)
 
 

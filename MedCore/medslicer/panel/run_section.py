@@ -206,7 +206,11 @@ class RunSection:
             # What it waits is not what it takes.
             self._begun = time.monotonic()
             return
-        self._message.say(with_time_left(spoken(job.stage), job.seconds_left))
+        number, count = job.part
+        step = spoken(job.stage)
+        if count > 1:
+            step = _("{step} ({number} of {count})").format(step=step, number=number, count=count)
+        self._message.say(with_time_left(step, job.seconds_left))
 
     def _finish(self, job: Job) -> None:
         """Turn what a run that is over has found into nodes, or say why there is nothing."""

@@ -219,7 +219,7 @@ def add_result(
     with _all_or_nothing(scene):
         nodes = add_findings(
             scene, findings, volume_node,
-            name=name, task=manifest.task, labels=manifest.all_labels, chain=is_chain(manifest), surfaces=surfaces,
+            name=name, task=manifest.task, labels=manifest.labels, chain=is_chain(manifest), surfaces=surfaces,
         )
         refer_to(nodes, volume_node)
         _add_review_column(nodes.table)

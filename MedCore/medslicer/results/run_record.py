@@ -113,8 +113,8 @@ def record_of(findings: Findings, manifest: Any, scan: str) -> RunRecord:
         threshold=float(run.get("threshold") or 0.0),
         seconds=float(sum(seconds.values()) if isinstance(seconds, Mapping) else seconds or 0.0),
         notes=tuple(findings.notes),
-        titles=tuple(named.title for named in named_segments(findings.segments, manifest.all_labels)),
-        names=names_in_schemes(findings.segments, manifest.all_labels),
+        titles=tuple(named.title for named in named_segments(findings.segments, manifest.labels)),
+        names=names_in_schemes(findings.segments, manifest.labels),
     )
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from medinfer.command.cli import main
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.library import find_package
 from medinfer.library.places import DEFAULT_MODELS, bundled_folder
-from medinfer.run.pipeline import open_package, run
 from medinfer.scans.writing import write_volume
 from medinfer.volume import Volume
 

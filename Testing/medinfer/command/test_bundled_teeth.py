@@ -10,10 +10,10 @@ import pytest
 
 from medinfer.command.cli import OK, main
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.library import find_package
 from medinfer.library.places import DEFAULT_MODELS, bundled_folder
 from medinfer.orientation import aligned, reorient
-from medinfer.run.pipeline import open_package, run
 from medinfer.scans.reading import read_volume
 from medinfer.scans.writing import write_volume
 from medinfer.volume import Grid, Volume
@@ -50,13 +50,14 @@ def labels_of(findings: Findings, volume: Volume) -> np.ndarray:
 def test_the_package_is_small_whole_and_honest() -> None:
     package = find_package(ID)
     manifest = package.manifest
-    assert [label.name for label in manifest.labels] == [str(number) for number in FDI]
-    assert [label.value for label in manifest.labels] == list(FDI)
-    assert [len(package.verified_files(stage.network)) for stage in manifest.stages.values()] == [1, 1, 1, 1]
+    teeth = manifest.labels_of(manifest.pass_named("naming"))
+    assert [label.name for label in teeth] == [str(number) for number in FDI]
+    assert [label.value for label in teeth] == list(FDI)
+    assert [len(package.verified_files(one.network)) for one in manifest.passes] == [1, 1, 1, 1]
     assert sum(path.stat().st_size for path in (bundled_folder() / ID).iterdir()) <= 12e6
     assert "not for clinical use" in manifest.card.limits.lower()
     assert manifest.card.measured
-    for label in manifest.labels:
+    for label in teeth:
         assert label.terminology is not None
         assert label.group
         assert set(label.names) == {"FDI", "Universal", "anatomical"}

@@ -12,10 +12,10 @@ import pytest
 
 from medinfer.command.cli import OK, main
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.library import find_package
 from medinfer.library.places import DEFAULT_MODELS, bundled_folder
 from medinfer.orientation import reorient
-from medinfer.run.pipeline import open_package, run
 from medinfer.scans.reading import read_volume
 from medinfer.scans.writing import write_volume
 from medinfer.volume import Volume
@@ -44,7 +44,7 @@ def places(findings: Findings) -> dict[str, Any]:
 def test_the_package_is_small_whole_and_honest() -> None:
     package = find_package(ID)
     assert [label.name for label in package.manifest.labels] == list(LEVELS)
-    assert [len(package.verified_files(stage.network)) for stage in package.manifest.stages.values()] == [1, 1]
+    assert [len(package.verified_files(one.network)) for one in package.manifest.passes] == [1, 1]
     assert sum(path.stat().st_size for path in (bundled_folder() / ID).iterdir()) <= 10e6
     assert "not for clinical use" in package.manifest.card.limits.lower()
     assert package.manifest.card.measured

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.library import find_package
-from medinfer.run.pipeline import open_package, run
 from medinfer.scans.reading import read_volume
 from medslicer.profiles import PROFILES
 from medslicer.sample_scans import SAMPLE_SCANS, SampleScan

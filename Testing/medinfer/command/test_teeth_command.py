@@ -236,8 +236,8 @@ def test_another_modality_is_refused_in_a_sentence(
 ) -> None:
     """A model for MR refuses what says that it is CT; NIfTI and NRRD don't say."""
     from medinfer.errors import ScanError
+    from medinfer.inference.pipeline import open_package, run
     from medinfer.library.package import load_package
-    from medinfer.run.pipeline import open_package, run
 
     magnetic = Volume(peas_scan.voxels, peas_scan.grid, "head", "MR")
     package = load_package(peas_package())

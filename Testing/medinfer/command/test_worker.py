@@ -185,9 +185,9 @@ def test_a_scan_handed_over_as_an_array_gives_the_same_findings(
 
 def test_it_says_what_it_will_run_and_on_what(handed_over: dict[str, Any], tmp_path: Path) -> None:
     _, said, _ = end(start(handed_over, tmp_path))
-    (stages,) = [event for event in events(said) if event["event"] == "stages"]
+    (steps,) = [event for event in events(said) if event["event"] == "steps"]
     (session,) = [event for event in events(said) if event["event"] == "session"]
-    assert stages == {"event": "stages", "names": ["main"], "task": "detect"}
+    assert [step["name"] for step in steps["steps"]] == ["prepare", "network", "findings"]
     assert session["device"] == "cpu"
 
 

@@ -133,6 +133,6 @@ def test_the_manifest_chooses_the_decoding_and_a_threshold_overrides_it(blob_pac
     from medinfer.library.package import load_package
 
     manifest = load_package(blob_package()).manifest
-    decoding = decoding_for(manifest, manifest.labels, Grid((4, 4, 4), np.eye(4)), 0.9)
+    decoding = decoding_for(manifest.leading, manifest.labels, Grid((4, 4, 4), np.eye(4)), 0.9)
     decoding.feed((0, 0, 0), np.full((1, 4, 4, 4), 0.8, np.float32))
     assert decoding.finish() == []

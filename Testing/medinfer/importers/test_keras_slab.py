@@ -167,7 +167,7 @@ def test_the_network_files_are_small_checked_onnx_with_readable_names(package):
         onnx.checker.check_model(model, full_check=True)
         assert {"down1.first", "up1.first.skip", "head"} <= {node.name for node in model.graph.node}
     assert sum((package / name).stat().st_size for name in ("network.onnx", "network-int8.onnx")) < 4e6
-    declared = json.loads((package / "model.json").read_text())["network"]["files"]
+    declared = json.loads((package / "model.json").read_text())["passes"][0]["network"]["files"]
     assert [file["path"] for file in declared] == ["network.onnx", "network-int8.onnx"]
 
 

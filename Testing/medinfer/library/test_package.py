@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import medinfer
 from medinfer.errors import PackageError
 from medinfer.library.package import load_package
 from medinfer.manifest import Manifest, json_schema
@@ -24,7 +25,7 @@ def test_a_sound_package_loads_and_its_files_are_verified(blob_package: Make) ->
 
 
 def test_the_published_schema_is_the_one_in_force() -> None:
-    published = Path(load_package.__code__.co_filename).with_name("model.schema.json")
+    published = Path(medinfer.__file__).with_name("model.schema.json")
     assert published.read_text(encoding="utf-8") == json_schema(), "run: make schema"
 
 

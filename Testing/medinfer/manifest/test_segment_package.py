@@ -107,9 +107,9 @@ def test_a_contradiction_is_refused_with_the_field(peas_package: Make, change: A
 
 def test_the_sound_package_has_its_stages_in_the_order_in_which_they_run(peas_package: Make) -> None:
     manifest = load_package(peas_package()).manifest
-    assert list(manifest.stages) == ["coarse", "main", "naming", "besides 1"]
-    assert [label.name for label in manifest.all_labels][-2:] == ["52", "Mandibular canal"]
+    assert [one.name for one in manifest.passes] == ["coarse", "main", "naming", "besides 1"]
+    assert [label.name for label in manifest.labels][-2:] == ["52", "Mandibular canal"]
 
 
 def test_the_labels_may_fill_a_label_map_to_its_end(peas_package: Make) -> None:
-    assert load_package(peas_package(put(191, "besides", 0, "labels", 0, "value"))).manifest.decoder.kind == "instances"
+    assert load_package(peas_package(put(191, "besides", 0, "labels", 0, "value"))).manifest.leading.name == "main"

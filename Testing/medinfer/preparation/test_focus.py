@@ -12,9 +12,9 @@ import pytest
 
 from medinfer.errors import ScanError
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import load_package
 from medinfer.preparation.focus import focused_on
-from medinfer.run.pipeline import open_package, run
 from medinfer.volume import Volume
 
 Make = Callable[..., Path]

@@ -12,9 +12,9 @@ import scipy.ndimage
 
 from medinfer.errors import ScanError
 from medinfer.library.package import load_package
-from medinfer.manifest import Clip, PointsRegion, Prepare, Scale, ZScore
+from medinfer.manifest import Clip, FoundRegion, Prepare, Scale, ZScore
 from medinfer.preparation.intensity import apply_intensity
-from medinfer.preparation.prepare import prepare
+from medinfer.preparation.prepare import Around, prepare
 from medinfer.preparation.resample import block_means, resample, respaced
 from medinfer.volume import Grid, Volume
 
@@ -25,7 +25,7 @@ def wanted(make: Make, **prepare_fields: Any) -> Prepare:
     def change(manifest: dict[str, Any]) -> None:
         manifest["prepare"].update(prepare_fields)
 
-    return load_package(make(change)).manifest.prepare
+    return load_package(make(change)).manifest.leading.prepare
 
 
 def linear_field(grid: Grid) -> Volume:
@@ -169,7 +169,7 @@ def test_the_region_of_points_is_the_box_around_them_with_its_reach() -> None:
     grid = Grid((50, 60, 70), np.diag([-1.0, -1.0, 1.0, 1.0]))
     volume = Volume(np.full(grid.shape, -1000, np.int16), grid)
     points = grid.to_ras(np.array([[20.0, 30, 40], [30, 10, 69]]))
-    around = Prepare(spacing=(1, 1, 1), region=PointsRegion(kind="points", margin_mm=2))
-    prepared = prepare(volume, around, points=points, reach_mm=(3, 4, 5))
+    wanted = Prepare(spacing=(1, 1, 1), region=FoundRegion(kind="found", of="points", margin_mm=2))
+    prepared = prepare(volume, wanted, around=Around(points, reach_mm=(3, 4, 5)))
     np.testing.assert_allclose(prepared.grid.to_ras((0, 0, 0)), grid.to_ras((15, 4, 33)))
     assert prepared.grid.shape == (36 - 15, 37 - 4, 70 - 33)

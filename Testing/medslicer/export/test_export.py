@@ -267,7 +267,7 @@ FULL_DISK = """
     from medinfer.label_map import LabelMap
     from medinfer.library.package import load_package
     from medinfer.volume import Grid, Volume
-    from medslicer import export
+    from medslicer.export import export
     from medslicer.headless import HeadlessSlicer
     from medslicer.profiles import PROFILES
     from medslicer.export.report import export_report

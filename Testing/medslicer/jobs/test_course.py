@@ -30,12 +30,18 @@ def course(clock: Clock) -> Course:
     return Course(clock)
 
 
+STEPS = {"event": "steps", "steps": [
+    *({"name": f"{name} {step}", "weight": weight}
+      for name in ("centroids", "teeth", "naming") for step, weight in (("prepare", 3), ("network", 15))),
+    {"name": "teeth borders", "weight": 1}, {"name": "measures", "weight": 0.3},
+]}
+
+
 def test_it_goes_from_nothing_to_nearly_all_and_never_back(course: Course) -> None:
-    passes = ["coarse", "main", "naming", "besides 1"]
-    told = [progress("read"), {"event": "stages", "names": passes, "task": "segment"}, progress("open")]
-    for name in ("coarse ", "", "naming ", "besides 1 "):
-        told += [progress(f"{name}prepare"), *(progress(f"{name}network", done, 4) for done in range(5))]
-    told += [progress("borders"), progress("measures"), progress("write"), progress("write", 1, 1)]
+    told = [progress("read"), STEPS, progress("open")]
+    for name in ("centroids", "teeth", "naming"):
+        told += [progress(f"{name} prepare"), *(progress(f"{name} network", done, 4) for done in range(5))]
+    told += [progress("teeth borders"), progress("measures"), progress("write"), progress("write", 1, 1)]
     course.at(HANDING_OVER, 0, 1)
     shares = [course.share]
     for event in told:
@@ -44,6 +50,15 @@ def test_it_goes_from_nothing_to_nearly_all_and_never_back(course: Course) -> No
     assert shares[0] == 0
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
+
+
+def test_of_several_passes_it_says_which_is_at_work(course: Course) -> None:
+    course.told(STEPS)
+    assert course.part == (0, 0)
+    course.told(progress("teeth network", 1, 2))
+    assert course.part == (2, 3)
+    course.told(progress("teeth borders"))
+    assert course.part == (0, 0)
 
 
 def test_a_pass_that_is_done_twice_does_not_go_back(course: Course) -> None:
@@ -86,8 +101,8 @@ def test_what_it_does_not_know_changes_nothing(course: Course) -> None:
 @pytest.mark.parametrize(
     ("stage", "words"),
     [
-        ("read", "Starting"), ("coarse prepare", "Preparing an overview"), ("network", "Searching"),
-        ("naming names", "Naming what was found"), ("besides 2 network", "Searching for further structures"),
+        ("read", "Starting"), ("coarse prepare", "Preparing the scan"), ("network", "Searching"),
+        ("naming names", "Naming what was found"), ("the two of them network", "Searching"),
         ("polishing", "Polishing"),
     ],
 )

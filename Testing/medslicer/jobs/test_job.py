@@ -17,8 +17,8 @@ from full_disk import files_no_larger_than
 
 from medinfer.errors import OutputError, ScanError
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import load_package
-from medinfer.run.pipeline import open_package, run
 from medinfer.volume import Grid, Volume
 from medslicer.headless import HeadlessSlicer
 from medslicer.jobs.handover import Handover, scan_of

@@ -25,7 +25,8 @@ Make = Callable[..., Path]
 
 # What the panel needs before anything is installed, and what it must not load before Run.
 LIGHT = (
-    "model_shelf", "model_card", "dependencies", "shelf_errand", "child", "job", "job_queue", "result", "profiles",
+    "models.model_shelf", "models.model_card", "models.dependencies", "jobs.shelf_errand", "jobs.child", "jobs.job",
+    "jobs.job_queue", "results.result", "profiles",
 )
 HEAVY = ("onnxruntime", "openvino", "torch", "scipy", "pydantic", "SimpleITK", "pydicom", "cc3d", "rich")
 
@@ -46,13 +47,13 @@ def test_the_default_model_stands_first_and_is_as_the_engine_reads_it(task: str)
     manifest = load_package(bundled_folder() / DEFAULT_MODELS[task]).manifest
     assert (model.id, model.origin, model.problem) == (manifest.id, "bundled", "")
     assert (model.title, model.version, model.task) == (manifest.title, manifest.version, task)
-    assert model.threshold == manifest.decoder.threshold
-    assert model.join == manifest.tiling.join
-    assert model.labels == tuple(label.name for label in manifest.all_labels)
+    assert model.threshold == manifest.leading.decoder.threshold
+    assert model.join == manifest.leading.tiling.join
+    assert model.labels == tuple(label.name for label in manifest.labels)
     assert list(model.names) == schemes(manifest)
     assert model.card["limits"] == manifest.card.limits
     assert not model.needs_torch
-    named = {file.path for stage in manifest.stages.values() for file in stage.network.files}
+    named = {file.path for one in manifest.passes for file in one.network.files}
     assert model.bytes == sum((model.folder / path).stat().st_size for path in named)
 
 
@@ -192,8 +193,8 @@ def test_only_detectors_whose_boxes_stand_alone_keep_candidates_below_their_thre
 
 
 def test_the_panels_parts_are_imported_without_anything_heavy() -> None:
-    here = Path(model_shelf.__file__).parent
-    names = [f"medslicer.{name}" for name in LIGHT if (here / f"{name}.py").is_file()]
+    here = Path(model_shelf.__file__).parents[1]
+    names = [f"medslicer.{name}" for name in LIGHT]
     script = f"""
 import importlib, sys
 for name in {names}: importlib.import_module(name)

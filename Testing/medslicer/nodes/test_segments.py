@@ -27,7 +27,7 @@ from medslicer.results.results import add_findings
 
 TOLERANCE_MM = 1e-6
 TITLES = ["16", "11", "26", "36", "46", "Tooth without number 1", "Mandibular canal"]
-CODES = Path(__file__).resolve().parents[3] / "Training" / "medtrain" / "fdi_sct_cid4018_4019.csv"
+CODES = Path(__file__).resolve().parents[3] / "Training" / "medtrain" / "datasets" / "fdi_sct_cid4018_4019.csv"
 
 
 def segmentation_of(scene: Any, jaw: Any, volume_node: Any | None = None) -> Any:

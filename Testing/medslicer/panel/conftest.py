@@ -80,8 +80,8 @@ def show_findings(
     harness: SlicerHarness, found_before: dict[str, Any], own_library: Path
 ) -> Callable[..., ResultsUser]:
     """Install the package in a folder, and open a panel on what it finds in a scan."""
+    from medinfer.inference.pipeline import open_package, run
     from medinfer.library.package import load_package
-    from medinfer.run.pipeline import open_package, run
     from medslicer.nodes.volumes import add_volume
     from medslicer.profiles import PROFILES
     from medslicer.results.result import add_result

@@ -11,7 +11,7 @@ from medslicer.jobs import course
 from medslicer.models.dependencies import REQUIRED
 from medslicer.profiles import PROFILES
 
-SOURCE = Path(course.__file__).with_name("panel") / "spoken.py"
+SOURCE = Path(course.__file__).parents[1] / "panel" / "spoken.py"
 
 
 def literals() -> set[str]:
@@ -24,7 +24,7 @@ def literals() -> set[str]:
 
 
 def words() -> list[str]:
-    stages = [*course._WORDS.values(), course._NAMING, course._BESIDES]
+    stages = course._WORDS.values()
     profiles = [word for profile in PROFILES.values() for word in (profile.finding, profile.findings)]
     return sorted({*stages, *profiles, *(entry.purpose for entry in REQUIRED)})
 

@@ -117,14 +117,14 @@ def test_a_view_outside_the_patient_is_air() -> None:
 
 def test_the_gaussian_of_a_patch_is_the_engine_s() -> None:
     from medinfer.library.package import load_package
-    from medinfer.run import patches
+    from medinfer.run import feeds
 
     folder = Path(__file__).resolve().parents[3] / "Resources" / "Models" / "vertebrae"
-    stage = load_package(folder).manifest
+    stage = load_package(folder).manifest.pass_named("fine")
     plan = FinePlan()
     assert stage.tiling.join == "patches"
     assert stage.tiling.patch == plan.size
-    np.testing.assert_allclose(patches.middle_gaussian(stage)[0], middle_gaussian(plan.size, plan.sigma), atol=1e-7)
+    np.testing.assert_allclose(feeds.middle_gaussian(stage)[0], middle_gaussian(plan.size, plan.sigma), atol=1e-7)
 
 
 def test_the_loss_is_least_at_the_gaussian_itself_and_blind_to_the_unknown() -> None:

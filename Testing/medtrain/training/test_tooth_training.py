@@ -220,8 +220,8 @@ def test_export_writes_a_package_with_the_documents_names(tmp_path: Path, monkey
     monkeypatch.setattr(export_teeth, "_CHECKED", ((24, 16, 16),))
     export_teeth.main([*flags, "--out", str(tmp_path / "teeth")])
     package = load_package(tmp_path / "teeth")
-    assert list(package.manifest.stages) == ["coarse", "main", "naming", "besides 1"]
-    assert [label.name for label in package.manifest.labels] == [str(number) for number in FDI]
+    assert [one.name for one in package.manifest.passes] == list(STAGES)
+    assert [label.name for label in package.manifest.labels] == [*(str(number) for number in FDI), "Mandibular canal"]
     names = {stage: [entry.name for entry in onnx.load(str(tmp_path / "teeth" / f"{stage}.onnx")).graph.output]
              for stage in STAGES}
     assert names == {

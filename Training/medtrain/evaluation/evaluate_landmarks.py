@@ -19,9 +19,9 @@ from pathlib import Path
 
 from medinfer.errors import MedInferError
 from medinfer.findings import Findings, Vector
+from medinfer.inference.pipeline import PackageSession, open_package, run
 from medinfer.library.library import find_package
 from medinfer.library.package import ModelPackage
-from medinfer.run.pipeline import PackageSession, open_package, run
 from medinfer.scans.reading import read_volume
 from medinfer.volume import Volume
 
@@ -97,7 +97,7 @@ def compare(name: str, truth: LandmarkTruth, findings: Findings, package: ModelP
 
 
 def _names_its_points(package: ModelPackage) -> bool:
-    decoder = package.manifest.decoder
+    decoder = package.manifest.leading.decoder
     if decoder.kind != "heatmap":
         raise MedInferError(f"{package.id} finds no landmarks (its decoder is {decoder.kind}): give another package.")
     return decoder.peaks == 1

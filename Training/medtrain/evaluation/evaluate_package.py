@@ -21,9 +21,9 @@ from pathlib import Path
 from medinfer.backends import Session
 from medinfer.errors import MedInferError
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.library import find_package
 from medinfer.library.package import ModelPackage
-from medinfer.run.pipeline import open_package, run
 from medinfer.scans.reading import read_volume
 from medinfer.volume import Volume
 

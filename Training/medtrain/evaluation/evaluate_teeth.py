@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from medinfer.errors import MedInferError
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import PackageSession, open_package, run
 from medinfer.library.library import find_package
 from medinfer.library.package import ModelPackage
-from medinfer.run.pipeline import PackageSession, open_package, run
 from medinfer.volume import Volume
 
 from ..datasets.prepare_cases import FIRST_HELD_OUT_SEED

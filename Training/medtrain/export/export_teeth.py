@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from medinfer.atomic_files import write_text
+from medinfer.manifest import SCHEMA_VERSION
 
-from ..datasets.tooth_names import arches, manifest_labels
+from ..datasets.tooth_names import NAMES, arches, manifest_labels
 from ..networks.instance_unet import InstanceNet, InstanceUNet
 from ..networks.scse_unet import ScseUnet, SegmentationNet
 from ..networks.tooth_classifier import ToothClassifier, ToothClassNet
@@ -38,7 +39,7 @@ OUTPUTS: dict[StageName, tuple[str, ...]] = {
 }
 """The names of the source documents' exports."""
 
-_CANAL = {
+_CANAL: dict[str, Any] = {
     "value": 101, "name": "Mandibular canal", "color": [0.85, 0.42, 0.78], "group": "Mandible",
     "names": {"anatomical": "Mandibular canal"},
 }
@@ -63,37 +64,42 @@ def examples(stage: StageName) -> list[dict[str, Tensor]]:
 
 def manifest(card: Mapping[str, Any]) -> dict[str, Any]:
     """The `model.json` of the package, with empty digests."""
-    points = {"kind": "points", "margin_mm": 20}
     # At a half the bundled network's teeth are 15 % too large on phantoms beside the training's and the held-out ones.
     instances = {
         "kind": "instances", "threshold": 0.8, "foreground": 0.75, "separation_mm": 3.0, "min_volume_mm3": 25.0}
     naming = {"kind": "classes", "threshold": 0.5, "arches": [{"places": arch} for arch in arches()]}
     return {
-        "schema_version": 1, "id": "teeth", "version": "1.0.0", "title": "Teeth and mandibular canal in cone-beam CT",
-        "task": "segment", "card": dict(card), "labels": manifest_labels(), "unnamed": "tooth",
-        "coarse": _stage("centroids", 1.0, {"kind": "whole"}, _crops(128, 24, 8), {
-            "kind": "heatmap", "threshold": 0.13, "peaks": 64, "separation_mm": 3.5}),
-        **_stage("instances", 0.5, points, _crops(192, 24, 16), instances),
-        "naming": _stage(
-            "naming", 1.0, {"kind": "points", "margin_mm": 2}, {"join": "patches", "patch": PATCH}, naming),
-        "besides": [{
+        "schema_version": SCHEMA_VERSION, "id": "teeth", "version": "1.0.0",
+        "title": "Teeth and mandibular canal in cone-beam CT", "task": "segment", "card": dict(card),
+        "labels": [*manifest_labels(), _CANAL], "unnamed": "tooth",
+        "passes": [
+            _pass("centroids", [], 1.0, {"kind": "whole"}, _crops(128, 24, 8), {
+                "kind": "heatmap", "threshold": 0.13, "peaks": 64, "separation_mm": 3.5}),
+            _pass("instances", [], 0.5, _around("centroids", 20), _crops(192, 24, 16), instances),
+            _pass("naming", list(NAMES), 1.0, _around("instances", 2), {"join": "patches", "patch": PATCH}, naming),
             # scSE averages over a tile: it must be of the size that the network was trained on.
-            **_stage("canal", 0.75, {"kind": "points", "margin_mm": 35}, {
+            _pass("canal", [_CANAL["name"]], 0.75, _around("centroids", 35), {
                 "join": "crop", "patch": CANAL_SIZE, "margin": [12, 16, 16]}, {
                 "kind": "segments", "min_volume_mm3": 60}),
-            "labels": [_CANAL],
-        }],
+        ],
+        "result": [{"of": "naming", "as": "objects"}, {"of": "canal", "as": "objects"}],
     }
 
 
-def _stage(
-    name: StageName, spacing: float, region: Mapping[str, Any], tiling: Mapping[str, Any], decoder: Mapping[str, Any]
+def _around(name: StageName, margin_mm: float) -> dict[str, Any]:
+    return {"kind": "found", "of": name, "margin_mm": margin_mm}
+
+
+def _pass(
+    name: StageName, labels: Sequence[Any], spacing: float, region: Mapping[str, Any], tiling: Mapping[str, Any],
+    decoder: Mapping[str, Any],
 ) -> dict[str, Any]:
     outputs = OUTPUTS[name]
     roles = [{"role": "image", "name": INPUTS[name][0]}]
     roles += [{"role": "point", "name": other, "sigma": POINT_SIGMA} for other in INPUTS[name][1:]]
-    channels = {"centroids": 1, "instances": 4, "naming": len(manifest_labels()), "canal": 1}[name]
+    channels = {"centroids": 1, "instances": 4, "naming": len(NAMES), "canal": 1}[name]
     return {
+        "name": name, "labels": list(labels),
         "prepare": {
             "modality": ["CT"], "hounsfield": False, "orientation": "LPS", "spacing": [spacing] * 3, "antialias": True,
             "region": dict(region), "minimum_mm": [12, 20, 20],

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from medinfer.errors import Cancelled, PackageError
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import load_package
-from medinfer.run.pipeline import open_package, run
 
 Make = Callable[..., Path]
 
@@ -149,7 +149,7 @@ def test_a_text_file_instead_of_a_network_is_refused(blob_package: Make) -> None
 
 
 def test_coordinates_run_over_the_whole_region_whatever_the_tiles() -> None:
-    from medinfer.run.network_run import _coordinates
+    from medinfer.inference.feeds import coordinates_of
     from medinfer.tiles.tiling import plan_crop
 
     plan = plan_crop((64, 48, 80), patch=(32, 32, 32), margin=(8, 8, 8), stride=4, multiple=16, fit=False)
@@ -160,5 +160,5 @@ def test_coordinates_run_over_the_whole_region_whatever_the_tiles() -> None:
         inside = tuple(slice(max(a, 0), min(a + n, s)) for a, n, s in zip(
             out.start, out.shape, plan.output_shape, strict=True))
         local = tuple(slice(part.start - a, part.stop - a) for part, a in zip(inside, out.start, strict=True))
-        np.testing.assert_allclose(_coordinates(tile, plan)[(slice(None), *local)], expected[(slice(None), *inside)],
+        np.testing.assert_allclose(coordinates_of(tile, plan)[(slice(None), *local)], expected[(slice(None), *inside)],
                                    atol=1e-6)

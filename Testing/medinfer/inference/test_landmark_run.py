@@ -11,9 +11,9 @@ import pytest
 
 from medinfer.errors import PackageError, ScanError
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import load_package
 from medinfer.orientation import reorient
-from medinfer.run.pipeline import open_package, run
 from medinfer.volume import Grid, Volume
 
 Make = Callable[..., Path]
@@ -107,7 +107,7 @@ def test_a_landmark_beyond_the_border_is_missing(dots_package: Make, dots_scan: 
 def test_every_stage_is_told_and_timed(dots_package: Make, dots_scan: Any) -> None:
     told = []
     findings = find(dots_package(), dots_scan[0], progress=lambda stage, done, total: told.append(stage))
-    stages = ["coarse prepare", "coarse network", "coarse findings", "prepare", "network", "findings"]
+    stages = [f"{name} {step}" for name in ("coarse", "main") for step in ("prepare", "network", "findings")]
     assert list(dict.fromkeys(told)) == stages
     assert list(findings.run["seconds"]) == stages
     assert findings.run["tiles"] > 3

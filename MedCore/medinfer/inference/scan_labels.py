@@ -12,7 +12,6 @@ from scipy import ndimage
 
 from ..decoders import IndexSegments
 from ..label_map import LabelMap
-from ..manifest import Stage
 from ..orientation import aligned, reorient
 from ..preparation.resample import Index, resample
 from ..volume import Floats, Grid, Volume
@@ -25,17 +24,17 @@ _HALF = 127.5
 _ENOUGH = 20_000
 
 
-def on_scan(found: IndexSegments, grid: Grid, stage: Stage, volume: Volume) -> LabelMap:
+def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str, volume: Volume) -> LabelMap:
     """`found` on the voxels of `volume`, in the box around it.
 
     The border lies where the foreground, interpolated linearly, falls below a half, so it is smooth also where the
     scan's voxels are smaller; which segment a voxel inside belongs to, the nearest voxel of the network's grid says,
     or, where that is of none, the nearest of a segment among the eight around.
-    grid: of the prepared region, whose axes are parallel to the scan's.
+    grid: of the prepared region, whose axes are those of the scan in `orientation`. stride: its voxels an output voxel.
     """
-    scan = reorient(volume, stage.prepare.orientation).grid
-    origin = scan.to_index(grid.to_ras(np.full(3, (stage.stride - 1) / 2)))  # the scan's voxel of output voxel 0
-    step = stage.stride * np.array(grid.spacing) / np.array(scan.spacing)
+    scan = reorient(volume, orientation).grid
+    origin = scan.to_index(grid.to_ras(np.full(3, (stride - 1) / 2)))  # the scan's voxel of output voxel 0
+    step = stride * np.array(grid.spacing) / np.array(scan.spacing)
     filled = np.argwhere(found.labels)
     low = np.maximum(np.floor(origin + step * (filled.min(axis=0) - 1)).astype(int), 0)
     high = np.minimum(np.ceil(origin + step * (filled.max(axis=0) + 1)).astype(int) + 1, scan.shape)

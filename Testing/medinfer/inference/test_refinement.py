@@ -19,7 +19,7 @@ from medinfer.decoders.label_cleanup import (
     widened,
     without_holes,
 )
-from medinfer.run.refinement import refine_labels
+from medinfer.inference.refinement import refine_labels
 
 METHODS = ("geodesic", "watershed")
 

@@ -1,23 +1,22 @@
-"""A package is one pass of a network over a scan, or several that build on each other."""
+"""Version 1 of `model.json`, as packages of 2026 have it: one main stage, and around it `coarse`, `naming`, `besides`.
+
+It is read and turned into passes; nothing else of MedInfer knows it, and it does not grow any more.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from .card import Card, Label
 from .decoding import Arch, Decoder
 from .fields import Name, Strict
-from .network import Network
-from .preparation import Prepare
+from .model import Manifest, Task
+from .network import CoordinatesInput, ImageInput, Network, PointInput
+from .preparation import BodyRegion, LungsRegion, Prepare, WholeRegion
 from .tilings import Tiling
-
-SCHEMA_VERSION = 1
-
-Task = Literal["detect", "landmark", "segment"]
 
 # What a task's last pass may end with.
 _DECODERS: dict[Task, tuple[str, ...]] = {
@@ -27,11 +26,37 @@ _DECODERS: dict[Task, tuple[str, ...]] = {
 }
 
 
+class PointsRegion(Strict):
+    """The box around the points that the coarse stage found."""
+
+    kind: Literal["points"]
+    margin_mm: float = Field(default=0, ge=0, description="Added around that box.")
+
+
+RegionOne = Annotated[WholeRegion | BodyRegion | LungsRegion | PointsRegion, Field(discriminator="kind")]
+
+
+class PrepareOne(Prepare):
+    """As in version 2, but for the region of points."""
+
+    region: RegionOne = Field(  # type: ignore[assignment]
+        default=WholeRegion(kind="whole"), description="The part of the scan to look at."
+    )
+
+
+class NetworkOne(Network):
+    """As in version 2, but for inputs from other passes."""
+
+    inputs: tuple[
+        Annotated[ImageInput | CoordinatesInput | PointInput, Field(discriminator="role")], ...
+    ] = Field(min_length=1, description="What goes in, by name.")
+
+
 class Stage(Strict):
     """One pass of a network over a scan."""
 
-    prepare: Prepare = Field(description="From the scan to the network's grid.")
-    network: Network = Field(description="The weights.")
+    prepare: PrepareOne = Field(description="From the scan to the network's grid.")
+    network: NetworkOne = Field(description="The weights.")
     tiling: Tiling = Field(description="How the scan is cut and the results joined.")
     decoder: Decoder = Field(description="From the network's output to findings.")
 
@@ -61,11 +86,6 @@ class Stage(Strict):
         """Whether another stage must have found points before."""
         return self.tiling.join == "patches" or self.prepare.region.kind == "points"
 
-    @property
-    def stride(self) -> int:
-        """Input voxels an output voxel; slabs answer on the input's own grid."""
-        return 1 if self.tiling.join == "slabs" else self.tiling.stride
-
 
 class Companion(Stage):
     """A further pass that finds other things in the same scan (the nerve's canal beside the teeth)."""
@@ -73,10 +93,10 @@ class Companion(Stage):
     labels: tuple[Label, ...] = Field(min_length=1, description="What it finds.")
 
 
-class Manifest(Stage):
-    """The contents of `model.json`."""
+class ManifestOne(Stage):
+    """The contents of a `model.json` of version 1."""
 
-    schema_version: int = Field(description=f"Version of this format; this MedInfer reads up to {SCHEMA_VERSION}.")
+    schema_version: int = Field(description="1.")
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]{1,63}$", description="Name in the library and on the command line.")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="Version of the model.")
     title: str = Field(min_length=1, description="Name shown to the user.")
@@ -109,7 +129,7 @@ class Manifest(Stage):
         return (*self.labels, *(label for stage in self.besides for label in stage.labels))
 
     @model_validator(mode="after")
-    def _parts_agree(self) -> Manifest:
+    def _parts_agree(self) -> ManifestOne:
         labels = self.all_labels
         values, names = {label.value for label in labels}, {label.name for label in labels}
         if len(values) != len(labels) or len(names) != len(labels):
@@ -158,7 +178,7 @@ class Manifest(Stage):
             raise ValueError("the labels' values and decoder.max_findings together must stay below 256 (a label map)")
 
 
-def _check_channels(place: str, stage: Stage, labels: tuple[Label, ...], manifest: Manifest) -> None:
+def _check_channels(place: str, stage: Stage, labels: tuple[Label, ...], manifest: ManifestOne) -> None:
     """A stage's channels belong to labels. place: its path in `model.json`. Raises ValueError."""
     channels, kind = stage.network.channels, stage.decoder.kind
     if kind == "labels" and max(label.value for label in labels) > max(1, channels - 1):
@@ -190,9 +210,45 @@ def _many_peaks(stage: Stage) -> bool:
     return stage.decoder.kind == "heatmap" and stage.decoder.peaks > 1
 
 
-def json_schema() -> str:
-    """The schema as JSON Schema (draft 2020-12), as published in `model.schema.json`."""
-    schema = Manifest.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "MedInfer model.json"
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+def passes_of(old: ManifestOne) -> Manifest:
+    """The same model as a list of passes."""
+    parts = old.model_dump(mode="json", exclude_unset=True)
+    head = {name: parts[name] for name in ("id", "version", "title", "task", "card", "unnamed") if name in parts}
+    labels = [label for stage in (parts, *parts.get("besides", ())) for label in stage["labels"]]
+    names = [label.name for label in old.labels]
+    passes = [
+        _pass(name, stage, _told(name, stage, names, alone=len(labels) == len(names)))
+        for name, stage in old.stages.items()
+    ]
+    answer = "naming" if old.naming is not None else "main"
+    of = [answer, *(name for name in old.stages if name.startswith("besides "))]
+    kind = {"detect": "boxes", "landmark": "points", "segment": "objects"}[old.task]
+    return Manifest.model_validate({
+        **head, "schema_version": 2, "labels": labels, "passes": passes,
+        "result": [{"of": name, "as": kind} for name in of],
+    })
+
+
+def _told(name: str, stage: Stage, names: list[str], *, alone: bool) -> list[str] | None:
+    """Which labels a stage tells apart; None: all of the model."""
+    if isinstance(stage, Companion):
+        return [label.name for label in stage.labels]
+    if stage.decoder.kind == "instances":
+        return []
+    # A single heatmap for many labels, or the candidates of a naming stage.
+    if name == "coarse" and stage.network.channels < len(names):
+        return []
+    return None if alone else names
+
+
+def _pass(name: str, stage: Stage, labels: list[str] | None) -> dict[str, Any]:
+    parts = stage.model_dump(mode="json", exclude_unset=True)
+    prepare = dict(parts["prepare"])
+    if stage.prepare.region.kind == "points" or stage.tiling.join == "patches":
+        of = "main" if name == "naming" else "coarse"
+        prepare["region"] = {**prepare.get("region", {}), "kind": "found", "of": of}
+    told = {} if labels is None else {"labels": labels}
+    return {
+        "name": name, **told, "prepare": prepare,
+        **{part: parts[part] for part in ("network", "tiling", "decoder")},
+    }

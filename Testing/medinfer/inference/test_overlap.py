@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from medinfer.errors import PackageError
+from medinfer.inference.network_run import plan_tiles
+from medinfer.inference.overlap import with_overlap
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import ModelPackage, load_package
-from medinfer.run.network_run import plan_tiles
-from medinfer.run.overlap import with_overlap
-from medinfer.run.pipeline import open_package, run
 
 Make = Callable[..., Path]
 
@@ -35,7 +35,7 @@ def least_tiles(length: int, patch: int, advance: int) -> int:
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.6, 0.75])
 def test_blended_tiles_overlap_by_the_share(blob_package: Make, share: float) -> None:
     package = with_overlap(package_of(blob_package, join="blend", patch=[20, 20, 20], overlap=0.5), share)
-    plan = plan_tiles((100, 61, 20), package.manifest)
+    plan = plan_tiles((100, 61, 20), package.manifest.leading)
     advance = round(20 * (1 - share))
     assert plan.counts == tuple(least_tiles(n, 20, advance) for n in (100, 61, 20))
     starts = [span.start for span in plan.axes[0]]
@@ -46,14 +46,14 @@ def test_blended_tiles_overlap_by_the_share(blob_package: Make, share: float) ->
 def test_cropped_tiles_keep_a_core_and_their_patch(blob_package: Make, share: float) -> None:
     declared = {"join": "crop", "patch": [32, 48, 64], "margin": [4, 8, 8], "stride": 4, "multiple": 8}
     package = with_overlap(package_of(blob_package, **declared), share)
-    tiling = package.manifest.tiling
+    tiling = package.manifest.leading.tiling
     assert tiling.join == "crop"
     assert tiling.patch == (32, 48, 64)
     for patch, margin, least in zip(tiling.patch, tiling.margin, (4, 8, 8), strict=True):
         # By trying every margin: the first that is wide enough, or the widest that leaves a core of 8.
         able = [size for size in range(least, patch, 4) if patch - 2 * size >= 8]
         assert margin == next((size for size in able if 2 * size >= share * patch - 1e-9), able[-1])
-    plan = plan_tiles((200, 100, 90), package.manifest)
+    plan = plan_tiles((200, 100, 90), package.manifest.leading)
     covered = np.zeros((200, 100, 90), int)
     for tile in plan.tiles:
         block = zip(tile.core_start, tile.core_shape, strict=True)
@@ -63,9 +63,9 @@ def test_cropped_tiles_keep_a_core_and_their_patch(blob_package: Make, share: fl
 
 def test_more_overlap_takes_as_many_more_tiles(blob_package: Make) -> None:
     package = package_of(blob_package, join="crop", patch=[16, 16, 16], margin=[2, 2, 2])
-    assert len(plan_tiles((100, 100, 100), package.manifest).tiles) == ceil((100 - 4) / 12) ** 3
+    assert len(plan_tiles((100, 100, 100), package.manifest.leading).tiles) == ceil((100 - 4) / 12) ** 3
     wider = with_overlap(package, 0.5)
-    assert len(plan_tiles((100, 100, 100), wider.manifest).tiles) == ceil((100 - 8) / 8) ** 3
+    assert len(plan_tiles((100, 100, 100), wider.manifest.leading).tiles) == ceil((100 - 8) / 8) ** 3
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_every_pass_of_a_package_gets_it_and_patches_around_points_stay(
     dots_package: Make, peas_package: Make
 ) -> None:
     dots = with_overlap(load_package(dots_package()), 0.5).manifest
-    assert dots.coarse is not None
-    assert (dots.coarse.tiling.join, dots.coarse.tiling.margin) == ("crop", (4, 4, 4))
-    assert dots.tiling == load_package(dots_package()).manifest.tiling
+    coarse, fine = dots.passes
+    assert (coarse.tiling.join, coarse.tiling.margin) == ("crop", (4, 4, 4))
+    assert fine.tiling == load_package(dots_package()).manifest.leading.tiling
     peas = with_overlap(load_package(peas_package()), 0.5).manifest
-    assert peas.tiling.margin == (5, 6, 6)
-    assert peas.besides[0].tiling.margin == (5, 6, 6)
-    assert peas.naming is not None
-    assert peas.naming.tiling.join == "patches"
+    _, balls, naming, tube = peas.passes
+    assert balls.tiling.margin == (5, 6, 6)
+    assert tube.tiling.margin == (5, 6, 6)
+    assert naming.tiling.join == "patches"
 
 
 def test_padded_crops_and_slabs_stay(blob_package: Make) -> None:

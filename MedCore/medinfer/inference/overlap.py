@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TypeVar
 
 from ..errors import PackageError
 from ..library.package import ModelPackage
-from ..manifest import Stage
+from ..manifest import Pass
 from ..manifest.tilings import BlendTiling, CropTiling
-
-S = TypeVar("S", bound=Stage)
 
 
 def with_overlap(package: ModelPackage, share: float | None) -> ModelPackage:
@@ -26,23 +23,18 @@ def with_overlap(package: ModelPackage, share: float | None) -> ModelPackage:
         return package
     if not 0 <= share < 1:
         raise PackageError(f"A tile overlap must be at least 0 and less than 1, not {share}.")
-    manifest = package.manifest
-    others = {
-        "coarse": manifest.coarse and _overlapping(manifest.coarse, share),
-        "naming": manifest.naming and _overlapping(manifest.naming, share),
-        "besides": tuple(_overlapping(stage, share) for stage in manifest.besides),
-    }
-    return replace(package, manifest=_overlapping(manifest, share).model_copy(update=others))
+    passes = tuple(_overlapping(one, share) for one in package.manifest.passes)
+    return replace(package, manifest=package.manifest.model_copy(update={"passes": passes}))
 
 
-def _overlapping(stage: S, share: float) -> S:
-    tiling = stage.tiling
+def _overlapping(one: Pass, share: float) -> Pass:
+    tiling = one.tiling
     if tiling.join == "blend":
-        return stage.model_copy(update={"tiling": BlendTiling(**{**tiling.model_dump(), "overlap": share})})
+        return one.model_copy(update={"tiling": BlendTiling(**{**tiling.model_dump(), "overlap": share})})
     if tiling.join == "crop" and tiling.border == "inside":
         margin = [_margin(tiling, axis, share) for axis in range(3)]
-        return stage.model_copy(update={"tiling": CropTiling(**{**tiling.model_dump(), "margin": margin})})
-    return stage
+        return one.model_copy(update={"tiling": CropTiling(**{**tiling.model_dump(), "margin": margin})})
+    return one
 
 
 def _margin(tiling: CropTiling, axis: int, share: float) -> int:

@@ -11,29 +11,29 @@ from ..library.package import ModelPackage
 
 
 class PackageSession:
-    """A package held open: `stages` holds a session each by name. Use it as a context manager, or `close` it."""
+    """A package held open: `passes` holds a session each by name. Use it as a context manager, or `close` it."""
 
-    def __init__(self, stages: Mapping[str, Session]) -> None:
-        self.stages = dict(stages)
+    def __init__(self, passes: Mapping[str, Session]) -> None:
+        self.passes = dict(passes)
 
     @property
     def runtime(self) -> str:
-        """The runtime, or the stages' runtimes where they differ ("onnxruntime + openvino"); so for the next two."""
-        return _joined(session.runtime for session in self.stages.values())
+        """The runtime, or the passes' runtimes where they differ ("onnxruntime + openvino"); so for the next two."""
+        return _joined(session.runtime for session in self.passes.values())
 
     @property
     def device(self) -> str:
         """Where the networks really run."""
-        return _joined(session.device for session in self.stages.values())
+        return _joined(session.device for session in self.passes.values())
 
     @property
     def precision(self) -> str:
         """In what they really compute."""
-        return _joined(session.precision for session in self.stages.values())
+        return _joined(session.precision for session in self.passes.values())
 
     def close(self) -> None:
         """Free the networks."""
-        for session in self.stages.values():
+        for session in self.passes.values():
             session.close()
 
     def __enter__(self) -> PackageSession:
@@ -56,11 +56,11 @@ def open_package(
     """Check the package's files and open its networks. Raises PackageError and DeviceError; never falls back."""
     with ExitStack() as opened:
         sessions = {}
-        for name, stage in package.manifest.stages.items():
-            network = stage.network
+        for one in package.manifest.passes:
+            network = one.network
             files = [NetworkFile(path, file.format) for file, path in package.verified_files(network)]
-            sessions[name] = opened.enter_context(open_session(
-                files, inputs=[entry.name for entry in network.inputs], outputs=network.outputs,
+            sessions[one.name] = opened.enter_context(open_session(
+                files, inputs=list(dict.fromkeys(entry.name for entry in network.inputs)), outputs=network.outputs,
                 backend=backend, device=device, precision=precision, threads=threads,
             ))
         opened.pop_all()

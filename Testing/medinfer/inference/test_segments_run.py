@@ -16,9 +16,9 @@ import pytest
 from medinfer.command.label_names import renamed, schemes
 from medinfer.errors import Cancelled, PackageError
 from medinfer.findings import Findings
+from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import load_package
 from medinfer.orientation import reorient
-from medinfer.run.pipeline import open_package, run
 from medinfer.volume import Grid, Volume
 
 Make = Callable[..., Path]
@@ -316,9 +316,9 @@ def test_every_stage_is_told_and_timed(peas_package: Make, peas_scan: Volume) ->
     told: list[str] = []
     findings = find(peas_package(), peas_scan, progress=lambda stage, done, total: told.append(stage))
     stages = [
-        "coarse prepare", "coarse network", "coarse findings", "prepare", "network", "naming prepare",
-        "naming network", "naming names", "borders", "besides 1 prepare", "besides 1 network", "besides 1 borders",
-        "measures",
+        "coarse prepare", "coarse network", "coarse findings", "main prepare", "main network", "main findings",
+        "naming prepare", "naming network", "naming names", "besides 1 prepare", "besides 1 network",
+        "besides 1 findings", "naming borders", "besides 1 borders", "measures",
     ]
     assert list(dict.fromkeys(told)) == stages
     assert list(findings.run["seconds"]) == stages
@@ -365,7 +365,7 @@ def test_findings_survive_json_and_come_as_a_table(peas_package: Make, peas_scan
     assert (back.segments, back.notes, back.run) == (findings.segments, findings.notes, findings.run)
     assert back.label_map is None
     rows = list(csv.DictReader(io.StringIO(
-        findings.segments_csv({label.name: label.names for label in manifest.all_labels})
+        findings.segments_csv({label.name: label.names for label in manifest.labels})
     )))
     assert [row["label"] for row in rows] == [*TEETH, peas.CANAL]
     assert [row["Universal"] for row in rows] == [*(peas.UNIVERSAL[name] for name in TEETH), ""]
@@ -383,7 +383,7 @@ def test_names_of_another_scheme_are_for_all_that_have_one(peas_package: Make, p
     other, words = renamed(findings, manifest, "universal")
     assert [segment.label for segment in other.segments] == [*(peas.UNIVERSAL[name] for name in TEETH), peas.CANAL]
     assert [segment.value for segment in other.segments] == [segment.value for segment in findings.segments]
-    assert [label.name for label in words.labels] == list(peas.UNIVERSAL.values())
+    assert [label.name for label in words.labels] == [*peas.UNIVERSAL.values(), peas.CANAL]
     with pytest.raises(PackageError, match="no names of the scheme 'Palmer'; it knows FDI, Universal, anatomical"):
         renamed(findings, manifest, "Palmer")
 

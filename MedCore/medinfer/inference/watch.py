@@ -31,7 +31,7 @@ class Watch:
     @contextmanager
     def within(self, name: str) -> Iterator[None]:
         """All stages inside are called `name` … ("coarse network")."""
-        before, self._pass = self._pass, name
+        before, self._pass = self._pass, f"{name} " if name else ""
         yield
         self._pass = before
 

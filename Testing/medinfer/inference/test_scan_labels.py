@@ -11,26 +11,13 @@ import pytest
 import scipy.ndimage
 
 from medinfer.decoders import IndexSegment, IndexSegments
+from medinfer.inference.scan_labels import measured, on_scan
+from medinfer.inference.segments import _joined
 from medinfer.label_map import LabelMap
-from medinfer.manifest import Stage
 from medinfer.orientation import aligned
 from medinfer.preparation.prepare import Prepared
 from medinfer.preparation.resample import respaced
-from medinfer.run.scan_labels import measured, on_scan
-from medinfer.run.segments import _joined
 from medinfer.volume import Grid, Volume
-
-
-def stage(stride: int = 1) -> Stage:
-    return Stage.model_validate({
-        "prepare": {},
-        "network": {
-            "files": [{"path": "a.onnx", "format": "onnx", "sha256": "0" * 64}],
-            "inputs": [{"role": "image", "name": "image"}], "output": "seg", "channels": 4,
-        },
-        "tiling": {"join": "crop", "patch": [8, 8, 8], "margin": [0, 0, 0], "stride": stride},
-        "decoder": {"kind": "instances"},
-    })
 
 
 def random_map(rng: np.random.Generator, shape: Any) -> IndexSegments:
@@ -77,7 +64,7 @@ def test_a_scan_s_voxels_are_those_of_a_voxel_by_voxel_version(seed: int, spacin
     size = tuple(n - a for n, a in zip(whole.shape, start, strict=True))
     grid = whole.cropped(start, size)
     found = random_map(rng, tuple(-(-n // stride) for n in size))
-    here = on_scan(found, grid, stage(stride), scan)
+    here = on_scan(found, grid, stride, "LPS", scan)
     got, expected = here.whole(scan).voxels, naively(found, grid, stride, scan)
     # Beyond the region's last half voxel nothing is known.
     index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
@@ -94,7 +81,7 @@ def test_a_thin_gap_between_two_teeth_has_no_film_of_the_other() -> None:
     grid = Grid((1, 5, 9), np.diag([-1.0, -1, 1, 1]))
     fine = Volume(np.zeros((1, 5, 81), np.int16), Grid((1, 5, 81), np.diag([-0.1, -1, 1, 1])))
     segments = (IndexSegment(1, 1.0, (0, 2, 2), 15), IndexSegment(2, 1.0, (0, 2, 6), 15))
-    row = on_scan(IndexSegments(labels, foreground, segments), grid, stage(), fine).whole(fine).voxels[0, 2]
+    row = on_scan(IndexSegments(labels, foreground, segments), grid, 1, "LPS", fine).whole(fine).voxels[0, 2]
     # The border at which the foreground is a half: 255 − 135 t = 127.5.
     border = 3 + 127.5 / 135
     np.testing.assert_array_equal(np.flatnonzero(row == 1), np.arange(5, int(border * 10) + 1)[row[5:40] == 1])
@@ -167,7 +154,6 @@ def test_a_ball_found_at_half_a_millimetre_is_smooth_on_a_finer_scan(spacing: fl
     n = int(23 * 0.5 / spacing) + 1
     scan = Volume(np.zeros((n, n, n), np.int16), Grid((n, n, n), np.diag([spacing, spacing, spacing, 1])))
     prepared = Prepared(np.zeros(coarse.shape, np.float32), coarse)
-    lps = stage().model_copy(update={"prepare": stage().prepare.model_copy(update={"orientation": "RAS"})})
-    (sizes,) = measured(on_scan(found, prepared.grid, lps, scan)).values()
+    (sizes,) = measured(on_scan(found, prepared.grid, 1, "RAS", scan)).values()
     assert abs(sizes.volume_mm3 / (4 / 3 * np.pi * 4**3) - 1) < 0.01
     np.testing.assert_allclose(sizes.center_ras, np.array([11.6, 11.8, 11.3]) * 0.5, atol=0.03)

@@ -1,0 +1,146 @@
+"""What goes into a pass's network for each tile: the image, where it lies, and what earlier passes found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..manifest import LabelsInput, LandmarksInput, NetworkInput, Pass
+from ..preparation.prepare import Prepared
+from ..tiles.tiling import Tile, TilePlan, cut_tile
+from ..volume import Floats, Grid
+from .found import Found, Objects, as_points, only_labels
+
+Channels = Callable[[Tile], NDArray[np.float32]]
+"""The channels [c, k, j, i] of an input for a tile of the prepared volume."""
+
+
+def feeds_of(one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None) -> list[Channels]:
+    """The channels of each of the network's inputs, in their order. plan: of the tiles; None for patches.
+
+    Memory: the image's buffer of one tile; a byte a voxel of the prepared volume for each input of labels.
+    """
+    return [_FEEDS[entry.role](entry, one, prepared, earlier, plan) for entry in one.network.inputs]
+
+
+def _image(
+    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
+) -> Channels:
+    pad = one.tiling.pad
+    buffer: list[NDArray[np.float32]] = []
+
+    def channels(tile: Tile) -> NDArray[np.float32]:
+        if not buffer:
+            buffer.append(np.empty(tile.shape, np.float32))
+        return cut_tile(
+            prepared.voxels, tile, pad_mode="edge" if pad == "edge" else "constant",
+            pad_value=0.0 if pad == "edge" else pad, out=buffer[0],
+        )[None]
+
+    return channels
+
+
+def _coordinates(
+    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
+) -> Channels:
+    assert plan is not None
+    return partial(coordinates_of, plan=plan)
+
+
+def coordinates_of(tile: Tile, plan: TilePlan) -> NDArray[np.float32]:
+    """Where a tile's output cells lie in the prepared volume: [3, k, j, i], −0.5…0.5 (grt123, recipe step 4)."""
+    out = tile.at_stride(plan.stride)
+    axes = []
+    for start, size, cells in zip(out.start, out.shape, plan.output_shape, strict=True):
+        cell = np.clip(np.arange(start, start + size), 0, cells - 1)
+        axes.append(cell / max(cells - 1, 1) - 0.5)
+    return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+
+
+def _point(
+    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
+) -> Channels:
+    # The point lies on the middle voxel of every patch: one Gaussian, drawn where the network wants it, serves all.
+    gaussian = cache(lambda: middle_gaussian(one))
+    return lambda tile: gaussian()
+
+
+def middle_gaussian(one: Pass) -> NDArray[np.float32]:
+    """The input `point` of a patch: [1, k, j, i], a Gaussian of height 1 on its middle voxel (size // 2)."""
+    assert one.tiling.join == "patches"
+    sigma = next(entry.sigma for entry in one.network.inputs if entry.role == "point")
+    axes = [np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2) for size in one.tiling.patch]
+    return _outer(axes)[None]
+
+
+def _labels(
+    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
+) -> Channels:
+    assert isinstance(entry, LabelsInput)
+    found = earlier[entry.of]
+    assert isinstance(found, Objects)
+    wanted = entry.labels or found.told
+    here = labels_on(found, wanted, prepared.grid)
+    numbers = np.arange(1, len(wanted) + 1, dtype=np.uint8)[:, None, None, None]
+    return lambda tile: (cut_tile(here, tile)[None] == numbers).astype(np.float32)
+
+
+def _landmarks(
+    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
+) -> Channels:
+    assert isinstance(entry, LandmarksInput)
+    found = earlier[entry.of]
+    points = as_points(only_labels(found, entry.labels)).landmarks
+    labels = entry.labels or tuple(dict.fromkeys(point.label for point in points))
+    places = [
+        [prepared.grid.to_index(point.position_ras) for point in points
+         if point.label == label and point.position_ras is not None]
+        for label in labels
+    ]
+    return lambda tile: np.stack([_gaussians(tile, of_label, entry.sigma) for of_label in places])
+
+
+def _gaussians(tile: Tile, places: Sequence[Floats], sigma: float) -> NDArray[np.float32]:
+    """[k, j, i] of a tile: the highest of the Gaussians at `places` (voxels of the prepared volume)."""
+    result = np.zeros(tile.shape, np.float32)
+    for place in places:
+        axes = [
+            np.exp(-0.5 * ((start + np.arange(size) - at) / sigma) ** 2)
+            for start, size, at in zip(tile.start, tile.shape, place, strict=True)
+        ]
+        np.maximum(result, _outer(axes), out=result)
+    return result
+
+
+def _outer(axes: Sequence[Floats]) -> NDArray[np.float32]:
+    product: NDArray[np.float32] = np.einsum("k,j,i->kji", *axes).astype(np.float32)
+    return product
+
+
+_FEEDS = {
+    "image": _image, "coordinates": _coordinates, "point": _point, "labels": _labels, "landmarks": _landmarks,
+}
+
+
+def labels_on(found: Objects, labels: Sequence[str], grid: Grid) -> NDArray[np.uint8]:
+    """The number of each voxel's label in `labels`, from 1 on, or 0: uint8 `[k, j, i]` of `grid`, by the nearest voxel
+    of the objects. The grids' axes are parallel, in whatever order and direction."""
+    table = np.zeros(256, np.uint8)
+    for entry, name in zip(found.voxels.segments, found.names, strict=True):
+        table[entry.value] = labels.index(name.label) + 1 if name.label in labels else 0
+    begin = found.grid.to_index(grid.to_ras((0, 0, 0)))
+    steps = found.grid.to_index(grid.to_ras(np.eye(3))) - begin  # [axis of `grid`, axis of the objects]
+    picks, inside, axes = [], [], []
+    for axis, size in enumerate(found.voxels.labels.shape):
+        mine = int(np.abs(steps[:, axis]).argmax())
+        place = begin[axis] + steps[mine, axis] * np.arange(grid.shape[mine])
+        nearest = np.floor((place - (found.stride - 1) / 2) / found.stride + 0.5 + 1e-6).astype(int)
+        picks.append(np.clip(nearest, 0, size - 1))
+        inside.append((nearest >= 0) & (nearest < size))
+        axes.append(mine)
+    result = table[found.voxels.labels[np.ix_(*picks)]]
+    result *= np.einsum("k,j,i->kji", *inside).astype(np.uint8)
+    return np.ascontiguousarray(result.transpose(np.argsort(axes)))

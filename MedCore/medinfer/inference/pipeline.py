@@ -1,0 +1,125 @@
+"""One run: the passes of a model, one after the other, and the answer out of what they gave.
+
+Each pass goes along one straight line: Volume -> prepare -> tiles -> backend -> joined -> decoder -> world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..anatomy.chain import runs_upside_down
+from ..findings import Box, Findings, Landmark
+from ..library.package import ModelPackage
+from ..manifest import Kind, Manifest
+from ..preparation.focus import boxes_in_focus, focus_note, landmarks_in_focus
+from ..volume import Volume
+from .found import Boxes, Found, Objects, Points, as_kind
+from .network_run import plan_tiles
+from .package_session import PackageSession, open_package
+from .passes import run_pass
+from .segments import Refine, Segments, segments_of
+from .watch import Cancel, Progress, Watch
+
+_UPSIDE_DOWN = "scan upside down?"
+_TURNED = "the scan seems to be stored upside down (feet where its header says the head is): don't trust the names"
+_UNLIKE = "the anatomy that this model knows is not in view, or is unlike what it knows"
+
+
+def run(
+    volume: Volume, package: ModelPackage, session: PackageSession, *, threshold: float | None = None,
+    refine: Refine | None = None, progress: Progress | None = None, cancel: Cancel | None = None,
+) -> Findings:
+    """Find in `volume` what `package` was trained for; in its `focus` alone, where it has one.
+
+    session: from `open_package`; it can serve many runs. threshold: instead of the declared one (of the pass that leads
+    the result). refine: changes the borders of segments by the scan's values (see `refinement`), on the scan's grid.
+    progress(stage, done, total) is called from this thread; cancel() is asked between tiles and raises Cancelled.
+
+    Memory: the prepared region (4 bytes a voxel) of one pass, one tile through the network, and what the decoders keep
+    (two bytes an output voxel for labels, the candidates for anchors, a few kilobytes a landmark for heatmaps, for
+    segments two bytes an output voxel, 120 a foreground voxel and one byte a voxel of the scan around them);
+    it does not grow with the classes. Raises ScanError, PackageError, DeviceError, Cancelled.
+    """
+    manifest, score = package.manifest, package.threshold(threshold)
+    watch = Watch(progress or (lambda stage, done, total: None), cancel or (lambda: False))
+    found: dict[str, Found] = {}
+    for one in manifest.passes:
+        least = score if one is manifest.leading else one.decoder.threshold
+        with watch.within(one.name if len(manifest.passes) > 1 else ""):
+            found[one.name] = run_pass(volume, manifest, one, session.passes[one.name], least, found, watch)
+    boxes, landmarks, answer = _answer(volume, manifest, found, watch, refine)
+    return Findings(
+        boxes=boxes,
+        landmarks=landmarks,
+        segments=answer.segments,
+        label_map=answer.label_map,
+        scan=volume.name,
+        model=package.reference,
+        run={
+            "runtime": session.runtime, "device": session.device, "precision": session.precision,
+            "threshold": score, "tiles": watch.tiles,
+            "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
+        },
+        notes=(*volume.notes, *focus_note(volume), *_notes(manifest, landmarks, answer, volume, watch.upside_down)),
+    )
+
+
+def _answer(
+    volume: Volume, manifest: Manifest, found: Mapping[str, Found], watch: Watch, refine: Refine | None
+) -> tuple[tuple[Box, ...], tuple[Landmark, ...], Segments]:
+    """The result's parts, each as the kind that it is declared as."""
+    boxes: list[Box] = []
+    landmarks: list[Landmark] = []
+    objects: dict[str, Objects] = {}
+    for entry in manifest.result:
+        part = as_kind(found[entry.of], entry.kind)
+        if isinstance(part, Boxes):
+            boxes += boxes_in_focus(volume, part.boxes)
+        elif isinstance(part, Points):
+            landmarks += landmarks_in_focus(volume, part.landmarks)
+        else:
+            objects[entry.of] = part
+    if watch.upside_down:
+        landmarks = [replace(entry, flags=(*entry.flags, _UPSIDE_DOWN)) for entry in landmarks]
+    if len(manifest.result) > 1:
+        boxes.sort(key=lambda box: -box.score)
+    return tuple(boxes), tuple(landmarks), segments_of(volume, objects, manifest.labels, watch, refine)
+
+
+def _notes(
+    manifest: Manifest, landmarks: Sequence[Landmark], answer: Segments, volume: Volume, upside_down: bool
+) -> list[str]:
+    """What a user should know of all findings together."""
+    if upside_down:
+        return [_TURNED]
+    kinds: set[Kind] = {entry.kind for entry in manifest.result}
+    notes = []
+    if "objects" in kinds and not answer.segments:
+        notes.append(f"nothing was found: {_UNLIKE}{_doubt(volume)}")
+    if answer.left_out:
+        notes.append(f"{answer.left_out} objects are left out: a label map holds 255 at most")
+    places = [landmark.position_ras for landmark in landmarks]
+    if "points" in kinds and not any(places):
+        notes.append(f"no landmark was found: {_UNLIKE}")
+    elif "points" in kinds and _is_chain(manifest) and runs_upside_down(places):
+        notes.append(_TURNED)
+    return notes
+
+
+def _is_chain(manifest: Manifest) -> bool:
+    """Whether the landmarks of the result follow each other along a line."""
+    decoders = [manifest.pass_named(entry.of).decoder for entry in manifest.result]
+    return any(decoder.kind == "heatmap" and decoder.chain is not None for decoder in decoders)
+
+
+def _doubt(volume: Volume) -> str:
+    """What may be wrong with a scan in which nothing was found."""
+    if not np.allclose(volume.spacing, 1):
+        return ""
+    return "; its voxels are said to be 1 mm wide, as of a file without spacing: check that"
+
+
+__all__ = ["Cancel", "PackageSession", "Progress", "open_package", "plan_tiles", "run"]

@@ -1,0 +1,83 @@
+"""The contents of `model.json`: a list of passes, and which of their findings are the result."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from .card import Card, Label
+from .fields import Name, PassName, Strict
+from .passes import Kind, Pass
+
+SCHEMA_VERSION = 2
+
+Task = Literal["detect", "landmark", "segment"]
+
+
+class Result(Strict):
+    """Findings of one pass, as a part of the answer."""
+
+    # “as” is a word of Python's own.
+    model_config = ConfigDict(populate_by_name=True)
+
+    of: PassName = Field(description="The pass whose findings they are.")
+    kind: Kind = Field(
+        alias="as",
+        description="As what they are given: points for task landmark, boxes for detect, objects for segment. An "
+        "object's centroid is a point and its box a box; a box's centre is a point.",
+    )
+
+
+class Manifest(Strict):
+    """The contents of `model.json`."""
+
+    schema_version: int = Field(description=f"Version of this format; this MedInfer reads up to {SCHEMA_VERSION}.")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9\-]{1,63}$", description="Name in the library and on the command line.")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="Version of the model.")
+    title: str = Field(min_length=1, description="Name shown to the user.")
+    task: Task = Field(description="Which module runs it.")
+    card: Card = Field(description="What a user must know before trusting it.")
+    labels: tuple[Label, ...] = Field(min_length=1, description="The classes of findings, of all passes.")
+    unnamed: Name = Field(default="object", description="What is found without a label is called this.")
+    passes: tuple[Pass, ...] = Field(
+        min_length=1, description="In the order in which they run; each may use what those before it gave."
+    )
+    result: tuple[Result, ...] = Field(min_length=1, description="Which passes' findings are the answer, and as what.")
+
+    def pass_named(self, name: str) -> Pass:
+        """The pass of that name. Raises KeyError."""
+        return {one.name: one for one in self.passes}[name]
+
+    def labels_of(self, one: Pass) -> tuple[Label, ...]:
+        """The labels that a pass tells apart, in the order of its channels."""
+        if one.labels is None:
+            return self.labels
+        known = {label.name: label for label in self.labels}
+        return tuple(known[name] for name in one.labels)
+
+    @property
+    def leading(self) -> Pass:
+        """The pass that finds what the result begins with: its threshold is the one that a user may change."""
+        one = self.pass_named(self.result[0].of)
+        while one.finds is None and one.looks_at is not None:
+            one = self.pass_named(one.looks_at)
+        return one
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Manifest:
+        from .agreement import contradictions
+
+        found = contradictions(self)
+        if found:
+            raise ValueError("; ".join(problem.sentence for problem in found))
+        return self
+
+
+def json_schema() -> str:
+    """The schema as JSON Schema (draft 2020-12), as published in `model.schema.json`."""
+    schema = Manifest.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "MedInfer model.json"
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
