@@ -10,12 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import processor
 import pytest
 from peas import draw_peas, pea_grid, peas_manifest, peas_networks
 
 from medinfer.volume import Grid, Volume
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Every process that a test starts sees the processor that the test stands in.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [os.environ.get("PYTHONPATH"), str(Path(processor.__file__).parent)])
+)
+
+
+@pytest.fixture(params=processor.SETS)
+def any_processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """OpenVINO reports what older, newer and the newest processors have, here and in child processes."""
+    monkeypatch.setenv(processor.VARIABLE, request.param)
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -30,10 +30,13 @@ class PanelUser:
         self.harness.click(self.ui(name))
 
     def choose(self, name: str, text: str) -> None:
-        """Click the entry of a combo box that contains `text`. Raises LookupError where there is none."""
+        """Click the entry of a combo box that is, begins with or contains `text`, in this order of preference. Raises
+        LookupError where there is none."""
         combo = self._combo(name)
         assert combo.isEnabled(), f"'{name}' is disabled"
-        fits = [n for n, entry in enumerate(self.entries(name)) if text in entry]
+        entries = self.entries(name)
+        fits = [n for n, entry in enumerate(entries) if text in entry]
+        fits.sort(key=lambda n: (entries[n] != text, not entries[n].startswith(text), n))
         if not fits:
             raise LookupError(f"'{name}' has no entry with {text!r}, only {self.entries(name)}")
         # A popup takes the click that opened it for a slip where it follows within a double click's time.

@@ -11,6 +11,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__ as __version__
+
 if TYPE_CHECKING:
     from .findings import Box as Box
     from .findings import Findings as Findings
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from .library.package import load_package as load_package
     from .scans.reading import read_volume as read_volume
     from .volume import Volume as Volume
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Box": "findings", "Findings": "findings", "Volume": "volume", "find_package": "library.library",

@@ -17,12 +17,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
-from .. import __version__
 from ..atomic_files import output_error
 from ..errors import Cancelled, MedInferError, PackageError
 from ..findings import Findings
 from ..library.places import DEFAULT_MODELS
 from ..manifest import Task
+from ..version import __version__
 from .console import Console, open_console, with_name
 from .results import Output, installed_outputs
 

@@ -17,7 +17,7 @@ from .decoding import (
     LabelsDecoder,
     SegmentsDecoder,
 )
-from .model import SCHEMA_VERSION, Manifest, Result, Task, json_schema
+from .model import SCHEMA_VERSION, Manifest, json_schema
 from .network import (
     CoordinatesInput,
     File,
@@ -42,6 +42,7 @@ from .preparation import (
     WholeRegion,
     ZScore,
 )
+from .result import Result, Task
 from .tilings import BlendTiling, CropTiling, Pad, PatchTiling, SlabTiling, Tiling
 
 __all__ = [

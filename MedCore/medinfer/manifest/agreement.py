@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .card import Label
-from .model import Result, Task
 from .passes import CONVERTS, Kind, Pass
+from .result import Result, Task
 
 _SHOWS: dict[Task, Kind] = {"detect": "boxes", "landmark": "points", "segment": "objects"}
 # A label map has one byte a voxel.

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from .agreement import contradictions
 from .card import Card, Label
-from .fields import Name, PassName, Strict
-from .passes import Kind, Pass
+from .fields import Name, Strict
+from .passes import Pass
+from .result import Result, Task
 
 SCHEMA_VERSION = 2
-
-Task = Literal["detect", "landmark", "segment"]
-
-
-class Result(Strict):
-    """Findings of one pass, as a part of the answer."""
-
-    # “as” is a word of Python's own.
-    model_config = ConfigDict(populate_by_name=True)
-
-    of: PassName = Field(description="The pass whose findings they are.")
-    kind: Kind = Field(
-        alias="as",
-        description="As what they are given: points for task landmark, boxes for detect, objects for segment. An "
-        "object's centroid is a point and its box a box; a box's centre is a point.",
-    )
-
 
 class Manifest(Strict):
     """The contents of `model.json`."""
@@ -67,8 +51,6 @@ class Manifest(Strict):
 
     @model_validator(mode="after")
     def _agrees(self) -> Manifest:
-        from .agreement import contradictions
-
         found = contradictions(self)
         if found:
             raise ValueError("; ".join(problem.sentence for problem in found))

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from ..errors import PackageError
 from .agreement import contradictions
 from .card import Label
-from .model import SCHEMA_VERSION, Manifest, Result, Task
+from .model import SCHEMA_VERSION, Manifest
 from .passes import Pass
+from .result import Result, Task
 from .version1 import ManifestOne, passes_of
 
 # The fields that say which variant an object of the schema is.

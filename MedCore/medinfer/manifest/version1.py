@@ -13,9 +13,10 @@ from pydantic import Field, model_validator
 from .card import Card, Label
 from .decoding import Arch, Decoder
 from .fields import Name, Strict
-from .model import Manifest, Task
+from .model import Manifest
 from .network import CoordinatesInput, ImageInput, Network, PointInput
 from .preparation import BodyRegion, LungsRegion, Prepare, WholeRegion
+from .result import Task
 from .tilings import Tiling
 
 # What a task's last pass may end with.

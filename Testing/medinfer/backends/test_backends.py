@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import processor
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -150,6 +151,16 @@ def test_a_device_that_is_not_there_is_an_error_and_never_a_slower_run(folder, r
         opened(folder, runtime, format, device=device)
 
 
+def test_openvino_has_the_precisions_that_it_reports(folder, any_processor):
+    words = {"FP32": "float32", "BF16": "bfloat16", "FP16": "float16"}
+    (able,) = [entry.precisions for entry in available() if (entry.backend, entry.device) == ("openvino", "cpu")]
+    assert list(able) == [words[mark] for mark in any_processor.split()]
+    for precision in set(words.values()) - set(able):
+        with pytest.raises(DeviceError, match=f"no {precision} in hardware"):
+            opened(folder, "openvino", "onnx", precision=precision)
+
+
+@pytest.mark.skipif(not processor.is_real(), reason="another processor is stood in: what it has, this one may lack")
 @pytest.mark.parametrize(("runtime", "format"), RUNTIMES[1:3])
 def test_bfloat16_is_refused_where_the_processor_lacks_it_and_reported_where_it_has_it(folder, runtime, format):
     (able,) = [entry.precisions for entry in available() if (entry.backend, entry.device) == (runtime, "cpu")]

@@ -174,7 +174,8 @@ def test_scans_of_the_same_name_get_folders_of_their_own(scan: Path, blob_packag
         (["--device", "cuda:7"], ["cuda"]),
         (["--backend", "torch"], ["torch", "onnx"]),
         (["--device", "toaster"], ["toaster"]),
-        (["--precision", "float16"], ["float16"]),
+        # Of graphics cards alone: no processor has it.
+        (["--precision", "tf32"], ["tf32"]),
     ],
 )
 def test_what_is_not_there_is_refused_and_never_replaced(

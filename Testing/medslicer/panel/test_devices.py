@@ -14,8 +14,8 @@ from medinfer.backends import Available, available
 Open = Callable[..., PanelUser]
 
 
-@pytest.fixture(scope="module")
-def usable() -> list[Available]:
+@pytest.fixture
+def usable(any_processor: str) -> list[Available]:
     """What the engine finds in this process."""
     return [row for row in available() if row.usable]
 

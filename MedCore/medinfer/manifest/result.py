@@ -1,0 +1,26 @@
+"""Which findings are the answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from .fields import PassName, Strict
+from .passes import Kind
+
+Task = Literal["detect", "landmark", "segment"]
+
+
+class Result(Strict):
+    """Findings of one pass, as a part of the answer."""
+
+    # “as” is a word of Python's own.
+    model_config = ConfigDict(populate_by_name=True)
+
+    of: PassName = Field(description="The pass whose findings they are.")
+    kind: Kind = Field(
+        alias="as",
+        description="As what they are given: points for task landmark, boxes for detect, objects for segment. An "
+        "object's centroid is a point and its box a box; a box's centre is a point.",
+    )
