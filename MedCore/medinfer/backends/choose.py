@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import DeviceError, PackageError
+from ..spelling import suggestion
 from . import onnx_runtime, open_vino, torch_files
 from .cpu import physical_cores
 from .session import NetworkFile, Request, Session, is_int8
@@ -114,7 +115,8 @@ def _candidates(backend: str, device: str, precision: str, formats: set[str]) ->
     precisions = {(entry.backend, entry.device): entry.precisions for entry in here if entry.usable}
     present = [pair for pair in _pairs(backend, device) if pair in precisions]
     if not present:
-        raise DeviceError(f"{_asked(backend, device)} is not there for this model; {_what_is(here)}.")
+        asked = _asked(backend, device)
+        raise DeviceError(f"{asked} is not available for this model; {_what_is(here)}.{_meant(device)}")
     able = [pair for pair in present if precision in ("auto", *precisions[pair])]
     if not able:
         raise DeviceError(f"{_asked(*present[0])} has no {precision} in hardware; {_what_is(here)}.")
@@ -155,14 +157,23 @@ def _check_words(backend: str, device: str, precision: str) -> None:
     if backend != "auto" and backend not in BACKENDS:
         raise DeviceError(f"There is no backend “{backend}”; choose auto, {', '.join(BACKENDS)}.")
     if device != "auto" and not re.fullmatch(rf"({'|'.join(DEVICES)})(:\d+)?", device):
-        raise DeviceError(f"There is no device “{device}”; choose auto, {', '.join(DEVICES)} (or e.g. cuda:1).")
+        listed = f"choose auto, {', '.join(DEVICES)} (or e.g. cuda:1)"
+        raise DeviceError(f"There is no device “{device}”; {listed}.{suggestion(device, DEVICES)}")
     if precision not in PRECISIONS:
-        raise DeviceError(f"There is no precision “{precision}”; choose one of {', '.join(PRECISIONS)}.")
+        listed, meant = ", ".join(PRECISIONS), suggestion(precision, PRECISIONS)
+        raise DeviceError(f"There is no precision “{precision}”; choose one of {listed}.{meant}")
 
 
 def _asked(backend: str, device: str) -> str:
     words = [word for word in (backend, device) if word != "auto"]
     return " on ".join(words) or "any backend"
+
+
+def _meant(device: str) -> str:
+    """What is often meant by a word that means something else here."""
+    if device.partition(":")[0] != "gpu":
+        return ""
+    return " “gpu” is an Intel graphics card (OpenVINO); an NVIDIA card is called “cuda” here."
 
 
 def _what_is(here: Sequence[Available]) -> str:

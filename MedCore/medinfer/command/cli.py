@@ -1,4 +1,4 @@
-"""The command `medinfer`: detect, landmark, teeth, models, fetch, add, remove, devices.
+"""The command `medinfer`: what each of its commands does; their arguments stand in `arguments`.
 
 Exit codes: 0 all done; 1 at least one scan failed; 2 nothing could be run (model, device, arguments); 130 stopped.
 """
@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from ..atomic_files import output_error
 from ..errors import Cancelled, MedInferError, PackageError
 from ..findings import Findings
-from ..library.places import DEFAULT_MODELS
-from ..manifest import Task
-from ..version import __version__
+from .arguments import SCAN_COMMANDS, parse
 from .console import Console, open_console, with_name
 from .results import Output, installed_outputs
 
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
     from ..inference.segments import Refine
 
 OK, SCAN_FAILED, REFUSED, STOPPED = 0, 1, 2, 130
+# Written only when asked for.
+_ON_REQUEST = ("stl",)
 
 
 def main(arguments: Sequence[str] | None = None, outputs: Mapping[str, Output] | None = None) -> int:
@@ -37,13 +37,13 @@ def main(arguments: Sequence[str] | None = None, outputs: Mapping[str, Output] |
 
     outputs: what is written besides JSON and CSV; by default what is installed (Slicer scenes with slicer-core).
     """
-    options = _parser().parse_args(arguments)
+    options = parse(arguments)
     if options.log is not None:
         logging.basicConfig(filename=options.log, level=logging.DEBUG)
     console = open_console(json_lines=options.json)
     with _stop_signals() as stopped, _warnings_told(console):
         try:
-            code: int = options.command(options, console, stopped, outputs)
+            code = _DOES[options.command](options, console, stopped, outputs)
         except Cancelled as error:
             console.error("", str(error))
             return STOPPED
@@ -52,89 +52,6 @@ def main(arguments: Sequence[str] | None = None, outputs: Mapping[str, Output] |
             console.error("", str(error))
             return REFUSED
     return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--json", action="store_true", help="print JSON lines instead of text")
-    shared.add_argument("--log", type=Path, metavar="FILE", help="write details and stack traces to FILE")
-    parser = argparse.ArgumentParser(prog="medinfer", description="AI on medical volumes. Not for clinical use.")
-    parser.add_argument("--version", action="version", version=f"medinfer {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    for name, (task, does) in _COMMANDS.items():
-        _add_task(commands.add_parser(name, parents=[shared], help=does), name, task)
-
-    models = commands.add_parser("models", parents=[shared], help="list the model library, with cards")
-    models.set_defaults(command=_models)
-    fetch = commands.add_parser("fetch", parents=[shared], help="download a model from its public home")
-    fetch.add_argument("id")
-    fetch.set_defaults(command=_fetch)
-    add = commands.add_parser("add", parents=[shared], help="install a model from a folder, a .zip or a public file")
-    add.add_argument("source", type=Path)
-    add.add_argument("--format", choices=["keras-slab"], help="what the file is, where it is no package")
-    add.set_defaults(command=_add)
-    remove = commands.add_parser("remove", parents=[shared], help="delete an installed model")
-    remove.add_argument("id")
-    remove.set_defaults(command=_remove)
-    devices = commands.add_parser("devices", parents=[shared], help="list what networks can really run on here")
-    devices.set_defaults(command=_devices)
-    return parser
-
-
-# The commands that run a model on scans, one a task.
-_COMMANDS: dict[str, tuple[Task, str]] = {
-    "detect": ("detect", "find nodules in scans: boxes, a table, pictures"),
-    "landmark": ("landmark", "find anatomical landmarks in scans: points, a table, pictures"),
-    "teeth": ("segment", "find teeth in dental scans: numbered segments, a table, pictures"),
-}
-# Written only when asked for.
-_ON_REQUEST = ("stl",)
-
-
-def _add_task(parser: argparse.ArgumentParser, name: str, task: Task) -> None:
-    """The arguments that every command on scans takes."""
-    kinds = "NIfTI, NRRD or MHA/MHD file, or a folder with DICOM series or such files"
-    parser.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=kinds)
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets one folder a scan")
-    default = f"default: the bundled {DEFAULT_MODELS[task]} (see: medinfer models)"
-    parser.add_argument("--model", metavar="ID|FOLDER", default=DEFAULT_MODELS[task], help=default)
-    parser.add_argument("--backend", default="auto", choices=["auto", "onnxruntime", "openvino", "torch"])
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, … (see: medinfer devices)")
-    parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16, int8, …")
-    shown = "report findings from this score on, between 0 and 1; default: the model's"
-    parser.add_argument("--threshold", type=_share, help=shown)
-    tiles = "part of a tile that it has in common with the next: more is slower and surer; default: the model's"
-    parser.add_argument("--overlap", type=_part, metavar="SHARE", help=tiles)
-    parser.add_argument("--threads", type=_count, help="processor threads to use")
-    parser.add_argument("--overwrite", action="store_true", help="run scans again whose results are there")
-    parser.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
-    if task == "segment":
-        parser.add_argument("--names", metavar="SCHEME", help="name segments by FDI (default), Universal or anatomical")
-        parser.add_argument("--stl", action="store_true", help="also write the surface of each segment as an STL file")
-        edges = "move borders to where the scan's values change; helps poor borders and harms good ones"
-        parser.add_argument("--refine", choices=["geodesic", "watershed"], help=edges)
-    parser.set_defaults(command=_analyse, name=name, task=task, names=None, stl=False, refine=None)
-
-
-def _share(text: str) -> float:
-    with suppress(ValueError):
-        if 0 < float(text) < 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, not {text!r}")
-
-
-def _part(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= float(text) < 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"must be at least 0 and less than 1, not {text!r}")
-
-
-def _count(text: str) -> int:
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
 
 
 def _analyse(
@@ -155,9 +72,9 @@ def _analyse_into(
 
     package = with_overlap(find_package(options.model, options.task), options.overlap)
     if package.manifest.task != options.task:
-        right = next(name for name, (task, _) in _COMMANDS.items() if task == package.manifest.task)
+        right = next(name for name, (task, _) in SCAN_COMMANDS.items() if task == package.manifest.task)
         raise PackageError(
-            f"{package.id} is a model for `medinfer {right}`, not for `medinfer {options.name}`: "
+            f"{package.id} is a model for `medinfer {right}`, not for `medinfer {options.command}`: "
             "use that command, or another model (see: medinfer models)."
         )
     if options.names is not None:
@@ -300,6 +217,12 @@ def _devices(
         console.say(f"{place.backend:<12} {place.device:<8} {able} ({place.reason})")
         console.event("device", asdict(place))
     return OK
+
+
+_DOES = {
+    **dict.fromkeys(SCAN_COMMANDS, _analyse),
+    "models": _models, "fetch": _fetch, "add": _add, "remove": _remove, "devices": _devices,
+}
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ..library.download import download
 from ..library.library import downloads
 from ..library.package import ModelPackage, load_package
 from ..library.places import user_folder
+from ..spelling import suggestion
 
 Progress = Callable[[str, int, int], None]
 
@@ -22,7 +23,8 @@ def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], b
     """Download the catalogue's entry `name` and install it. Raises PackageError, DownloadError, OutputError."""
     offers = downloads()
     if name not in offers:
-        raise PackageError(f"There is no download {name!r}; there are: {', '.join(offers) or 'none'}.")
+        listed = ", ".join(offers) or "none"
+        raise PackageError(f"There is no download {name!r}; there are: {listed}.{suggestion(name, offers)}")
     offer = offers[name]
     missing = [need for need in offer.needs.split(", ") if need and find_spec(need) is None]
     if missing:

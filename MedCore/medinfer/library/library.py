@@ -9,6 +9,7 @@ from pathlib import Path
 from ..atomic_files import output_error
 from ..errors import PackageError
 from ..manifest import Task
+from ..spelling import suggestion
 from .catalogue import Download, read_catalogue
 from .package import ModelPackage, load_package
 from .places import bundled_folder, catalogue_file, is_package, user_folder
@@ -63,7 +64,8 @@ def find_package(name: str, task: Task | None = None) -> ModelPackage:
     known = ", ".join(package.id for package in packages if task in (None, package.manifest.task))
     # The one that is meant may lie in a folder of another name.
     broken = "".join(f" {entry.problem}" for entry in entries() if entry.problem)
-    raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {known}.{broken}")
+    more = suggestion(name, (entry.id for entry in entries())) + broken
+    raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {known}.{more}")
 
 
 def remove(name: str) -> None:
@@ -77,4 +79,5 @@ def remove(name: str) -> None:
             except OSError as error:
                 raise output_error(user_folder() / name, error) from error
             return
-    raise PackageError(f"{name!r} is not an installed model; only installed ones can be removed.")
+    meant = suggestion(name, (entry.id for entry in entries() if entry.origin == "installed"))
+    raise PackageError(f"{name!r} is not an installed model; only installed ones can be removed.{meant}")

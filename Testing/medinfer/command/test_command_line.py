@@ -190,6 +190,51 @@ def test_what_is_not_there_is_refused_and_never_replaced(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["detct", "CT.nii.gz"], "Did you mean “detect”?"),
+        (["detect", "CT.nii.gz", "-o", "out", "--treshold", "0.5"], "Did you mean “--threshold”?"),
+        (["detect", "CT.nii.gz", "--ouput", "out"], "required: -o/--output. Did you mean “--output”?"),
+        (["detect", "CT.nii.gz", "-o", "out", "--backend", "openvin"], "Did you mean “openvino”?"),
+        (["detect", "CT.nii.gz", "-o", "out", "--model", "chest-nodule"], "Did you mean “chest-nodules”?"),
+        (["detect", "CT.nii.gz", "-o", "out", "--device", "cdua"], "Did you mean “cuda”?"),
+        (["detect", "CT.nii.gz", "-o", "out", "--precision", "flaot32"], "Did you mean “float32”?"),
+        (["fetch", "nodule-slab"], "Did you mean “nodule-slab-2mm”?"),
+    ],
+)
+def test_a_mistyped_word_gets_the_nearest_one_suggested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        code: Any = main(arguments)
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_graphics_card_of_another_maker_is_pointed_to(
+    tmp_path: Path, blob_package: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from medinfer.backends import available
+
+    if any(place.usable and place.device == "gpu" for place in available()):
+        pytest.skip("an Intel graphics card is here")
+    assert detect("CT.nii.gz", "-o", tmp_path / "out", "--model", blob_package(), "--device", "gpu") == 2
+    assert "an NVIDIA card is called “cuda” here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "word"), [("add", "SOURCE"), ("fetch", "ID"), ("remove", "ID"), ("models", "ID")])
+def test_help_says_what_an_id_and_a_source_are(command: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert {"SOURCE": "SOURCE a model's folder", "ID": "model's id"}[word] in told
+
+
 def test_an_output_folder_that_cannot_be_made_is_said_before_the_run(
     scan: Path, blob_package: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -116,8 +116,8 @@ def test_a_view_outside_the_patient_is_air() -> None:
 
 
 def test_the_gaussian_of_a_patch_is_the_engine_s() -> None:
-    from medinfer.library.package import load_package
     from medinfer.inference import feeds
+    from medinfer.library.package import load_package
 
     folder = Path(__file__).resolve().parents[3] / "Resources" / "Models" / "vertebrae"
     stage = load_package(folder).manifest.pass_named("fine")

@@ -1,0 +1,169 @@
+"""The arguments of the command `medinfer`, with their help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..library.places import DEFAULT_MODELS
+from ..manifest import Task
+from ..spelling import suggestion
+from ..version import __version__
+
+SCAN_COMMANDS: dict[str, tuple[Task, str]] = {
+    "detect": ("detect", "find nodules in scans: boxes, a table, pictures"),
+    "landmark": ("landmark", "find anatomical landmarks in scans: points, a table, pictures"),
+    "teeth": ("segment", "find teeth in dental scans: numbered segments, a table, pictures"),
+}
+"""The commands that run a model on scans, with the task of their models."""
+
+IMPORT_FORMATS = ("keras-slab",)
+_BACKENDS = ("auto", "onnxruntime", "openvino", "torch")
+_ID = "the model's id, the first word of its entry in `medinfer models`"
+_SOURCE = (
+    "a model's folder (the one that holds model.json), a .zip of such a folder, or, with --format, a network file of "
+    "another program"
+)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments as a namespace; `command` is the command's name. Wrong ones end the program with exit code 2 and a
+    sentence that suggests the option or command that was probably meant."""
+    options: argparse.Namespace
+    options, unknown = _parser().parse_known_args(arguments)
+    parser: _Parser = options.parser
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    """Suggests what a mistyped command, choice or option was probably meant to be."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = [*(sys.argv[1:] if args is None else args)]
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        # "argument COMMAND: invalid choice: 'detct' (choose from 'detect', …)"
+        _, invalid, rest = message.partition("invalid choice: ")
+        if invalid:
+            word, _, listed = rest.partition(" (choose from ")
+            meant = suggestion(word.strip("'"), [entry.strip(" '") for entry in listed.rstrip(")").split(",")])
+        else:
+            # A required option that was mistyped is missing before it is unknown.
+            known = [option for action in self._actions for option in action.option_strings]
+            words = [word.partition("=")[0] for word in self._given if word.startswith("--")]
+            meant = "".join(
+                suggestion(word, known) for word in words if not any(option.startswith(word) for option in known)
+            )
+        super().error(f"{message}.{meant}")
+
+
+def _parser() -> _Parser:
+    shared = _Parser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print JSON lines instead of text")
+    shared.add_argument("--log", type=Path, metavar="FILE", help="write details and stack traces to FILE")
+    parser = _Parser(
+        prog="medinfer", description="AI on medical volumes. Not for clinical use.",
+        epilog="`medinfer COMMAND --help` lists the options of a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"medinfer {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+
+    def add(name: str, text: str, more: str = "") -> argparse.ArgumentParser:
+        described = f"{text[0].upper()}{text[1:]}.{more}"
+        command = commands.add_parser(name, parents=[shared], help=text, description=described)
+        command.set_defaults(parser=command)
+        return command
+
+    for name, (task, does) in SCAN_COMMANDS.items():
+        _add_scan_arguments(add(name, does), task)
+    add("models", "list the models with their cards", " The first word of an entry is the model's id: the ID of the "
+        "other commands and of --model. Bundled models come with MedInfer, installed ones were fetched or added.")
+    fetch = add("fetch", "download a model from its public home and install it", " `medinfer models` lists what can be "
+                "fetched. The file is checked against its sha256; nothing is sent.")
+    fetch.add_argument("id", metavar="ID", help=_ID)
+    source = add("add", "install a model from a folder, a .zip or a public file", " Nothing is installed before its "
+                 "model.json is valid and its files match their sha256.")
+    source.add_argument("source", type=Path, metavar="SOURCE", help=_SOURCE)
+    source.add_argument("--format", choices=IMPORT_FORMATS, help="what SOURCE is, where it is not a MedInfer package")
+    remove = add("remove", "delete an installed model", " Bundled models stay.")
+    remove.add_argument("id", metavar="ID", help=_ID)
+    add("devices", "list the runtimes and devices that networks can run on here")
+    return parser
+
+
+def _add_scan_arguments(parser: argparse.ArgumentParser, task: Task) -> None:
+    """The arguments that every command on scans takes."""
+    kinds = "NIfTI, NRRD or MHA/MHD file, or a folder with DICOM series or such files"
+    parser.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=kinds)
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets a folder of results for each scan"
+    )
+    _add_model_arguments(parser, task)
+    _add_device_arguments(parser.add_argument_group("where it runs"))
+    _add_output_arguments(parser.add_argument_group("what is written"), task)
+    parser.set_defaults(task=task, names=None, stl=False, refine=None)
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser, task: Task) -> None:
+    parser.add_argument(
+        "--model", metavar="ID|FOLDER", default=DEFAULT_MODELS[task],
+        help=f"id of a model (see: medinfer models), or a model's folder; default: the bundled {DEFAULT_MODELS[task]}",
+    )
+    parser.add_argument(
+        "--threshold", type=_share, metavar="SCORE",
+        help="report findings from this score on, between 0 and 1; default: the model's",
+    )
+    parser.add_argument(
+        "--overlap", type=_part, metavar="SHARE",
+        help="share of a tile that overlaps with the next: more is slower and more reliable; default: the model's",
+    )
+
+
+def _add_device_arguments(parser: argparse._ArgumentGroup) -> None:
+    parser.add_argument("--backend", default="auto", choices=_BACKENDS, help="the runtime; default: the fastest")
+    parser.add_argument(
+        "--device", default="auto", metavar="DEVICE",
+        help="auto, cpu, cuda or cuda:1 (NVIDIA), gpu (Intel), directml (Windows), coreml or mps (Apple); "
+        "see: medinfer devices",
+    )
+    parser.add_argument(
+        "--precision", default="auto", metavar="PRECISION", help="auto, float32, tf32, bfloat16, float16 or int8"
+    )
+    parser.add_argument("--threads", type=_count, metavar="N", help="processor threads to use")
+
+
+def _add_output_arguments(parser: argparse._ArgumentGroup, task: Task) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="run scans again that have results already")
+    parser.add_argument("--no-scene", action="store_true", help="only JSON and CSV: no Slicer scene, no pictures")
+    if task == "segment":
+        parser.add_argument("--names", metavar="SCHEME", help="name segments by FDI (default), Universal or anatomical")
+        parser.add_argument("--stl", action="store_true", help="also write the surface of each segment as an STL file")
+        edges = "move borders to the scan's edges; improves inaccurate borders, but can degrade accurate ones"
+        parser.add_argument("--refine", choices=["geodesic", "watershed"], help=edges)
+
+
+def _share(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a number between 0 and 1, not {text!r}")
+
+
+def _part(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be at least 0 and less than 1, not {text!r}")
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
