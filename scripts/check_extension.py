@@ -182,7 +182,7 @@ def licence(root: Path) -> Iterator[str]:
 def readme(root: Path) -> Iterator[str]:
     """The README has what the index asks: modules, pictures, tutorial with its data, citation, downloads."""
     text = text_of(root, "README.md")
-    sections = re.split(r"(?m)^## ", text)
+    sections = re.split(r"(?m)^##+ ", text)
     yield from (f"README.md does not say what {m} is for" for m in MODULES if m != "MedCore" and f"**{m}**" not in text)
     shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     if not shown:
