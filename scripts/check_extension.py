@@ -13,7 +13,7 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -254,11 +254,11 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Check the extension against the list of Slicer's Extensions Index.")
     parser.add_argument("--root", type=Path, default=Path())
     parser.add_argument("--submit", action="store_true", help="before submitting: the public address must be decided")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     wrong = 0
     for check in (*CHECKS, *([decided_address] if options.submit else [])):
         problems = list(check(options.root))

@@ -18,7 +18,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 Floats = NDArray[np.float64]
 
@@ -94,6 +93,8 @@ class ArchLattice:
 
     def probabilities(self) -> Floats:
         """[n, c]: that an object has a label, by the share of all ways' weights; what lacks to 1 is for none."""
+        from scipy.special import logsumexp
+
         count = len(self._named)
         found = np.zeros((count, self._labels))
         if not count:

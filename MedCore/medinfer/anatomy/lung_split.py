@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from .lung_air import Cancel, Spacing, dilated, eroded, stop_if
 from .slice_shapes import Mask, fill_slice, hull, labelled, slice_counts
@@ -57,6 +56,8 @@ def _nearer(mask: Mask, one: Mask, other: Mask, spacing: Spacing) -> tuple[Mask,
     grt123 takes two distance transforms of the whole scan (20 of its 35 s). Nearly every voxel is close to one lung
     and far from the other, which two dilations show; only for the rest are distances measured.
     """
+    from scipy.spatial import cKDTree
+
     parts = one, other
     rest = mask & ~one & ~other
     # At most 3 steps from one lung, so no further than `reach`, and the other is beyond `reach`: decided.

@@ -5,16 +5,16 @@ Moments come from `bincount` and hulls from qhull, so that the engine needs no s
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
 Mask = NDArray[np.bool_]
 
 
 def labelled(mask: Mask, connectivity: int) -> tuple[NDArray[np.integer], int]:
     """Components of `mask` (2-D: 4 or 8 neighbours; 3-D: 6, 18, 26), 1…n in the array's order, and n."""
+    import cc3d
+
     rows, columns = mask.shape[-2:]
     if connectivity == 8 and (rows == 1 or columns % 2):
         # cc3d 4.1 labels background then: it goes through the slice in blocks of 2 × 2.
@@ -93,6 +93,8 @@ def hull(mask: Mask) -> Mask:
 
     Diamonds (the four edge midpoints of each pixel) are what grt123's hull (scikit-image) takes.
     """
+    from scipy.spatial import ConvexHull
+
     covered = np.zeros_like(mask)
     rows = np.flatnonzero(mask.any(1))
     if not len(rows):

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
@@ -15,6 +14,8 @@ Box = tuple[slice, slice, slice]
 
 def boxes_of(labels: NDArray[Any]) -> dict[int, Box]:
     """The box of each value but 0 in a label map `[k, j, i]`, by rising value."""
+    import scipy.ndimage
+
     boxes = scipy.ndimage.find_objects(labels)
     return {value: (box[0], box[1], box[2]) for value, box in enumerate(boxes, start=1) if box is not None}
 

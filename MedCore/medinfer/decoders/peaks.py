@@ -8,7 +8,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ..manifest import HeatmapDecoder
 from ..tiles.tiling import Shape
@@ -94,6 +93,8 @@ def separated(places: Floats, heights: NDArray[np.floating], separation: float) 
 
     Equal heights in the order given.
     """
+    from scipy.spatial import KDTree
+
     tree, there = KDTree(places), np.ones(len(places), dtype=bool)
     # A little less: points exactly `separation` apart are both reported.
     radius = separation * (1 - 1e-9)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ..tiles.tiling import Shape
 from .peaks import separated
@@ -37,6 +35,8 @@ class VoteCells:
     """
 
     def __init__(self, votes: Floats32, spacing: Floats, separation: float, shape: Shape) -> None:
+        import scipy.ndimage
+
         self.votes, self._separation = votes, separation
         self._cell = spacing * np.maximum(1, np.rint(separation / 3 / spacing))
         far = 4 * separation
@@ -77,6 +77,8 @@ class VoteCells:
 
     def nearest(self, peaks: Floats, reach: float) -> NDArray[np.int32]:
         """For each vote the nearest of `peaks` `[n, 3]`, −1 where none is within `reach` mm."""
+        from scipy.spatial import KDTree
+
         if len(peaks) == 0:
             return np.full(self.votes.shape[1], _NONE, np.int32)
         tree = KDTree(peaks)
@@ -129,6 +131,8 @@ class VoteCells:
         return bool(self._density_at(higher + along * (lower - higher)).min() >= _SADDLE * height)
 
     def _density_at(self, places: Floats) -> Floats:
+        import scipy.ndimage
+
         at = ((places - self._low) / self._cell - 0.5).T
         density: Floats = scipy.ndimage.map_coordinates(self._density, at, order=1, mode="constant", output=np.float64)
         return density
@@ -155,6 +159,8 @@ class VoteCells:
 
     def _votes_of(self, peaks: Floats, reach: float) -> NDArray[np.int64]:
         """Votes nearer to each peak than to others and within `reach` mm, by cells."""
+        from scipy.spatial import KDTree
+
         if len(peaks) == 0:
             return np.zeros(0, np.int64)
         _, nearest = KDTree(peaks).query(self._centres, distance_upper_bound=reach)

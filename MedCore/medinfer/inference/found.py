@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from ..anatomy.lungs import PlacedLungs
 from ..decoders import IndexBox, IndexPoint, IndexSegments
 from ..findings import Box, Landmark, Vector, box_from_index
 from ..manifest import Kind
 from ..preparation.prepare import Prepared
 from ..volume import Floats, Grid, Volume
+
+if TYPE_CHECKING:
+    from ..anatomy.lungs import PlacedLungs
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Objects:
 
     def boxes(self) -> list[tuple[slice, slice, slice]]:
         """The voxels of the output grid that each object spans (k, j, i)."""
+        from scipy import ndimage
+
         found: list[tuple[slice, slice, slice]] = ndimage.find_objects(self.voxels.labels)  # type: ignore[assignment]
         return [found[entry.value - 1] for entry in self.voxels.segments]
 

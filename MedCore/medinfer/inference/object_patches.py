@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +30,8 @@ def objects_in_patches(
     The largest component of each patch's foreground is the object; where two claim a voxel, the surer one gets it.
     Beyond 255 points the least sure are left out. Memory: two bytes a voxel of the prepared region.
     """
+    import cc3d
+
     assert one.decoder.kind == "segments"
     there = sorted((point for point in points if point.position_ras is not None), key=lambda point: -point.confidence)
     kept = {id(point) for point in there[:_MOST]}

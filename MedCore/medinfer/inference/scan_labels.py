@@ -8,7 +8,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..decoders import IndexSegments
 from ..label_map import LabelMap
@@ -106,6 +105,8 @@ class Measures:
 
 def measured(labels: LabelMap) -> dict[int, Measures]:
     """Size and place of every value of the map but 0."""
+    from scipy import ndimage
+
     voxel_mm3 = abs(float(np.linalg.det(labels.grid.ijk_to_ras[:3, :3])))
     result = {}
     boxes: Sequence[tuple[slice, ...] | None] = ndimage.find_objects(labels.voxels)

@@ -14,7 +14,6 @@ from .card import Label
 from .model import SCHEMA_VERSION, Manifest
 from .passes import Pass
 from .result import Result, Task
-from .version1 import ManifestOne, passes_of
 
 # The fields that say which variant an object of the schema is.
 _TAGS = ("kind", "join", "op", "role")
@@ -39,10 +38,17 @@ def parse_manifest(text: str, where: str) -> Manifest:
     if version not in (1, SCHEMA_VERSION) or isinstance(version, bool | float):
         raise PackageError(f"{where}: schema_version must be 1 or {SCHEMA_VERSION}, not {version!r}; correct it.")
     try:
-        return passes_of(ManifestOne.model_validate_json(text)) if version == 1 else Manifest.model_validate_json(text)
+        return _read_version1(text) if version == 1 else Manifest.model_validate_json(text)
     except ValidationError as error:
         problems = [*_field_problems(error, data), *(_contradictions(data) if version == SCHEMA_VERSION else ())]
         raise PackageError(f"{where}: {' '.join(_as_sentences(problems or [str(error)]))}") from None
+
+
+def _read_version1(text: str) -> Manifest:
+    # A schema of its own, which few runs need.
+    from .version1 import ManifestOne, passes_of
+
+    return passes_of(ManifestOne.model_validate_json(text))
 
 
 def _as_sentences(problems: list[str]) -> list[str]:

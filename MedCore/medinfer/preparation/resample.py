@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..volume import Floats, Grid
@@ -33,6 +32,8 @@ def resample(
 
     Positions outside take the value of the nearest voxel (ITK's extrapolation). Returns float32 of `shape`.
     """
+    import SimpleITK as sitk
+
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels))
     if image.GetPixelID() not in (sitk.sitkInt16, sitk.sitkFloat32, sitk.sitkUInt8, sitk.sitkUInt16, sitk.sitkInt32):
         image = sitk.Cast(image, sitk.sitkFloat32)
