@@ -37,7 +37,7 @@ from medinfer.backends import Session
 from medinfer.importers.keras_slab import import_keras_slab, read_layers
 from medinfer.inference.pipeline import open_package, plan_tiles, run
 from medinfer.library.package import load_package
-from medinfer.manifest import Manifest, WholeRegion
+from medinfer.manifest import Pass, WholeRegion
 from medinfer.preparation.prepare import Prepared, prepare
 from medinfer.scans.reading import read_volume
 from medinfer.tiles.tiling import cut_tile
@@ -105,12 +105,12 @@ class Clock:
 
 
 def side_by_side(
-    networks: Mapping[str, Network], prepared: Prepared, manifest: Manifest, count: int
+    networks: Mapping[str, Network], prepared: Prepared, one: Pass, count: int
 ) -> dict[str, Clock]:
     """Every network on the same slabs of the prepared scan, taking turns; `count` slabs spread evenly, 0 for all."""
-    tiles = plan_tiles(prepared.voxels.shape, manifest).tiles
+    tiles = plan_tiles(prepared.voxels.shape, one).tiles
     chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, count or len(tiles)).round().astype(int))]
-    pad = manifest.tiling.pad
+    pad = one.tiling.pad
     assert not isinstance(pad, str)
     clocks = {name: Clock() for name in networks}
     for turn, tile in enumerate([chosen[0], *chosen]):
@@ -178,7 +178,7 @@ def report_speed(case: str, package: Path, threads: int, slabs: int) -> float:
     torch.set_num_threads(threads)
     model = load_package(package)
     scan = read_volume(DATA / "chest" / f"{case}.nii.gz")
-    prepared = prepare(scan, model.manifest.prepare)
+    prepared = prepare(scan, model.manifest.leading.prepare)
     k, j, i = prepared.voxels.shape
     whole = math.prod(n * s / 2 for n, s in zip(scan.shape, scan.spacing, strict=True))
     print(f"  slabs of {k}×{j}×{i} voxels at 2 mm, {prepared.voxels.size / whole:.0%} of the scan")
@@ -186,7 +186,7 @@ def report_speed(case: str, package: Path, threads: int, slabs: int) -> float:
             open_package(model, device="cpu", threads=threads) as fastest:
         networks = {"torch eager float32": torch_network()}
         networks |= {f"{s.runtime} {s.precision}": of_session(s) for s in (exact, fastest)}
-        clocks = side_by_side(networks, prepared, model.manifest, slabs)
+        clocks = side_by_side(networks, prepared, model.manifest.leading, slabs)
     peer = clocks["torch eager float32"]
     for name, clock in clocks.items():
         difference = np.array(clock.results) - np.array(peer.results)
@@ -205,7 +205,7 @@ def report_speed(case: str, package: Path, threads: int, slabs: int) -> float:
 def calibrate(package: Path) -> None:
     highest: dict[str, float] = {}
     network = torch_network(lambda name, value: highest.update({name: max(highest.get(name, 0), float(value.max()))}))
-    wanted = load_package(package).manifest.prepare.model_copy(update={"region": WholeRegion(kind="whole")})
+    wanted = load_package(package).manifest.leading.prepare.model_copy(update={"region": WholeRegion(kind="whole")})
     voxels = prepare(read_volume(DATA / "chest" / f"{CALIBRATION_CASE}.nii.gz"), wanted).voxels
     _, j, i = (size // 4 * 4 for size in voxels.shape)
     for first in CALIBRATION_SLICES:

@@ -53,13 +53,13 @@ def run_medinfer(scan: Volume, package: ModelPackage, threads: int, onnx: bool) 
     with open_package(package, device="cpu", threads=threads, **how) as session:
         opened = time.perf_counter() - begin
         findings = run(scan, package, session)
-    besides = {label.name for label in package.manifest.all_labels} - {label.name for label in package.manifest.labels}
+    canal = package.manifest.pass_named("canal").labels or ()
     return {
         "seconds": findings.run["seconds"], "opened": opened,
         "how": f"{findings.run['runtime']} in {findings.run['precision']}",
         "teeth": [
             {"name": segment.label, "ras": list(segment.center_ras), "volume": segment.volume_mm3}
-            for segment in findings.segments if segment.label not in besides
+            for segment in findings.segments if segment.label not in canal
         ],
     }
 
@@ -80,7 +80,7 @@ def measure(method: str, scan_path: Path, package_path: Path, threads: int) -> d
         from teeth_peer import run_peer
 
         # The peer sees the scan as the package wants it; MedInfer turns it by itself.
-        found = run_peer(reorient(scan, package.manifest.prepare.orientation), package, threads)
+        found = run_peer(reorient(scan, package.manifest.leading.prepare.orientation), package, threads)
     else:
         found = run_medinfer(scan, package, threads, onnx=method == "medinfer-onnx")
     whole = time.perf_counter() - begin - found["opened"]
@@ -106,8 +106,8 @@ def show(results: dict[str, dict[str, Any] | str], truth: dict[str, list[float]]
         if isinstance(found, str):
             print(f"  {METHODS[method]}: {found}")
     stages = list(dict.fromkeys(stage for found in measured.values() for stage in found["seconds"]))
-    passes = {"coarse": 0, "naming": 2, "besides": 3}
-    stages.sort(key=lambda stage: passes.get(stage.split()[0], 1))
+    passes = ["centroids", "instances", "votes", "naming", "canal"]
+    stages.sort(key=lambda stage: passes.index(stage.split()[0]) if stage.split()[0] in passes else len(passes))
     print(" " * 20 + "".join(f"{METHODS[method]:>34}" for method in measured))
     rows = [(stage, [found["seconds"].get(stage) for found in measured.values()]) for stage in stages]
     rows += [(name, [found[key] for found in measured.values()]) for name, key in (

@@ -20,7 +20,7 @@ import scipy.ndimage
 from scipy.spatial import cKDTree
 
 from medinfer.library.package import ModelPackage
-from medinfer.manifest import Stage
+from medinfer.manifest import Pass
 from medinfer.volume import Volume
 
 Box = tuple[slice, ...]
@@ -62,7 +62,7 @@ class Region:
 class PeerNetwork:
     """A stage's ONNX file in ONNX Runtime, from torch and back."""
 
-    def __init__(self, package: ModelPackage, stage: Stage, threads: int) -> None:
+    def __init__(self, package: ModelPackage, stage: Pass, threads: int) -> None:
         import onnxruntime
 
         path = next(path for file, path in package.verified_files(stage.network) if file.format == "onnx")
@@ -90,14 +90,14 @@ def gaussian(shape: Sequence[int], sigma: float) -> np.ndarray:
     return np.einsum("k,j,i->kji", *axes)[None, None].astype(np.float32)
 
 
-def region_of(scan: Volume, stage: Stage, points: np.ndarray, reach_mm: Sequence[float] = (0, 0, 0)) -> Region:
+def region_of(scan: Volume, stage: Pass, points: np.ndarray, reach_mm: Sequence[float] = (0, 0, 0)) -> Region:
     """The scan, or the box around `points` (its index, [n, 3]), as the stage's network sees it."""
     import torch
     from torch.nn.functional import interpolate
 
     spacing = np.array(scan.spacing)
     low, high = np.zeros(3, dtype=int), np.array(scan.shape)
-    if stage.prepare.region.kind == "points":
+    if stage.prepare.region.kind == "found":
         around = (stage.prepare.region.margin_mm + np.array(reach_mm)) / spacing
         low = np.clip(np.floor(points.min(axis=0) - around).astype(int), 0, high - 1)
         high = np.clip(np.ceil(points.max(axis=0) + around).astype(int) + 1, low + 1, high)
@@ -110,7 +110,7 @@ def region_of(scan: Volume, stage: Stage, points: np.ndarray, reach_mm: Sequence
     return Region(with_intensity(voxels, stage, scan), box)
 
 
-def with_intensity(voxels: Any, stage: Stage, scan: Volume) -> Any:
+def with_intensity(voxels: Any, stage: Pass, scan: Volume) -> Any:
     """The declared steps on a tensor."""
     for step in stage.prepare.intensity:
         if step.op == "clip":
@@ -125,7 +125,7 @@ def with_intensity(voxels: Any, stage: Stage, scan: Volume) -> Any:
     return voxels
 
 
-def windowed(region: Region, stage: Stage, network: PeerNetwork) -> np.ndarray:
+def windowed(region: Region, stage: Pass, network: PeerNetwork) -> np.ndarray:
     """[c, k, j, i] of the whole region by MONAI's sliding window; a window is no larger than the region asks for."""
     import torch
     from monai.inferers import sliding_window_inference
@@ -148,7 +148,7 @@ def peaks(heatmap: np.ndarray, threshold: float, separation: np.ndarray) -> np.n
     return np.argwhere((heatmap == highest) & (heatmap > threshold))
 
 
-def instances(values: np.ndarray, stage: Stage, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def instances(values: np.ndarray, stage: Pass, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels 1…n [k, j, i] and centroids [n, 3] by votes. values: [4, k, j, i]."""
     decoder = stage.decoder
     assert decoder.kind == "instances"
@@ -180,8 +180,7 @@ def instances(values: np.ndarray, stage: Stage, spacing: np.ndarray) -> tuple[np
 
 def numbers(scan: Volume, package: ModelPackage, network: PeerNetwork, centers: np.ndarray, clock: Clock) -> list[str]:
     """Each tooth's best number by itself. centers: [n, 3], the scan's index."""
-    stage = package.manifest.naming
-    assert stage is not None
+    stage = package.manifest.pass_named("naming")
     assert stage.tiling.join == "patches"
     half = np.array(stage.tiling.patch) // 2
     with clock.stage("naming prepare"):
@@ -214,28 +213,24 @@ def run_peer(scan: Volume, package: ModelPackage, threads: int) -> dict[str, Any
     torch.set_num_threads(threads)
     clock, manifest = Clock(), package.manifest
     begin = time.perf_counter()
-    networks = {name: PeerNetwork(package, stage, threads) for name, stage in manifest.stages.items()}
+    networks = {one.name: PeerNetwork(package, one, threads) for one in manifest.passes}
     opened = time.perf_counter() - begin
-    points = np.zeros((0, 3))
-    if manifest.coarse is not None:
-        points = coarse_points(scan, manifest.coarse, networks["coarse"], clock)
+    points = coarse_points(scan, manifest.pass_named("centroids"), networks["centroids"], clock)
     found: list[dict[str, Any]] = []
-    if manifest.coarse is None or len(points):
+    if len(points):
         found = find_teeth(scan, package, networks, points, clock)
-        for name, stage in manifest.stages.items():
-            if name.startswith("besides"):
-                beside(scan, name, stage, networks[name], points, clock)
+        beside(scan, manifest.pass_named("canal"), networks["canal"], points, clock)
     return {"seconds": clock.seconds, "opened": opened, "teeth": found}
 
 
-def coarse_points(scan: Volume, stage: Stage, network: PeerNetwork, clock: Clock) -> np.ndarray:
+def coarse_points(scan: Volume, stage: Pass, network: PeerNetwork, clock: Clock) -> np.ndarray:
     decoder = stage.decoder
     assert decoder.kind == "heatmap"
-    with clock.stage("coarse prepare"):
+    with clock.stage("centroids prepare"):
         region = region_of(scan, stage, np.zeros((0, 3)))
-    with clock.stage("coarse network"):
+    with clock.stage("centroids network"):
         heatmap = windowed(region, stage, network)[0]
-    with clock.stage("coarse findings"):
+    with clock.stage("centroids findings"):
         separation = decoder.separation_mm / np.array(stage.prepare.spacing or scan.spacing)
         return region.to_scan(peaks(heatmap, decoder.threshold * decoder.peak, separation))
 
@@ -243,15 +238,15 @@ def coarse_points(scan: Volume, stage: Stage, network: PeerNetwork, clock: Clock
 def find_teeth(
     scan: Volume, package: ModelPackage, networks: dict[str, PeerNetwork], points: np.ndarray, clock: Clock
 ) -> list[dict[str, Any]]:
-    manifest = package.manifest
-    with clock.stage("prepare"):
-        region = region_of(scan, manifest, points)
-    with clock.stage("network"):
-        values = windowed(region, manifest, networks["main"])
+    stage = package.manifest.pass_named("instances")
+    with clock.stage("instances prepare"):
+        region = region_of(scan, stage, points)
+    with clock.stage("instances network"):
+        values = windowed(region, stage, networks["instances"])
     with clock.stage("votes"):
-        labels, centers = instances(values, manifest, region.scale * scan.spacing)
+        labels, centers = instances(values, stage, region.scale * scan.spacing)
     names = ["tooth"] * len(centers)
-    if manifest.naming is not None and len(centers):
+    if len(centers):
         names = numbers(scan, package, networks["naming"], region.to_scan(centers), clock)
     with clock.stage("borders"):
         whole = on_scan(labels, region, scan)
@@ -266,19 +261,17 @@ def find_teeth(
     ]
 
 
-def beside(
-    scan: Volume, name: str, stage: Stage, network: PeerNetwork, points: np.ndarray, clock: Clock
-) -> None:
+def beside(scan: Volume, stage: Pass, network: PeerNetwork, points: np.ndarray, clock: Clock) -> None:
     """The canal: its components that are large enough, on the scan's grid."""
     decoder = stage.decoder
     assert decoder.kind == "segments"
-    with clock.stage(f"{name} prepare"):
+    with clock.stage("canal prepare"):
         region = region_of(scan, stage, points)
-    with clock.stage(f"{name} network"):
+    with clock.stage("canal network"):
         values = windowed(region, stage, network)
         labels = (values[0] > decoder.threshold).astype(np.int32) if len(values) == 1 else values.argmax(axis=0)
         components, _ = scipy.ndimage.label(labels > 0)
         volume = np.bincount(components.ravel()) * float(np.prod(region.scale * scan.spacing))
         labels[(volume < decoder.min_volume_mm3)[components]] = 0
-    with clock.stage(f"{name} borders"):
+    with clock.stage("canal borders"):
         on_scan(labels, region, scan)
