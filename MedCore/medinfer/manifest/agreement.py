@@ -136,7 +136,7 @@ class _PassCheck:
     def _channel_problems(self) -> Iterator[Contradiction]:
         one = self._one
         channels, kind, labels = one.network.channels, one.decoder.kind, self._labels(one)
-        if kind == "labels":
+        if kind == "labels" and not channels == len(labels) == 1:
             highest = max((self._known[name].value for name in labels if name in self._known), default=1)
             if highest > max(1, channels - 1):
                 yield self._wrong("labels", f"name a value ({highest}) that the {channels} channels don't reach")

@@ -68,7 +68,7 @@ def test_the_box_of_a_mask_is_where_a_second_network_looks(scan: Volume, tmp_pat
     folder = write_package(tmp_path / "package", networks, [
         one_pass("organ", IS_ORGAN, {"kind": "segments", "min_volume_mm3": 20}, labels=["organ"]),
         one_pass("spots", IS_SPOT, {"kind": "labels", "connectivity": 6}, labels=["spot"], region=region),
-    ], task="detect", result=[{"of": "spots", "as": "boxes"}], labels=["spot", "organ"])
+    ], task="detect", result=[{"of": "spots", "as": "boxes"}], labels=["organ", "spot"])
     # By numpy: the organ and the spots that touch it, without the specks; a box of whole voxels, wider by the margin.
     mask, count = ndimage.label(scan.voxels > 0.5, np.ones((3, 3, 3)))
     sizes = ndimage.sum_labels(mask > 0, mask, range(1, count + 1)) * np.prod(SPACING)

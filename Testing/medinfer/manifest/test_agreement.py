@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,12 @@ def test_a_sound_model_survives_being_written(tmp_path: Path) -> None:
     manifest = load_package(tmp_path).manifest
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
     assert manifest.leading.name == "spots"
+
+
+def test_the_example_of_the_documentation_is_sound() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r'(?ms)^    \{\n      "schema_version".*?^    \}\n', text)
+    example = example.replace('"sha256": "…"', f'"sha256": "{"0" * 64}"')
+    manifest = parse_manifest(example, "docs/models.md")
+    assert [one.name for one in manifest.passes] == ["organs", "lesions"]
+    assert manifest.passes[1].looks_at == "organs"
