@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
@@ -12,42 +13,49 @@ from ..manifest import LabelsInput, LandmarksInput, NetworkInput, Pass
 from ..preparation.prepare import Prepared
 from ..tiles.tiling import Tile, TilePlan, cut_tile
 from ..volume import Floats, Grid
-from .found import Found, Objects, as_points, only_labels
+from .found import Earlier, Objects, as_points
 
 Channels = Callable[[Tile], NDArray[np.float32]]
 """The channels [c, k, j, i] of an input for a tile of the prepared volume."""
 
 
-def feeds_of(one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None) -> list[Channels]:
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    """What inputs are made of. plan: of the tiles; None for patches."""
+
+    one: Pass
+    prepared: Prepared
+    earlier: Earlier
+    plan: TilePlan | None
+
+
+def feeds_of(one: Pass, prepared: Prepared, earlier: Earlier, plan: TilePlan | None) -> list[Channels]:
     """The channels of each of the network's inputs, in their order. plan: of the tiles; None for patches.
 
-    Memory: the image's buffer of one tile; a byte a voxel of the prepared volume for each input of labels.
+    Memory: the image's buffer of one tile; one byte per voxel of the prepared volume for each input of labels.
     """
-    return [_FEEDS[entry.role](entry, one, prepared, earlier, plan) for entry in one.network.inputs]
+    sources = _Sources(one, prepared, earlier, plan)
+    return [_FEEDS[entry.role](entry, sources) for entry in one.network.inputs]
 
 
-def _image(
-    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
-) -> Channels:
-    pad = one.tiling.pad
+def _image(entry: NetworkInput, sources: _Sources) -> Channels:
+    pad, voxels = sources.one.tiling.pad, sources.prepared.voxels
     buffer: list[NDArray[np.float32]] = []
 
     def channels(tile: Tile) -> NDArray[np.float32]:
         if not buffer:
             buffer.append(np.empty(tile.shape, np.float32))
         return cut_tile(
-            prepared.voxels, tile, pad_mode="edge" if pad == "edge" else "constant",
+            voxels, tile, pad_mode="edge" if pad == "edge" else "constant",
             pad_value=0.0 if pad == "edge" else pad, out=buffer[0],
         )[None]
 
     return channels
 
 
-def _coordinates(
-    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
-) -> Channels:
-    assert plan is not None
-    return partial(coordinates_of, plan=plan)
+def _coordinates(entry: NetworkInput, sources: _Sources) -> Channels:
+    assert sources.plan is not None
+    return partial(coordinates_of, plan=sources.plan)
 
 
 def coordinates_of(tile: Tile, plan: TilePlan) -> NDArray[np.float32]:
@@ -60,11 +68,9 @@ def coordinates_of(tile: Tile, plan: TilePlan) -> NDArray[np.float32]:
     return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
 
 
-def _point(
-    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
-) -> Channels:
+def _point(entry: NetworkInput, sources: _Sources) -> Channels:
     # The point lies on the middle voxel of every patch: one Gaussian, drawn where the network wants it, serves all.
-    gaussian = cache(lambda: middle_gaussian(one))
+    gaussian = cache(lambda: middle_gaussian(sources.one))
     return lambda tile: gaussian()
 
 
@@ -76,27 +82,22 @@ def middle_gaussian(one: Pass) -> NDArray[np.float32]:
     return _outer(axes)[None]
 
 
-def _labels(
-    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
-) -> Channels:
+def _labels(entry: NetworkInput, sources: _Sources) -> Channels:
     assert isinstance(entry, LabelsInput)
-    found = earlier[entry.of]
+    found = sources.earlier.found[entry.of]
     assert isinstance(found, Objects)
-    wanted = entry.labels or found.told
-    here = labels_on(found, wanted, prepared.grid)
+    wanted = entry.labels or sources.earlier.told[entry.of]
+    here = labels_on(found, wanted, sources.prepared.grid)
     numbers = np.arange(1, len(wanted) + 1, dtype=np.uint8)[:, None, None, None]
     return lambda tile: (cut_tile(here, tile)[None] == numbers).astype(np.float32)
 
 
-def _landmarks(
-    entry: NetworkInput, one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None
-) -> Channels:
+def _landmarks(entry: NetworkInput, sources: _Sources) -> Channels:
     assert isinstance(entry, LandmarksInput)
-    found = earlier[entry.of]
-    points = as_points(only_labels(found, entry.labels)).landmarks
-    labels = entry.labels or tuple(dict.fromkeys(point.label for point in points))
+    points = as_points(sources.earlier.found[entry.of]).landmarks
+    labels = entry.labels or sources.earlier.told[entry.of]
     places = [
-        [prepared.grid.to_index(point.position_ras) for point in points
+        [sources.prepared.grid.to_index(point.position_ras) for point in points
          if point.label == label and point.position_ras is not None]
         for label in labels
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, product
 from typing import TYPE_CHECKING
@@ -82,6 +82,14 @@ class Objects:
 
 
 Found = Points | Boxes | Objects
+
+
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """What earlier passes gave, and the labels that each tells apart, in its order; both by the pass's name."""
+
+    found: Mapping[str, Found]
+    told: Mapping[str, tuple[str, ...]]
 
 
 def places_of(found: Found) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..anatomy.arch import ArchName, names_along_arches
@@ -10,14 +10,14 @@ from ..backends import Session
 from ..manifest import Label, Pass
 from ..preparation.prepare import Around, prepare
 from ..volume import Floats, Volume
-from .found import Boxes, Found, Named, Points, places_of
+from .found import Boxes, Earlier, Found, Named, Points, places_of
 from .patches import class_scores, reach_mm
 from .watch import Watch
 
 
 def named(
     there: Found, volume: Volume, one: Pass, labels: Sequence[Label], unnamed: str, session: Session,
-    earlier: Mapping[str, Found], watch: Watch,
+    earlier: Earlier, watch: Watch,
 ) -> Found:
     """The findings `there` under the names that the pass gives them; points that were not found are left out.
 
@@ -45,7 +45,7 @@ def named(
 
 def _names(
     volume: Volume, one: Pass, labels: Sequence[Label], session: Session, places_ras: Floats,
-    earlier: Mapping[str, Found], watch: Watch,
+    earlier: Earlier, watch: Watch,
 ) -> list[ArchName]:
     """Which of the labels is at each place (`[n, 3]` RAS mm), all of them together."""
     assert one.decoder.kind == "classes"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,12 @@ from ..preparation.prepare import Prepared
 from ..tiles.joining import open_joiner
 from ..tiles.tiling import Tile, TilePlan, plan_blend, plan_crop, plan_slabs
 from .feeds import Channels, feeds_of
-from .found import Found
+from .found import Earlier
 from .watch import Watch
 
 
 def decode_tiles(
-    prepared: Prepared, one: Pass, session: Session, decoding: Decoding, earlier: Mapping[str, Found], watch: Watch
+    prepared: Prepared, one: Pass, session: Session, decoding: Decoding, earlier: Earlier, watch: Watch
 ) -> Sequence[IndexBox | IndexPoint] | IndexSegments:
     """The whole region in tiles that are joined again and handed to `decoding`; what it found."""
     plan = plan_tiles(prepared.voxels.shape, one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from ..decoders.border import around_half
 from ..findings import Landmark
 from ..manifest import Pass
 from ..preparation.prepare import Prepared
-from .found import Found, Named
+from .found import Earlier, Named
 from .patches import patch_answers
 from .watch import Watch
 
@@ -23,7 +23,7 @@ _MOST = 255
 
 def objects_in_patches(
     prepared: Prepared, one: Pass, session: Session, threshold: float, points: Sequence[Landmark],
-    earlier: Mapping[str, Found], watch: Watch,
+    earlier: Earlier, watch: Watch,
 ) -> tuple[IndexSegments, tuple[Named, ...]]:
     """The objects, in the order of the points, and their names, which are the points'.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..preparation.prepare import Around, Prepared, prepare
 from ..volume import Floats, Volume
 from .found import (
     Boxes,
+    Earlier,
     Found,
     Named,
     Objects,
@@ -39,12 +40,12 @@ _SURER, _FEWEST = 1.25, 3
 
 
 def run_pass(
-    volume: Volume, manifest: Manifest, one: Pass, session: Session, threshold: float, earlier: Mapping[str, Found],
+    volume: Volume, manifest: Manifest, one: Pass, session: Session, threshold: float, earlier: Earlier,
     watch: Watch,
 ) -> Found:
     """What a pass of the model gives. earlier: what those before it gave, by name. threshold: in place of its own."""
     region = one.prepare.region
-    there = only_labels(earlier[region.of], region.labels) if region.kind == "found" else None
+    there = only_labels(earlier.found[region.of], region.labels) if region.kind == "found" else None
     labels = manifest.labels_of(one)
     if there is not None and not len(places_of(there)):
         return _nothing(one, labels, there)
@@ -83,7 +84,7 @@ class _Work:
     labels: Sequence[Label]
     session: Session
     threshold: float
-    earlier: Mapping[str, Found]
+    earlier: Earlier
     watch: Watch
 
     def found(self, there: Found | None, unnamed: str) -> Found:

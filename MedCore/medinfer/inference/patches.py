@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..preparation.prepare import Prepared
 from ..tiles.tiling import Tile
 from ..volume import Floats
 from .feeds import feeds_of
-from .found import Found
+from .found import Earlier
 from .network_run import answer
 from .watch import Watch
 
@@ -31,7 +31,7 @@ def reach_mm(one: Pass) -> Floats:
 
 
 def patch_answers(
-    prepared: Prepared, one: Pass, session: Session, points_ras: Sequence[ArrayLike], earlier: Mapping[str, Found],
+    prepared: Prepared, one: Pass, session: Session, points_ras: Sequence[ArrayLike], earlier: Earlier,
     watch: Watch,
 ) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
     """Each point's patch, its middle voxel (size // 2) nearest to the point (RAS mm), with the network's answer."""
@@ -46,7 +46,7 @@ def patch_answers(
 
 def landmarks_in_patches(
     prepared: Prepared, one: Pass, labels: Sequence[Label], session: Session, threshold: float,
-    points: Sequence[Landmark], earlier: Mapping[str, Found], watch: Watch,
+    points: Sequence[Landmark], earlier: Earlier, watch: Watch,
 ) -> list[IndexPoint]:
     """A patch around each point of an earlier pass; its one channel, or its own, says where it really is."""
     assert one.decoder.kind == "heatmap"
@@ -91,7 +91,7 @@ def _shifted(point: IndexPoint, start: Sequence[int], before: float, threshold: 
 
 
 def class_scores(
-    prepared: Prepared, one: Pass, session: Session, points_ras: Sequence[ArrayLike], earlier: Mapping[str, Found],
+    prepared: Prepared, one: Pass, session: Session, points_ras: Sequence[ArrayLike], earlier: Earlier,
     watch: Watch,
 ) -> Floats:
     """The probability of each label for the object at each point (RAS mm): `[n, labels]`.

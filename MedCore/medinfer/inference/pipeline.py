@@ -16,7 +16,7 @@ from ..library.package import ModelPackage
 from ..manifest import Kind, Manifest
 from ..preparation.focus import boxes_in_focus, focus_note, landmarks_in_focus
 from ..volume import Volume
-from .found import Boxes, Found, Objects, Points, as_kind
+from .found import Boxes, Earlier, Found, Objects, Points, as_kind
 from .network_run import plan_tiles
 from .package_session import PackageSession, open_package
 from .passes import run_pass
@@ -46,10 +46,12 @@ def run(
     manifest, score = package.manifest, package.threshold(threshold)
     watch = Watch(progress or (lambda stage, done, total: None), cancel or (lambda: False))
     found: dict[str, Found] = {}
+    told = {one.name: tuple(label.name for label in manifest.labels_of(one)) for one in manifest.passes}
     for one in manifest.passes:
         least = score if one is manifest.leading else one.decoder.threshold
         with watch.within(one.name if len(manifest.passes) > 1 else ""):
-            found[one.name] = run_pass(volume, manifest, one, session.passes[one.name], least, found, watch)
+            earlier, network = Earlier(found, told), session.passes[one.name]
+            found[one.name] = run_pass(volume, manifest, one, network, least, earlier, watch)
     boxes, landmarks, answer = _answer(volume, manifest, found, watch, refine)
     return Findings(
         boxes=boxes,

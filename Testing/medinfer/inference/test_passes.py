@@ -208,3 +208,19 @@ def test_a_network_that_wants_a_channel_that_is_not_fed_is_one_sentence(scan: Vo
     ], task="segment", result=[{"of": "two", "as": "objects"}], labels=["organ"])
     with pytest.raises(PackageError, match=r"two\.onnx takes .*×2×.* correct .*network\.inputs in model\.json"):
         find(folder, scan)
+
+
+def test_a_channel_stays_where_its_landmark_was_not_found(scan: Volume, tmp_path: Path) -> None:
+    """The second network wants a channel per label, and gives back that of the spot: 0 all over where there is none."""
+    spot = voxelwise([[0, 0, 1]], [0], steps=False)
+    folder = write_package(tmp_path / "package", {"classes": CLASSES, "again": spot}, [
+        one_pass("classes", CLASSES, {"kind": "segments"}, labels=["organ", "spot"], gives="boxes"),
+        one_pass("again", spot, {"kind": "heatmap"}, labels=["place"], fed=[{"role": "landmarks", "of": "classes"}]),
+    ], task="landmark", result=[{"of": "again", "as": "points"}], labels=["organ", "spot", "place"])
+    (place,) = find(folder, scan.with_voxels(np.minimum(scan.voxels, ORGAN))).landmarks
+    assert place.status == "missing"
+    (place,) = find(folder, scan).landmarks
+    where = np.argwhere(classes_by_numpy(scan.voxels) == 2)
+    np.testing.assert_allclose(
+        scan.grid.to_index(place.position_ras), (where.min(axis=0) + where.max(axis=0)) / 2, atol=1e-3
+    )
