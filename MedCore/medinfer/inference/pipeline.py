@@ -65,7 +65,10 @@ def run(
             "threshold": score, "tiles": watch.tiles,
             "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
         },
-        notes=(*volume.notes, *focus_note(volume), *_notes(manifest, landmarks, answer, volume, watch.upside_down)),
+        notes=(
+            *volume.notes, *focus_note(volume), *_thickness(manifest, volume),
+            *_notes(manifest, landmarks, answer, volume, watch.upside_down),
+        ),
     )
 
 
@@ -109,6 +112,18 @@ def _notes(
     elif "points" in kinds and _is_chain(manifest) and runs_upside_down(places):
         notes.append(_TURNED)
     return notes
+
+
+def _thickness(manifest: Manifest, volume: Volume) -> list[str]:
+    """What thick slices mean for the findings."""
+    here, thickest = max(volume.spacing), manifest.card.thickest_mm
+    # Headers are rounded.
+    if thickest is None or here <= 1.01 * thickest:
+        return []
+    return [
+        f"the slices are {here:.1f} mm apart, more than the {thickest:g} mm that this model is meant for: small findings "
+        "can be missed or misplaced"
+    ]
 
 
 def _is_chain(manifest: Manifest) -> bool:

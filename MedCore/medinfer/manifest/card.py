@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from .fields import Name, Strict
 
@@ -52,6 +52,10 @@ class Card(Strict):
     intended_use: str = Field(description="Who may use it for what.")
     limits: str = Field(description="Where it fails or was never tried; “not for clinical use” where that holds.")
     training_data: str = Field(description="What it was trained on, with licence and source.")
+    thickest_mm: PositiveFloat | None = Field(
+        default=None,
+        description="The largest distance between slices that the model is meant for, mm; thicker ones get a note.",
+    )
     measured: tuple[Figure, ...] = Field(default=(), description="Measured figures, honest ones.")
     licence: str = Field(description="SPDX id of the weights' licence.")
     authors: str = Field(description="Who trained it.")

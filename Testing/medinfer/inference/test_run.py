@@ -162,3 +162,18 @@ def test_coordinates_run_over_the_whole_region_whatever_the_tiles() -> None:
         local = tuple(slice(part.start - a, part.stop - a) for part, a in zip(inside, out.start, strict=True))
         np.testing.assert_allclose(coordinates_of(tile, plan)[(slice(None), *local)], expected[(slice(None), *inside)],
                                    atol=1e-6)
+
+
+@pytest.mark.parametrize(("thickest", "told"), [(None, False), (2.1, False), (1.9, True)])
+def test_slices_thicker_than_the_model_is_meant_for_are_reported(
+    blob_package: Make, blob_scan: Any, thickest: float | None, told: bool
+) -> None:
+    """The scan's are 2.1 mm apart."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["card"]["thickest_mm"] = thickest
+
+    package = load_package(blob_package(change))
+    with open_package(package, backend="onnxruntime") as session:
+        notes = run(blob_scan[0], package, session).notes
+    assert any("more than the 1.9 mm that this model is meant for" in note for note in notes) == told
