@@ -121,8 +121,8 @@ def _thickness(manifest: Manifest, volume: Volume) -> list[str]:
     if thickest is None or here <= 1.01 * thickest:
         return []
     return [
-        f"the slices are {here:.1f} mm apart, more than the {thickest:g} mm that this model is meant for: small findings "
-        "can be missed or misplaced"
+        f"the slices are {here:.1f} mm apart, more than the {thickest:g} mm that this model is meant for: small "
+        "findings can be missed or misplaced"
     ]
 
 
