@@ -63,9 +63,9 @@ def _nothing(one: Pass, labels: Sequence[Label], there: Found) -> Found:
         return there
     if kind == "boxes":
         return Boxes()
-    missing = there.landmarks if isinstance(there, Points) else ()
     if kind == "points":
-        return Points(missing or tuple(Landmark(label.name, None, 0.0) for label in labels))
+        before = {entry.label: entry for entry in there.landmarks} if isinstance(there, Points) else {}
+        return Points(tuple(before.get(label.name, Landmark(label.name, None, 0.0)) for label in labels))
     return Objects.none(tuple(label.name for label in labels))
 
 

@@ -51,7 +51,7 @@ def landmarks_in_patches(
     """A patch around each point of an earlier pass; its one channel, or its own, says where it really is."""
     assert one.decoder.kind == "heatmap"
     names = [label.name for label in labels]
-    points = [point for point in points if point.label in names or not names]
+    points = [point for point in points if point.label in names]
     # One landmark has no neighbours: they are compared when all are there.
     alone = one.model_copy(update={"decoder": one.decoder.model_copy(update={"chain": None})})
     places = [point.position_ras for point in points if point.position_ras is not None]
