@@ -36,7 +36,7 @@ def describe(parent: Any, profile: Profile, help_text: str) -> None:
     slicer.app.connect("startupCompleted()", lambda: register_sample_scans(profile.module))
 
 
-class ModuleLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
+class ModuleLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]  # Slicer's class is Any
     """For scripts: `result = MedDetectLogic().process(volumeNode)`."""
 
     def process(
@@ -59,7 +59,7 @@ class ModuleLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
         return process(profile, volumeNode, run, region=region, replace=replace, progress=progress)
 
 
-class ModuleWidget(ScriptedLoadableModuleWidget):  # type: ignore[misc]
+class ModuleWidget(ScriptedLoadableModuleWidget):  # type: ignore[misc]  # Slicer's class is Any
     """The module's own form; all that it does is in the panel that the three modules share.
 
     Logic: the class of the module's logic.
@@ -84,7 +84,7 @@ class ModuleWidget(ScriptedLoadableModuleWidget):  # type: ignore[misc]
         self.panel.close()
 
 
-class ModuleTest(ScriptedLoadableModuleTest):  # type: ignore[misc]
+class ModuleTest(ScriptedLoadableModuleTest):  # type: ignore[misc]  # Slicer's class is Any
     """Slicer's own test of a module: a run on its sample scan.
 
     Logic: the class of the module's logic. least: so many of what was drawn into the scan must be found.

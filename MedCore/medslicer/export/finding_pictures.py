@@ -80,9 +80,10 @@ def grown(mask: Mask) -> Mask:
     """`mask` and all its neighbours."""
     around = np.pad(mask, 1)
     rows, columns = mask.shape
-    return np.any(
+    any_of_nine: Mask = np.any(
         [around[dy:dy + rows, dx:dx + columns] for dy in range(3) for dx in range(3)], axis=0
     )
+    return any_of_nine
 
 
 def _width(result: Result, row: Row) -> float:
@@ -119,7 +120,8 @@ def _ring(plane: AxialPlane) -> Mask:
     """A circle around the middle that leaves the place itself free."""
     steps = np.arange(plane.pixels) - (plane.pixels - 1) / 2
     radius = max(RING_PIXELS, RING_MM / plane.millimetres)
-    return np.abs(np.hypot(steps[:, None], steps[None, :]) - radius) < 0.8
+    ring: Mask = np.abs(np.hypot(steps[:, None], steps[None, :]) - radius) < 0.8
+    return ring
 
 
 def _box(roi: Any, points: Floats) -> Mask:
@@ -128,7 +130,8 @@ def _box(roi: Any, points: Floats) -> Mask:
 
     to_world = slicer.util.arrayFromVTKMatrix(roi.GetObjectToWorldMatrix())
     own = (points - to_world[:3, 3]) @ np.linalg.inv(to_world[:3, :3]).T
-    return (np.abs(own) <= np.array(roi.GetSize()) / 2).all(axis=-1)
+    inside: Mask = (np.abs(own) <= np.array(roi.GetSize()) / 2).all(axis=-1)
+    return inside
 
 
 def _segment(node: Any, value: int, points: Floats) -> Mask:
@@ -140,7 +143,8 @@ def _segment(node: Any, value: int, points: Floats) -> Mask:
         label_map = None
     if label_map is None:
         return np.zeros(points.shape[:-1], bool)
-    return nearest(label_map.voxels, label_map.grid.to_index(in_node(node, points))) == value
+    inside: Mask = nearest(label_map.voxels, label_map.grid.to_index(in_node(node, points))) == value
+    return inside
 
 
 def _segment_color(node: Any, value: int) -> tuple[float, float, float]:

@@ -70,7 +70,7 @@ class Handover:
     def share(self) -> float:
         """The part of the voxels that is written."""
         k, j, _ = self._voxels.shape
-        return self._done / (k * j)
+        return self._done / float(k * j)
 
     def start(self) -> None:
         """Raises OutputError where the disk has no room for it."""
@@ -143,5 +143,5 @@ def _modality(volume_node: Any) -> str | None:
     scene = volume_node.GetScene()
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene) if scene is not None else None
     item = tree.GetItemByDataNode(volume_node) if tree is not None else 0
-    word = tree.GetItemAttribute(item, "DICOM.Modality") if item else ""
+    word = tree.GetItemAttribute(item, "DICOM.Modality") if tree is not None and item else ""
     return word or volume_node.GetAttribute("DICOM.Modality") or None

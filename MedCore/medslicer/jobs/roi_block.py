@@ -49,4 +49,5 @@ def _corners(region: Any, size: Floats) -> Floats:
     frame = slicer.util.arrayFromVTKMatrix(region.GetObjectToWorldMatrix())
     signs = np.array(np.meshgrid(*[[-0.5, 0.5]] * 3, indexing="ij")).reshape(3, 8).T
     axes = frame[:3, :3] / np.linalg.norm(frame[:3, :3], axis=0)
-    return (signs * size) @ axes.T + frame[:3, 3]
+    corners: Floats = (signs * size) @ axes.T + frame[:3, 3]
+    return corners

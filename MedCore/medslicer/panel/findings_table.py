@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import qt
 from slicer.i18n import tr as _
 
-from ..results.result import Result, Row
-from ..results.result_rows import ACCEPTED, REJECTED
+from ..results.result import Result
+from ..results.result_rows import ACCEPTED, REJECTED, Row
 from .form import ROW_PIXELS, plain, quiet
 from .spoken import spoken
 

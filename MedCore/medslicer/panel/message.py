@@ -60,4 +60,4 @@ def with_time_left(stage: str, seconds: float | None) -> str:
     if seconds is None:
         return stage
     left = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
-    return _("{stage} – about {left} left").format(stage=stage, left=left)
+    return str(_("{stage} – about {left} left").format(stage=stage, left=left))

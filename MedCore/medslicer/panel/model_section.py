@@ -179,7 +179,8 @@ class ModelSection:
 def _line(model: ShelfModel) -> str:
     """A model in the list: what it is called, and what hinders it."""
     if model.problem:
-        return _("{title} – broken").format(title=model.title or model.id)
+        return str(_("{title} – broken").format(title=model.title or model.id))
     if model.folder is None:
-        return _("{title} – to fetch, {size:.0f} MB").format(title=model.title, size=max(1, model.bytes / 1e6))
+        size = max(1, model.bytes / 1e6)
+        return str(_("{title} – to fetch, {size:.0f} MB").format(title=model.title, size=size))
     return str(model.title)

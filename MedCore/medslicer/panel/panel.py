@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SCAN = "vtkMRMLScalarVolumeNode"
 
 
-class Panel(VTKObservationMixin):  # type: ignore[misc]
+class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
     """Lives as long as the module's widget. ui: the module's own form with its places; parameter_node(): the module's.
 
     Everything is shown anew once after whatever happened, from the settings and the scene: the controls themselves
@@ -146,7 +146,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         self._bind()
         self.refresh_soon()
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]
+    @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]  # VTK's is Any
     def _node_came_or_went(self, caller: Any, event: Any, node: Any) -> None:
         # MRML's events reach Python without their name ("NoEvent"): look whether it is still there.
         if not slicer.mrmlScene.IsNodePresent(node):

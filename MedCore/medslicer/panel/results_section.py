@@ -9,8 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..results.result import Result, Row, results_in
-from ..results.result_rows import ACCEPTED, REJECTED
+from ..results.result import Result, results_in
+from ..results.result_rows import ACCEPTED, REJECTED, Row
 from .export_menu import ExportMenu
 from .findings_table import FindingsTable
 from .form import confirmed, fill, quiet

@@ -15,7 +15,8 @@ from ..jobs.job import Job, RunSettings
 from ..jobs.job_queue import job_queue
 from ..jobs.processing import result_of
 from ..models.dependencies import consent_text, install, missing
-from ..results.result import Result, Row, results_in
+from ..results.result import Result, results_in
+from ..results.result_rows import Row
 from .form import confirmed, fill, show_node
 from .message import MessageLine, with_time_left
 from .model_section import ModelSection
@@ -23,6 +24,7 @@ from .settings import Settings
 from .spoken import spoken
 
 if TYPE_CHECKING:
+    from ..models.model_shelf import ShelfModel
     from ..profiles import Profile
 
 NEW = ""
@@ -56,17 +58,17 @@ class RunSection:
     def hindrance(self) -> str:
         """Why Run is not to be had, in one sentence; empty where it is."""
         if self._settings.scan is None:
-            return _("Choose a scan to run on.")
+            return str(_("Choose a scan to run on."))
         model = self._models.chosen
         if model is None:
-            return _("There is no model here: add one with the … button.")
+            return str(_("There is no model here: add one with the … button."))
         if model.problem:
             return str(model.problem)
         if model.folder is None:
-            return _("This model is not on this computer yet: fetch it with the … button.")
+            return str(_("This model is not on this computer yet: fetch it with the … button."))
         if self._models.busy:
-            return _("The model library is being changed.")
-        return _("What the model needs is being installed.") if self._installing else ""
+            return str(_("The model library is being changed."))
+        return str(_("What the model needs is being installed.")) if self._installing else ""
 
     def refresh(self) -> None:
         """Show the settings and what can be done now."""
@@ -120,12 +122,12 @@ class RunSection:
             if not self._dependencies_there():
                 self._message.say(_("Not run: what it needs is not installed."))
                 return
-            if self.hindrance():
+            scan, target, model = self._settings.scan, self._settings.target, self._models.chosen
+            if self.hindrance() or scan is None or model is None:
                 # While packages were installed the window was live: the scan or the model may be gone.
                 self._message.clear()
                 return
-            scan, target = self._settings.scan, self._settings.target
-            job = Job(scan, self._run_settings(), region=self._settings.region, title=self._profile.module)
+            job = Job(scan, self._run_settings(model), region=self._settings.region, title=self._profile.module)
         except MedInferError as error:
             self._fail(str(error))
             return
@@ -133,7 +135,7 @@ class RunSection:
         self._job, self._logged = job, 0
         self._begun = time.monotonic()
         self._ui.progressBar.setVisible(True)
-        self._log(_("{model} on {scan}").format(model=self._models.chosen.title, scan=scan.GetName()))
+        self._log(_("{model} on {scan}").format(model=model.title, scan=scan.GetName()))
         job_queue().add(job, self._job_changed)
         self.refresh()
         self._show_progress(job)
@@ -156,8 +158,8 @@ class RunSection:
             self.refresh()
         return True
 
-    def _run_settings(self) -> RunSettings:
-        settings, model = self._settings, self._models.chosen
+    def _run_settings(self, model: ShelfModel) -> RunSettings:
+        settings = self._settings
         backend, _colon, device = settings.device.partition(":")
         return RunSettings(
             model=model.id, backend=backend or "auto", device=device or "auto", precision=settings.precision or "auto",

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 def spoken(text: str) -> str:
     """A stage of a job, a profile's word for what it finds, or a status, translated; any other text as it is."""
-    return {
+    words: dict[str, str] = {
         "Waiting for its turn": _("Waiting for its turn"),
         "Stopping": _("Stopping"),
         "Handing over the scan": _("Handing over the scan"),
@@ -31,4 +31,5 @@ def spoken(text: str) -> str:
         "runs the networks": _("runs the networks"),
         "checks that a model is what it says": _("checks that a model is what it says"),
         "tells findings apart": _("tells findings apart"),
-    }.get(text, text)
+    }
+    return words.get(text, text)

@@ -9,8 +9,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..results.result import Result, Row
-from ..results.result_rows import REJECTED
+from ..results.result import Result
+from ..results.result_rows import REJECTED, Row
 from .form import plain
 
 UPPER = (18, 17, 16, 15, 14, 13, 12, 11, 21, 22, 23, 24, 25, 26, 27, 28)

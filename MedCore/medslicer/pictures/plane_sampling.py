@@ -71,6 +71,6 @@ def interpolated(voxels: NDArray[np.generic], places: Floats) -> Floats:
 def nearest(voxels: NDArray[np.generic], places: Floats) -> NDArray[np.generic]:
     """`voxels` `[k, j, i]` at the voxels nearest to fractional index points `[…, 3]` (k, j, i); 0 outside."""
     index = np.rint(places).astype(int)
-    inside = ((index >= 0) & (index < np.array(voxels.shape))).all(axis=-1)
+    inside: NDArray[np.bool_] = np.all((index >= 0) & (index < np.array(voxels.shape)), axis=-1)
     k, j, i = np.moveaxis(np.where(inside[..., None], index, 0), -1, 0)
     return np.where(inside, voxels[k, j, i], 0)

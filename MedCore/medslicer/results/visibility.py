@@ -53,11 +53,12 @@ def _show_segments(nodes: ResultNodes, rows: Sequence[Row], shown: Sequence[bool
     visible = {
         int(Cells(nodes.table, row.number - 1).text("value")): yes for row, yes in zip(rows, shown, strict=True)
     }
-    display = nodes.segmentation.GetDisplayNode() if nodes.segmentation is not None else None
-    if display is not None:
+    segmentation = nodes.segmentation
+    display = segmentation.GetDisplayNode() if segmentation is not None else None
+    if segmentation is not None and display is not None:
         before = display.StartModify()
         for value, yes in visible.items():
-            if nodes.segmentation.GetSegmentation().GetSegment(segment_id(value)) is not None:
+            if segmentation.GetSegmentation().GetSegment(segment_id(value)) is not None:
                 display.SetSegmentVisibility(segment_id(value), yes)
         display.EndModify(before)
     for points in nodes.numbers:
