@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ def patient_map(patient: Patient) -> PatientMap:
     """What training keeps of a patient."""
     points = np.full((len(LEVELS), 3), np.nan)
     low, high = points.copy(), points.copy()
-    boxes = find_objects(patient.vertebrae, max_label=len(LEVELS))
+    boxes: Sequence[tuple[slice, ...] | None] = find_objects(patient.vertebrae, max_label=len(LEVELS))
     for level, (name, box) in enumerate(zip(LEVELS, boxes, strict=True)):
         if box is None:
             continue
@@ -58,7 +58,7 @@ def draw_many(
         parser.error(f"seeds from {FIRST_HELD_OUT_SEED} on are held out: choose fewer")
     chosen.out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(chosen.processes) as pool:
-        for name in pool.map(partial(draw, folder=chosen.out), seeds):
+        for name in pool.map(draw, seeds, repeat(chosen.out)):
             print(name, flush=True)
 
 

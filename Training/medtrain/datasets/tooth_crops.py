@@ -72,7 +72,7 @@ def jaw_map(jaws: Jaws) -> JawMap:
     """What training keeps of a phantom; its canals' voxels are of the tissue CANAL."""
     teeth = label_centroids(jaws.teeth)
     centroids = np.array([tooth.centroid for tooth in teeth.values()]).reshape(-1, 3)
-    voxels = jaws.tissues.astype(np.uint16) | (jaws.teeth.astype(np.uint16) << 8)
+    voxels = jaws.tissues.astype(np.uint16) | (jaws.teeth.astype(np.uint16) << np.uint16(8))
     return JawMap(voxels, np.array(list(teeth), np.uint8), centroids)
 
 
@@ -96,7 +96,7 @@ class JawView:
 
     def place(self, points: Floats) -> Floats:
         """Points `[n, 3]` of the map in voxels of the view."""
-        placed: Floats = np.linalg.solve(self.matrix, (points - self.offset).T).T
+        placed = np.asarray(np.linalg.solve(self.matrix, (points - self.offset).T).T, np.float64)
         if self.mirrored:
             placed[:, 2] = self.size[2] - 1 - placed[:, 2]
         return placed

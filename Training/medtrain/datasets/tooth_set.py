@@ -99,13 +99,13 @@ def read_tooth_scan(pair: ScanPair) -> ToothScan:
         teeth = sitk.DICOMOrient(sitk.ReadImage(str(pair.truth), sitk.sitkUInt8), "LPS")
     except RuntimeError as error:
         raise ScanError(f"{pair.image} or {pair.truth} can't be read as a volume: {error}") from error
-    same = image.GetSize() == teeth.GetSize() and all(
-        np.allclose(ask(image), ask(teeth), atol=1e-3)
-        for ask in (sitk.Image.GetOrigin, sitk.Image.GetSpacing, sitk.Image.GetDirection)
-    )
-    if not same:
+    if image.GetSize() != teeth.GetSize() or not np.allclose(_placing(image), _placing(teeth), atol=1e-3):
         raise ScanError(f"{pair.truth} has another grid than {pair.image}: resample one to the other.")
     return ToothScan(image, teeth)
+
+
+def _placing(image: sitk.Image) -> list[float]:
+    return [*image.GetOrigin(), *image.GetSpacing(), *image.GetDirection()]
 
 
 def crop_middle(teeth: sitk.Image, plan: ToothCropPlan) -> NDArray[np.float64]:

@@ -124,7 +124,8 @@ def stretched(axis: Floats, most: float, rng: np.random.Generator) -> Floats:
     wave = np.sin(2 * np.pi * (rng.uniform(1, 4) * place + rng.uniform()))
     steps = np.gradient(axis) * (1 + rng.uniform(0, most) * wave)
     result: Floats = axis[0] + np.concatenate([[0], np.cumsum(steps[:-1])])
-    return result + (axis[len(axis) // 2] - result[len(axis) // 2])
+    middle: float = axis[len(axis) // 2] - result[len(axis) // 2]
+    return result + middle
 
 
 @dataclass(frozen=True)

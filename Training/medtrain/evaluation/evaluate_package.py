@@ -18,10 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medinfer.backends import Session
 from medinfer.errors import MedInferError
 from medinfer.findings import Findings
-from medinfer.inference.pipeline import open_package, run
+from medinfer.inference.pipeline import PackageSession, open_package, run
 from medinfer.library.library import find_package
 from medinfer.library.package import ModelPackage
 from medinfer.scans.reading import read_volume
@@ -80,7 +79,7 @@ def _readers(source: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def evaluate(trials: Iterable[Trial], package: ModelPackage, session: Session) -> list[Scan]:
+def evaluate(trials: Iterable[Trial], package: ModelPackage, session: PackageSession) -> list[Scan]:
     """Run `package` on every trial, telling each; the scans as FROC wants them."""
     scans = []
     for trial in trials:
@@ -104,7 +103,8 @@ def evaluate(trials: Iterable[Trial], package: ModelPackage, session: Session) -
 
 def _best(nodule: Nodule, candidates: Iterable[Candidate]) -> float:
     def distance(candidate: Candidate) -> float:
-        return sum((a - b) ** 2 for a, b in zip(candidate.center_mm, nodule.center_mm, strict=True)) ** 0.5
+        squared = sum((a - b) ** 2 for a, b in zip(candidate.center_mm, nodule.center_mm, strict=True))
+        return float(squared**0.5)
 
     return max((c.score for c in candidates if distance(c) <= nodule.diameter_mm / 2), default=0.0)
 

@@ -95,7 +95,7 @@ def _pass(
     decoder: Mapping[str, Any],
 ) -> dict[str, Any]:
     outputs = OUTPUTS[name]
-    roles = [{"role": "image", "name": INPUTS[name][0]}]
+    roles: list[dict[str, Any]] = [{"role": "image", "name": INPUTS[name][0]}]
     roles += [{"role": "point", "name": other, "sigma": POINT_SIGMA} for other in INPUTS[name][1:]]
     channels = {"centroids": 1, "instances": 4, "naming": len(NAMES), "canal": 1}[name]
     return {

@@ -69,7 +69,7 @@ def chest() -> Volume:
 def spine() -> Volume:
     """The spine, cut to the trunk."""
     volume = scan_spine().volume
-    return _smaller(volume, _around(volume.voxels > -500, volume.grid, 4), step=15)
+    return _smaller(volume, _around(np.greater(volume.voxels, -500), volume.grid, 4), step=15)
 
 
 def jaws() -> Volume:

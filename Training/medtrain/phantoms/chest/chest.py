@@ -63,8 +63,8 @@ def make_chest(seed: int, spec: ChestSpec = ADULT) -> ChestPhantom:
     origin = np.array([*machine.uniform(-60, 60, 2), machine.uniform(-400, 200)])
     volume = Volume(finish(hu, slices, scanner), _grid(slices, origin), f"chest phantom {seed}", "CT")
     nodules = tuple(
-        PhantomNodule(tuple(float(c) for c in center + origin), float(d), p.kind, p.place)  # type: ignore[arg-type]
-        for p, (center, d) in zip(planned, truth, strict=True)
+        PhantomNodule((float(x), float(y), float(z)), float(d), p.kind, p.place)
+        for p, (center, d) in zip(planned, truth, strict=True) for x, y, z in [center + origin]
     )
     return ChestPhantom(volume, nodules, _lung_labels(inside, fine.lattice, slices, scanner))
 
