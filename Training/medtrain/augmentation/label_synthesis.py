@@ -177,7 +177,8 @@ def _grain(shape: torch.Size, sigma: float, dice: _Dice) -> Tensor:
     """Noise of unit standard deviation, smoothed by a Gaussian."""
     # Along each of three axes, the sum of the kernel's squares is what is left of the variance.
     left = float((_kernel(sigma) ** 2).sum()) ** 3
-    return smoothed(dice.normal(*shape), sigma) / left**0.5
+    grain: Tensor = smoothed(dice.normal(*shape), sigma) / left**0.5
+    return grain
 
 
 def _field(shape: torch.Size, bends: int, dice: _Dice) -> Tensor:

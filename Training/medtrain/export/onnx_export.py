@@ -54,7 +54,9 @@ def export_onnx(
 
 def plain_copy(net: nn.Module) -> nn.Module:
     """A copy for inference in the ordinary memory layout on the CPU: the file shouldn't tell how it was trained."""
-    return copy.deepcopy(net).cpu().eval().requires_grad_(False).to(memory_format=torch.contiguous_format)
+    net = copy.deepcopy(net).cpu().eval().requires_grad_(False)
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's overloads leave it out
+    return net
 
 
 def free_axes(net: nn.Module, example: Example, outputs: Sequence[str]) -> Axes:

@@ -118,7 +118,8 @@ def gaussians(points: Tensor, shape: Sequence[int], sigma: float, convention: Co
 
 def euclidean_losses(found: Tensor, truth: Tensor) -> Tensor:
     """Distances `[B, C]` of points `[B, C, 3]`, in normalised coordinates."""
-    return torch.linalg.vector_norm(found - truth, dim=-1)
+    distances: Tensor = torch.linalg.vector_norm(found - truth, dim=-1)
+    return distances
 
 
 def jensen_shannon_losses(

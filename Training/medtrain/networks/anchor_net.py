@@ -77,7 +77,8 @@ class ResidualBlock(nn.Module):
         residual = x if self.shortcut is None else self.shortcut(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        return self.relu(out + residual)
+        answer: Tensor = self.relu(out + residual)
+        return answer
 
 
 def _blocks(channels_in: int, channels_out: int, count: int) -> nn.Sequential:
@@ -137,5 +138,6 @@ class AnchorNet(nn.Module):
         level4 = self.forw4(self.pool(level3))
         back3 = self.back3(torch.cat((self.path1(level4), level3), 1))
         back2 = self.back2(torch.cat((self.path2(back3), level2, coordinates), 1))
-        out = self.output(self.drop(back2)).permute(0, 2, 3, 4, 1)
-        return out.unflatten(-1, (self.spec.anchors, 5))
+        out: Tensor = self.output(self.drop(back2)).permute(0, 2, 3, 4, 1)
+        answers: Tensor = out.unflatten(-1, (self.spec.anchors, 5))
+        return answers

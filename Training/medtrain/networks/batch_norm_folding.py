@@ -25,7 +25,9 @@ def _fold(sequence: nn.Sequential) -> None:
         if isinstance(layer, nn.Conv3d):
             convolution = number
         elif isinstance(layer, nn.BatchNorm3d) and convolution is not None:
-            sequence[convolution] = fuse_conv_bn_eval(sequence[convolution], layer)
+            before = sequence[convolution]
+            assert isinstance(before, nn.Conv3d)
+            sequence[convolution] = fuse_conv_bn_eval(before, layer)
             sequence[number] = nn.Identity()
         elif isinstance(layer, nn.Dropout3d):
             sequence[number] = nn.Identity()

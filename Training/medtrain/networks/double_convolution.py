@@ -22,7 +22,8 @@ class DoubleConv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.doubleConv(x)
+        answer: Tensor = self.doubleConv(x)
+        return answer
 
 
 class Down(nn.Module):
@@ -37,4 +38,5 @@ class Down(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.maxpool_conv(x)
+        answer: Tensor = self.maxpool_conv(x)
+        return answer

@@ -40,7 +40,8 @@ class Up(nn.Module):
         self.double_conv = DoubleConv(2 * channels_out, channels_out, channels_out, nn.ReLU)
 
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
-        return self.double_conv(torch.cat((skip, crop_to(self.trans_conv(low), skip)), dim=1))
+        answer: Tensor = self.double_conv(torch.cat((skip, crop_to(self.trans_conv(low), skip)), dim=1))
+        return answer
 
 
 class Out(nn.Module):
@@ -52,7 +53,8 @@ class Out(nn.Module):
         self.norm = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(x))
+        answer: Tensor = self.norm(self.conv(x))
+        return answer
 
 
 class HipUNet(nn.Module):
@@ -82,7 +84,8 @@ class HipUNet(nn.Module):
         x = self.decoder_3(x, e3)
         x = self.decoder_2(x, e2)
         x = self.decoder_1(x, e1)
-        return self.output(x)
+        answer: Tensor = self.output(x)
+        return answer
 
 
 def read_hip_unet(path: Path) -> HipUNet:
@@ -96,16 +99,18 @@ def read_hip_unet(path: Path) -> HipUNet:
     if len(shapes) != 23:
         raise ValueError(f"{path} has {len(shapes)} convolutions, and this U-Net has 23; read it as what it is")
     down = shapes[:10]
-    net = HipUNet(down[0][1], shapes[-1][0], (down[0][0], *(shape[0] for shape in down[1::2])))
+    w1, w2, w3, w4, w5 = (shape[0] for shape in down[1::2])
+    net = HipUNet(down[0][1], shapes[-1][0], (down[0][0], w1, w2, w3, w4, w5))
     convolutions = [m for m in net.modules() if isinstance(m, nn.Conv3d | nn.ConvTranspose3d)]
     for number, (module, (weight, bias)) in enumerate(zip(convolutions, weights, strict=True)):
         if module.weight.shape != weight.shape:
             raise ValueError(f"convolution {number} of {path} has weights of {tuple(weight.shape)}, "
                              f"and this U-Net has {tuple(module.weight.shape)} there; read it as what it is")
         module.load_state_dict({"weight": weight, "bias": bias})
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm3d):
-            module.running_var.fill_(1 - module.eps)
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm3d):
+            assert norm.running_var is not None
+            norm.running_var.fill_(1 - norm.eps)
     return net.eval()
 
 

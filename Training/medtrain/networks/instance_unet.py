@@ -39,7 +39,7 @@ class InstanceUNet(nn.Module):
 class InstanceNet(nn.Module):
     """What is exported: the sigmoid of the foreground `[B, outputs, k, j, i]`, and each offset as `[B, k, j, i]`."""
 
-    def __init__(self, net: InstanceUNet) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 

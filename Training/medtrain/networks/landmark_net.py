@@ -56,7 +56,8 @@ class LandmarkNet(nn.Module):
         )
         self.output = nn.Conv3d(first, spec.landmarks, 1)
         # Landmarks are rare: start from "nowhere", as focal loss's authors do.
-        nn.init.constant_(self.output.bias, -6.0)  # type: ignore[arg-type]
+        assert self.output.bias is not None
+        nn.init.constant_(self.output.bias, -6.0)
 
     def forward(self, image: Tensor) -> Tensor:
         levels = [self.stem(image)]

@@ -82,7 +82,9 @@ class MeanPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # A graph with free axes keeps the whole window, and ONNX cuts it at the border itself.
-        window = [self.size if torch.jit.is_tracing() else min(self.size, side) for side in x.shape[2:]]
+        # Documented, but neither exported nor annotated.
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+        window = [self.size if traced else min(self.size, side) for side in x.shape[2:]]
         return functional.avg_pool3d(x, window, stride=self.size, ceil_mode=True)
 
 
@@ -141,7 +143,9 @@ class SCN(nn.Module):
             nn.Conv3d(filters, spec.landmarks, kernel_size=7, padding=3, bias=False),
         )
         self.spatial_act = ACTIVATIONS[spec.spatial_activation]()
-        nn.init.trunc_normal_(self.HSC[-1].weight, std=1e-4)
+        last = self.HSC[-1]
+        assert isinstance(last, nn.Conv3d)
+        nn.init.trunc_normal_(last.weight, std=1e-4)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`[B, channels, k, j, i]` to heatmaps, HLA and HSC, each `[B, landmarks, k, j, i]`."""

@@ -57,4 +57,5 @@ class SpatialChannelSE(nn.Module):
         self.cSE = ChannelSE(channels, dimensions)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.sSE(x) + self.cSE(x)
+        both: Tensor = self.sSE(x) + self.cSE(x)
+        return both

@@ -38,7 +38,8 @@ class ScseUnet(nn.Module):
         self.head = Answer(widths[0], outputs, halved)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.head(self.features(image), image)
+        logits: Tensor = self.head(self.features(image), image)
+        return logits
 
 
 class SegmentationNet(nn.Module):

@@ -33,7 +33,8 @@ class Up(nn.Module):
         self.conv = DoubleConv(channels_in, channels_out, channels_out, nn.LeakyReLU)
 
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
-        return self.conv(torch.cat((crop_to(self.up(low), skip), skip), dim=1))
+        answer: Tensor = self.conv(torch.cat((crop_to(self.up(low), skip), skip), dim=1))
+        return answer
 
 
 class LocalHeads(nn.Module):
@@ -45,7 +46,8 @@ class LocalHeads(nn.Module):
         _begin_flat(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
+        heatmaps: Tensor = self.conv(x)
+        return heatmaps
 
 
 class TanhSpatialBranch(nn.Module):
@@ -57,7 +59,7 @@ class TanhSpatialBranch(nn.Module):
         for number in range(1, 7):
             conv = nn.Conv3d(widths[number - 1], widths[number], kernel_size=7, padding=3)
             self.add_module(f"conv{number}", conv)
-        _begin_flat(self.conv6)
+        _begin_flat(conv)
 
     def forward(self, features: Tensor) -> Tensor:
         """`[B, channels_in, k, j, i]` to `[B, landmarks, k, j, i]`."""
@@ -93,7 +95,8 @@ class TanhSCN(nn.Module):
         x = self.up1(self.down3(x2), x2)
         x = self.up2(x, x1)
         x = self.up3(x, x0)
-        return self.out(x) * self.spacial(x)
+        heatmaps: Tensor = self.out(x) * self.spacial(x)
+        return heatmaps
 
 
 class PooledSCN(nn.Module):
@@ -114,7 +117,8 @@ class PooledSCN(nn.Module):
         local = self.unet(image)
         x = self.sccov1(self.sccov0(self.downsample(local)))
         x = self.sccov3(self.sccov2(x))
-        return local * crop_to(self.upsample(x), local)
+        heatmaps: Tensor = local * crop_to(self.upsample(x), local)
+        return heatmaps
 
 
 def _begin_flat(conv: nn.Conv3d) -> None:

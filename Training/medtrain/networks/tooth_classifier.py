@@ -45,7 +45,8 @@ class ToothClassifier(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1] * layout**3, classes))
 
     def forward(self, patch: Tensor) -> Tensor:
-        return self.head(cell_means(self.features(patch), self.layout).flatten(1))
+        logits: Tensor = self.head(cell_means(self.features(patch), self.layout).flatten(1))
+        return logits
 
 
 def _level(channels_in: int, channels_out: int, dilations: tuple[int, ...], stride: int = 1) -> nn.Sequential:
@@ -69,7 +70,8 @@ def cell_means(x: Tensor, cells: int) -> Tensor:
     """
     k, j, i = (_averaging(x.shape[axis], cells, x) for axis in (2, 3, 4))
     x = j @ (x @ i.T)
-    return (k @ x.flatten(3)).unflatten(3, (cells, cells))
+    means: Tensor = (k @ x.flatten(3)).unflatten(3, (cells, cells))
+    return means
 
 
 def _averaging(size: int, cells: int, like: Tensor) -> Tensor:
@@ -85,7 +87,7 @@ def _averaging(size: int, cells: int, like: Tensor) -> Tensor:
 class ToothClassNet(nn.Module):
     """What is exported: probabilities `[B, classes]`; takes `cropped_img` and, with two inputs, `point`."""
 
-    def __init__(self, net: ToothClassifier) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 

@@ -45,7 +45,7 @@ class UNetFeatures(nn.Module):
         self.pool = nn.MaxPool3d(kernel_size=2, ceil_mode=True)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.down[0](self.stem(image))
+        x: Tensor = self.down[0](self.stem(image))
         skips = []
         for level in self.down[1:]:
             skips.append(x)

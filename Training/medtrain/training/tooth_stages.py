@@ -79,7 +79,8 @@ def centroid_loss(answers: tuple[Tensor, ...], batch: Sample) -> Tensor:
     gaussians = gaussian_heatmaps(batch["points"], logits.shape[2:], SIGMA)
     target = gaussians.amax(dim=1, keepdim=True)
     mass = (2 * np.pi) ** 1.5 * SIGMA**3 * (1 + (~batch["points"][..., 0].isnan()).sum())
-    return F.binary_cross_entropy_with_logits(logits, target, weight=batch["seen"], reduction="sum") / mass
+    loss: Tensor = F.binary_cross_entropy_with_logits(logits, target, weight=batch["seen"], reduction="sum") / mass
+    return loss
 
 
 def instance_sample(jaw: JawMap, table: IntensityTable, rng: np.random.Generator) -> Sample:
@@ -116,7 +117,7 @@ def naming_sample(jaw: JawMap, table: IntensityTable, rng: np.random.Generator) 
     places, numbers = view.place(jaw.centroids), view.numbers(jaw)
     inside = np.flatnonzero(((places > 2) & (places < np.array(plan.size) - 3)).all(axis=1))
     inside = np.array([n for n in inside if seen[tuple(np.rint(places[n]).astype(int))]], dtype=int)
-    chosen = rng.choice(inside, TEETH, replace=len(inside) < TEETH) if len(inside) else []
+    chosen = rng.choice(inside, TEETH, replace=len(inside) < TEETH) if len(inside) else inside
     half = np.array(PATCH) // 2
     padded = F.pad(image[None, None], (int(half[0]),) * 6, mode="replicate")[0, 0]
     patches, target = [], torch.full((TEETH, len(FDI)), 1 / len(FDI))
@@ -172,15 +173,17 @@ def _image(
     return {"image": image[None], "seen": seen[None]}
 
 
-def _middle(jaw: JawMap, rng: np.random.Generator, near: float, spread_mm: float) -> np.ndarray:
+def _middle(jaw: JawMap, rng: np.random.Generator, near: float, spread_mm: float) -> NDArray[np.float64]:
     """A voxel of the map: near a tooth with the chance `near`, anywhere else."""
     if len(jaw.centroids) and rng.random() < near:
-        return jaw.centroids[int(rng.integers(len(jaw.centroids)))] + rng.normal(0, 12 + 2 * spread_mm, 3)
+        tooth: NDArray[np.float64] = jaw.centroids[int(rng.integers(len(jaw.centroids)))]
+        return tooth + rng.normal(0, 12 + 2 * spread_mm, 3)
     return rng.uniform(0, np.array(jaw.voxels.shape))
 
 
 def _rare(net: ScseUnet) -> ScseUnet:
     """What is looked for is rare: start from "nowhere", as focal loss's authors do."""
+    assert net.head.layer.bias is not None
     nn.init.constant_(net.head.layer.bias, -5.0)
     return net
 

@@ -23,7 +23,7 @@ from ..losses.anchor_loss import DetectorLoss, detector_loss
 from ..networks.anchor_net import SISTER, AnchorNet, AnchorNetSpec
 from ..targets.anchor_targets import SISTER_TARGETS, AnchorTargets
 from .detector_validation import validation_cpm
-from .training_run import RunPlan, TrainingRun, learning_rate, load_average
+from .training_run import RunPlan, TrainingRun, channels_last, learning_rate, load_average
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Trainer(TrainingRun):
         """A copy of the network with the averaged weights, ready to be used."""
         net = AnchorNet(self.plan.net)
         net.load_state_dict(self.average)
-        net.eval().to(memory_format=torch.channels_last_3d)
+        channels_last(net.eval())
         return net
 
     def save(self, path: Path, **more: Any) -> None:

@@ -93,7 +93,8 @@ def heatmap_loss(logits: Tensor, points: Tensor, known: Tensor, sigma: float) ->
     target = gaussian_heatmaps(points, logits.shape[2:], sigma)
     cost = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=(2, 3, 4))
     mass = (2 * np.pi) ** 1.5 * sigma**3
-    return (cost * known).sum() / (mass * (1 + (known * ~points[..., 0].isnan()).sum()))
+    loss: Tensor = (cost * known).sum() / (mass * (1 + (known * ~points[..., 0].isnan()).sum()))
+    return loss
 
 
 class LandmarkTrainer(TrainingRun):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.resume and loop.resume():
         print(f"going on after epoch {loop.epoch}")
 
-    def training(epoch: int) -> DataLoader:
+    def training(epoch: int) -> DataLoader[Any]:
         samples = ToothSet(pairs, crops, kind.target, seed=chosen.seed, epoch=epoch)
         return shuffled(samples, epoch, seed=chosen.seed, batch=chosen.batch, workers=chosen.workers)
 
