@@ -5,13 +5,15 @@ Moments come from `bincount` and hulls from qhull, so that the engine needs no s
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
 
-def labelled(mask: Mask, connectivity: int) -> tuple[NDArray[np.integer], int]:
+def labelled(mask: Mask, connectivity: Literal[4, 6, 8, 18, 26]) -> tuple[NDArray[np.integer], int]:
     """Components of `mask` (2-D: 4 or 8 neighbours; 3-D: 6, 18, 26), 1…n in the array's order, and n."""
     import cc3d
 

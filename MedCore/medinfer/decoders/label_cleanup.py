@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def widened(box: Box, margin: Sequence[int], shape: tuple[int, ...]) -> Box:
     return k, j, i
 
 
-def largest_component(mask: Mask, connectivity: int = 26) -> Mask:
+def largest_component(mask: Mask, connectivity: Literal[6, 18, 26] = 26) -> Mask:
     """The largest connected component of a mask `[k, j, i]`; of equal ones the first in memory, of none none."""
     import cc3d
 

@@ -52,13 +52,13 @@ def import_keras_slab(h5_path: Path | str, folder: Path | str) -> Path:
         with atomic_path(target / name) as partial:
             partial.write_bytes(network.SerializeToString(deterministic=True))
     identity = _PUBLISHED if known else _own_weights(sha256_of(source))
-    network = {
+    entry = {
         "files": [{"path": name, "format": "onnx", "sha256": sha256_of(target / name)} for name in networks],
         "inputs": [{"role": "image", "name": INPUT}],
         "output": OUTPUT,
     }
     description = {
-        **identity, "labels": _LABELS, "passes": [{**_PASS, "network": network}],
+        **identity, "labels": _LABELS, "passes": [{**_PASS, "network": entry}],
         "result": [{"of": _PASS["name"], "as": "boxes"}],
     }
     manifest = json.dumps(description, indent=2, ensure_ascii=False)
