@@ -17,13 +17,13 @@ _PART = ".part."
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
-    errno.EFBIG: "the file grew past the size allowed there; choose another folder",
+    errno.EFBIG: "the file exceeds the size limit there; choose another folder",
     errno.EROFS: "the disk is read-only; choose another folder",
-    errno.EACCES: "there is no permission to write there; choose another folder",
-    errno.EPERM: "there is no permission to write there; choose another folder",
-    errno.EISDIR: "a folder of that name is there; remove it or choose another name",
-    errno.ENOTDIR: "a part of that path is a file, not a folder; choose another folder",
-    errno.EEXIST: "a part of that path is a file, not a folder; choose another folder",
+    errno.EACCES: "you do not have permission to write there; choose another folder",
+    errno.EPERM: "you do not have permission to write there; choose another folder",
+    errno.EISDIR: "a folder with that name exists; remove it or choose another name",
+    errno.ENOTDIR: "part of that path is a file, not a folder; choose another folder",
+    errno.EEXIST: "part of that path is a file, not a folder; choose another folder",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 

@@ -36,7 +36,7 @@ _CORNER = 10
 def stop_if(cancel: Cancel) -> None:
     """Raise Cancelled where the user asked for it."""
     if cancel is not None and cancel():
-        raise Cancelled("The run was cancelled while the lungs were sought.")
+        raise Cancelled("The run was cancelled during the search for the lungs.")
 
 
 def find_lungs(voxels: NDArray[np.generic], spacing: Spacing, cancel: Cancel = None) -> Mask:

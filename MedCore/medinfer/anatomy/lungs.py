@@ -76,8 +76,8 @@ def lung_mask(volume: Volume, cancel: Cancel = None) -> Lungs:
     found = find_lungs(scan.voxels, scan.spacing, cancel)
     if not found.any():
         raise ScanError(
-            f"{volume.name} shows no lungs (no air inside a chest was found at −600 HU): "
-            "choose a chest CT whose values are in Hounsfield units."
+            f"{volume.name} shows no lungs (no air below −600 HU was found inside a chest): "
+            "choose a chest CT with values in Hounsfield units."
         )
     box = _box(found)
     # Round the box lies background, except where the scan ends in a lung: there a hole may be open (grt123).

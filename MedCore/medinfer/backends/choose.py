@@ -55,7 +55,7 @@ def available(backends: Sequence[str] = tuple(BACKENDS)) -> list[Available]:
         except ImportError:
             found.append(Available(name, "", (), f"not installed (pip install {name})"))
         except Exception as error:  # a broken installation of one must not hide the others
-            found.append(Available(name, "", (), f"installed, but does not start ({error})"))
+            found.append(Available(name, "", (), f"installed, but cannot start ({error})"))
     return found
 
 
@@ -114,10 +114,10 @@ def _candidates(backend: str, device: str, precision: str, formats: set[str]) ->
     precisions = {(entry.backend, entry.device): entry.precisions for entry in here if entry.usable}
     present = [pair for pair in _pairs(backend, device) if pair in precisions]
     if not present:
-        raise DeviceError(f"{_asked(backend, device)} is not there for this model; {_what_is(here)}.")
+        raise DeviceError(f"{_asked(backend, device)} is not available for this model; {_what_is(here)}.")
     able = [pair for pair in present if precision in ("auto", *precisions[pair])]
     if not able:
-        raise DeviceError(f"{_asked(*present[0])} has no {precision} in hardware; {_what_is(here)}.")
+        raise DeviceError(f"{_asked(*present[0])} has no hardware support for {precision}; {_what_is(here)}.")
     return able
 
 
@@ -136,8 +136,8 @@ def _file_for(
 
 def _no_such_file(precision: str) -> str:
     if precision == "int8":
-        return "This model has no network file in int8; use --precision auto."
-    return f"This model has only network files in int8, not in {precision}; use --precision auto."
+        return "This model has no int8 network file; use --precision auto."
+    return f"This model has only int8 network files, none for {precision}; use --precision auto."
 
 
 def _pairs(backend: str, device: str) -> list[tuple[str, str]]:
@@ -153,11 +153,11 @@ def _pairs(backend: str, device: str) -> list[tuple[str, str]]:
 
 def _check_words(backend: str, device: str, precision: str) -> None:
     if backend != "auto" and backend not in BACKENDS:
-        raise DeviceError(f"There is no backend “{backend}”; choose auto, {', '.join(BACKENDS)}.")
+        raise DeviceError(f"Unknown backend “{backend}”; choose auto, {', '.join(BACKENDS)}.")
     if device != "auto" and not re.fullmatch(rf"({'|'.join(DEVICES)})(:\d+)?", device):
-        raise DeviceError(f"There is no device “{device}”; choose auto, {', '.join(DEVICES)} (or e.g. cuda:1).")
+        raise DeviceError(f"Unknown device “{device}”; choose auto, {', '.join(DEVICES)} (or e.g. cuda:1).")
     if precision not in PRECISIONS:
-        raise DeviceError(f"There is no precision “{precision}”; choose one of {', '.join(PRECISIONS)}.")
+        raise DeviceError(f"Unknown precision “{precision}”; choose one of {', '.join(PRECISIONS)}.")
 
 
 def _asked(backend: str, device: str) -> str:
@@ -168,16 +168,16 @@ def _asked(backend: str, device: str) -> str:
 def _what_is(here: Sequence[Available]) -> str:
     usable = [f"{entry.backend} on {entry.device} ({', '.join(entry.precisions)})" for entry in here if entry.usable]
     missing = [f"{entry.backend} is {entry.reason}" for entry in here if not entry.usable]
-    return "there is " + "; ".join(usable) if usable else "; ".join(missing)
+    return "available: " + "; ".join(usable) if usable else "; ".join(missing)
 
 
 def _content(path: Path, load_bytes: Callable[[Path], bytes] | None) -> bytes:
     try:
         content = load_bytes(path) if load_bytes else path.read_bytes()
     except OSError as error:
-        raise PackageError(f"{path} cannot be read ({error.strerror}); install the package again.") from None
+        raise PackageError(f"{path} cannot be read ({error.strerror}); reinstall the package.") from None
     if not content:
-        raise PackageError(f"{path} is empty; install the package again.")
+        raise PackageError(f"{path} is empty; reinstall the package.")
     return content
 
 

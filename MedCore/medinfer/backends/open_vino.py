@@ -72,7 +72,9 @@ def open_network(request: Request) -> Session:
     if request.precision == "int8":
         precision = "int8"
     if request.precision not in ("auto", precision):
-        raise DeviceError(f"openvino computes in {precision} on {request.device}, not {request.precision}; ask for it.")
+        raise DeviceError(
+            f"openvino computes in {precision} on {request.device}, not in {request.precision}; choose {precision}."
+        )
     call = compiled.create_infer_request()
     places = [_place(compiled.inputs, name) for name in request.inputs]
     results = [_place(compiled.outputs, name) for name in request.outputs]

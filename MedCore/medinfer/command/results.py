@@ -75,7 +75,7 @@ def results_before(folder: Path, name: str) -> Findings | None:
     try:
         return Findings.from_json((home / FINDINGS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise OutputError(f"{home} exists and holds no MedInfer results; choose another output folder.") from None
+        raise OutputError(f"{home} exists but contains no MedInfer results; choose another output folder.") from None
 
 
 def stem_of(manifest: Manifest) -> str:

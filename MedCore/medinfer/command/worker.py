@@ -135,16 +135,16 @@ def _told(error: Exception, scan: str, console: JsonConsole) -> int:
         return REFUSED
     if ran_out_of_memory(error):
         console.error(
-            scan, "The memory of this computer is used up; close other programs, or run it on a machine with more."
+            scan, "This computer ran out of memory; close other programs, or use a computer with more."
         )
         return REFUSED
     if isinstance(error, ImportError):
         console.error(
-            scan, f"A library that MedInfer needs is missing or not whole ({error}); install what MedInfer needs again."
+            scan, f"A library that MedInfer needs is missing or incomplete ({error}); reinstall MedInfer's packages."
         )
         return REFUSED
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    text = f"MedInfer failed in an unexpected way ({what}); the details are in the log."
+    text = f"MedInfer failed unexpectedly ({what}); see the log for details."
     console.event("error", {"scan": scan, "text": text, "crash": True})
     return CRASHED
 

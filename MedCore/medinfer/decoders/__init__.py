@@ -57,5 +57,5 @@ def decoding_for(
     if decoder.kind == "instances":
         return InstancesDecoding(decoder, grid.shape, stride, grid.spacing, seeds)
     if decoder.kind == "classes":
-        raise ValueError("class scores belong to patches and are not joined")
+        raise ValueError("class scores belong to patches and cannot be joined")
     return LabelsDecoding(decoder, labels, grid.shape, stride)

@@ -48,7 +48,7 @@ class HeatmapDecoding:
         """
         if len(values) != len(self._labels):
             raise PackageError(
-                f"The network gives {len(values)} heatmaps for {len(self._labels)} labels; a landmark needs one each: "
+                f"The network returns {len(values)} heatmaps for {len(self._labels)} labels, but needs one per label: "
                 "correct labels or network.channels in model.json."
             )
         self._reading.feed(start, values)

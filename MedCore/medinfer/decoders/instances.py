@@ -32,7 +32,7 @@ _MOST, _BEYOND = 254, 255
 _FRAGMENT, _ENCLOSED = 0.15, 0.5
 # Millimetres at which a vote counts for nothing, as an offset that is not finite does.
 _FAR = 1e6
-_CUT = "reaches the edge of the region looked at"
+_CUT = "reaches the edge of the searched region"
 
 Indices = NDArray[np.int64]
 
@@ -69,8 +69,8 @@ class InstancesDecoding:
         """
         if len(values) != 4:
             raise PackageError(
-                f"The network gives {len(values)} channels; decoder instances needs 4, the foreground and the offsets "
-                "along k, j and i: correct network.outputs or the decoder in model.json."
+                f"The network returns {len(values)} channels, but the decoder instances needs 4 (the foreground, and "
+                "the offsets along k, j and i): correct network.output or the decoder in model.json."
             )
         slices = max(1, _CACHED // max(1, math.prod(values.shape[2:])))
         for first in range(0, values.shape[1], slices):

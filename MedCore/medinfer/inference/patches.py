@@ -103,8 +103,8 @@ def class_scores(
     rows = [values.ravel() for _, values in answers]
     if any(len(row) != one.network.channels for row in rows):
         raise PackageError(
-            f"The output of {one.network.files[0].path} has {len(rows[0])} values a patch, but there must be one for "
-            f"each of {one.network.channels} labels: give a network that ends in scores, without a place."
+            f"The output of {one.network.files[0].path} has {len(rows[0])} values per patch, but it must have one for "
+            f"each of the {one.network.channels} labels: use a network that returns class scores without spatial axes."
         )
     scores = np.array(rows, dtype=np.float64).reshape(-1, one.network.channels)
     if one.decoder.activation == "softmax":

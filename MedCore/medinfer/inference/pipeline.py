@@ -24,8 +24,8 @@ from .segments import Refine, Segments, segments_of
 from .watch import Cancel, Progress, Watch
 
 _UPSIDE_DOWN = "scan upside down?"
-_TURNED = "the scan seems to be stored upside down (feet where its header says the head is): don't trust the names"
-_UNLIKE = "the anatomy that this model knows is not in view, or is unlike what it knows"
+_TURNED = "the scan may be stored upside down (the feet are where its header places the head): do not trust the names"
+_UNLIKE = "the anatomy that this model was trained on is not in view, or looks different here"
 
 
 def run(
@@ -100,7 +100,7 @@ def _notes(
     if "objects" in kinds and not answer.segments:
         notes.append(f"nothing was found: {_UNLIKE}{_doubt(volume)}")
     if answer.left_out:
-        notes.append(f"{answer.left_out} objects are left out: a label map holds 255 at most")
+        notes.append(f"{answer.left_out} objects were left out: a label map holds at most 255")
     places = [landmark.position_ras for landmark in landmarks]
     if "points" in kinds and not any(places):
         notes.append(f"no landmark was found: {_UNLIKE}")
@@ -119,7 +119,7 @@ def _doubt(volume: Volume) -> str:
     """What may be wrong with a scan in which nothing was found."""
     if not np.allclose(volume.spacing, 1):
         return ""
-    return "; its voxels are said to be 1 mm wide, as of a file without spacing: check that"
+    return "; its spacing is 1 mm, which often means that the file had no spacing: check it"
 
 
 __all__ = ["Cancel", "PackageSession", "Progress", "open_package", "plan_tiles", "run"]

@@ -49,9 +49,9 @@ def refine_labels(
     Raises ValueError where image and labels differ in shape, or band_mm is not above 0.
     """
     if image.shape != labels.shape:
-        raise ValueError(f"The image has {image.shape} voxels and the labels {labels.shape}; they must be on one grid.")
+        raise ValueError(f"The image has {image.shape} voxels and the labels {labels.shape}; they must share a grid.")
     if not band_mm > 0:
-        raise ValueError(f"band_mm is {band_mm}; a border can only be looked for in a band wider than 0 mm.")
+        raise ValueError(f"band_mm is {band_mm}; it must be above 0 mm.")
     cores, delays = _cores(labels, spacing, band_mm)
     refined = cores.copy()
     margin = [int(np.ceil(2 * band_mm / size)) + 1 for size in spacing]

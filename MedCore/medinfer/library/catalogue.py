@@ -36,5 +36,5 @@ def read_catalogue(path: Path) -> dict[str, Download]:
             if not isinstance(value, _KINDS.get(name, str)):
                 raise TypeError(f"the field {name} is wrong")
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise PackageError(f"{path} is not a catalogue of downloads ({error}); install MedInfer again.") from None
+        raise PackageError(f"{path} is not a catalogue of downloads ({error}); reinstall MedInfer.") from None
     return {entry.id: entry for entry in entries}

@@ -70,11 +70,11 @@ def remove(name: str) -> None:
     """Delete an installed package. Bundled ones stay. Raises PackageError."""
     for entry in entries():
         if entry.id == name and entry.origin == "bundled":
-            raise PackageError(f"{name} came with MedInfer and stays; only installed models can be removed.")
+            raise PackageError(f"{name} comes with MedInfer and cannot be removed; only installed models can.")
         if entry.id == name and entry.origin == "installed":
             try:
                 shutil.rmtree(entry.package.folder if entry.package else user_folder() / name)
             except OSError as error:
                 raise output_error(user_folder() / name, error) from error
             return
-    raise PackageError(f"{name!r} is not an installed model; only installed ones can be removed.")
+    raise PackageError(f"{name!r} is not an installed model; only installed models can be removed.")

@@ -22,7 +22,7 @@ def bundled_folder() -> Path:
     for folder in (in_wheel, in_extension / "Models", in_checkout / "Models"):
         if (folder / "catalogue.json").is_file():
             return folder
-    raise PackageError(f"The bundled models are missing beside {here}; install MedInfer again.")
+    raise PackageError(f"The bundled models are missing next to {here}; reinstall MedInfer.")
 
 
 def user_folder() -> Path:

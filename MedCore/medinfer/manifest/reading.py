@@ -34,7 +34,7 @@ def parse_manifest(text: str, where: str) -> Manifest:
     version = data.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise PackageError(
-            f"{where} has schema_version {version}, this MedInfer reads up to {SCHEMA_VERSION}: update MedInfer."
+            f"{where} has schema_version {version}, but this MedInfer reads up to {SCHEMA_VERSION}: update MedInfer."
         )
     if version not in (1, SCHEMA_VERSION) or isinstance(version, bool | float):
         raise PackageError(f"{where}: schema_version must be 1 or {SCHEMA_VERSION}, not {version!r}; correct it.")

@@ -18,9 +18,9 @@ class Result(Strict):
     # “as” is a word of Python's own.
     model_config = ConfigDict(populate_by_name=True)
 
-    of: PassName = Field(description="The pass whose findings they are.")
+    of: PassName = Field(description="The pass that found them.")
     kind: Kind = Field(
         alias="as",
-        description="As what they are given: points for task landmark, boxes for detect, objects for segment. An "
+        description="The kind they are given as: points for task landmark, boxes for detect, objects for segment. An "
         "object's centroid is a point and its box a box; a box's centre is a point.",
     )

@@ -241,8 +241,8 @@ def _output_size(plan: TilePlan, size: tuple[int, ...]) -> Shape:
 
 def _wrong_shape(plan: TilePlan, result: NDArray[Any]) -> PackageError:
     return PackageError(
-        f"The network answered {result.shape[1:]} voxels for a tile of {plan.patch}; its package declares the output "
-        f"stride {plan.stride}, which makes {_output_size(plan, plan.patch)}. Correct the tiling in model.json."
+        f"The network returned {result.shape[1:]} voxels for a tile of {plan.patch}, but the declared output stride "
+        f"{plan.stride} implies {_output_size(plan, plan.patch)}: correct the tiling in model.json."
     )
 
 

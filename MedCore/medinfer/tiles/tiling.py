@@ -230,11 +230,13 @@ class _Axis:
     def __post_init__(self) -> None:
         for name, value in (("patch", self.largest), ("margin", self.before), ("margin", self.after)):
             if value % self.stride:
-                raise PackageError(f"The tile's {name} of {value} voxels is no multiple of the stride {self.stride}.")
+                raise PackageError(
+                    f"The tile's {name} of {value} voxels is not a multiple of the stride {self.stride}."
+                )
         if self._advance(self.largest) <= 0:
             raise PackageError(
                 f"A patch of {self.largest} voxels with margins {self.before} and {self.after} leaves no core of "
-                f"{self._step} voxels or more; take a larger patch or smaller margins."
+                f"{self._step} voxels or more; use a larger patch or smaller margins."
             )
 
     @property
@@ -276,7 +278,7 @@ class _Axis:
 
 def _blend_spans(length: int, patch: int, stride: int, overlap: float) -> tuple[Span, ...]:
     if patch % stride:
-        raise PackageError(f"The tile's patch of {patch} voxels is no multiple of the stride {stride}.")
+        raise PackageError(f"The tile's patch of {patch} voxels is not a multiple of the stride {stride}.")
     if length <= patch:
         return (Span(-((patch - length) // 2 // stride * stride), 0, length),)
     # 80 · (1 − 0.9) is 7.999…: rounded first, or the tiles would come twice as close.
