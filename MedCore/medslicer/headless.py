@@ -129,7 +129,7 @@ def import_slicer() -> Any:
         import slicer
     except ImportError as error:
         raise SlicerMissingError(
-            "Slicer scenes cannot be made here: neither 3D Slicer nor slicer-core is installed; "
+            "Slicer scenes cannot be created here: neither 3D Slicer nor slicer-core is installed; "
             "run: pip install slicer-core"
         ) from error
     return slicer

@@ -32,7 +32,7 @@ def describe(parent: Any, profile: Profile, help_text: str) -> None:
     parent.dependencies = ["MedCore"]
     parent.contributors = ["MedInfer contributors"]
     parent.helpText = f'{help_text}<p><a href="{section("In Slicer")}">{_("Tutorial")}</a></p>'
-    parent.acknowledgementText = _("Part of MedInfer. Who trained a model, on what: see its card in the panel.")
+    parent.acknowledgementText = _("Part of MedInfer. A model's card in the panel names its authors and data.")
     slicer.app.connect("startupCompleted()", lambda: register_sample_scans(profile.module))
 
 

@@ -71,7 +71,7 @@ def save_scene(scene: Any, path: Path) -> None:
             written = scene.WriteToMRB(str(bundle), None, messages)
         if not written or not _is_whole(bundle):
             try_to_write([folder, Path(scene.GetCacheManager().GetRemoteCacheDirectory())], _bytes_of(scene))
-            reason = messages.GetAllMessagesAsString().strip().splitlines() or ["it gave no reason"]
+            reason = messages.GetAllMessagesAsString().strip().splitlines() or ["no reason given"]
             raise OutputError(f"{path} cannot be written by Slicer's writer: {reason[-1]}")
         os.replace(bundle, path)
 

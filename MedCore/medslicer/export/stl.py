@@ -107,7 +107,7 @@ def _write_surface(node: Any, segment: ShownSegment, place: Path) -> Path | None
     whole = [path for path in own.iterdir() if _is_whole(path)]
     if not whole:
         try_to_write([own], _HEADER + _TRIANGLE * surface.GetNumberOfCells())
-        raise OSError(f"Slicer's writer left no whole surface of {segment.name}")
+        raise OSError(f"Slicer's writer did not write a complete surface of {segment.name}")
     return whole[0]
 
 

@@ -59,8 +59,8 @@ class Child:
                 )
         except OSError as error:
             raise MedInferError(
-                f"No process could be started with {interpreter} ({error.strerror or error}); check that Slicer is "
-                "installed whole and that this computer has memory and disk left."
+                f"{interpreter} could not be started ({error.strerror or error}); check that Slicer is completely "
+                "installed and that this computer has free memory and disk space."
             ) from error
         # The greeting, without which a worker does not believe the end of its input.
         with suppress(OSError):
@@ -160,7 +160,7 @@ def fresh_folder() -> Path:
     except OSError as error:
         raise MedInferError(
             f"No temporary folder could be made in {tempfile.tempdir or 'this computer'} ({error.strerror or error}); "
-            "check that it is there, can be written and has room left."
+            "check that it exists, is writable and has free space."
         ) from error
 
 

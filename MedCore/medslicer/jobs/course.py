@@ -21,7 +21,7 @@ _WORDS = {
     "prepare": "Preparing the scan",
     "network": "Searching",
     "findings": "Measuring",
-    "names": "Naming what was found",
+    "names": "Naming the findings",
     "borders": "Drawing borders",
     "measures": "Measuring",
     "write": "Finishing",

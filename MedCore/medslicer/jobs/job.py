@@ -143,7 +143,7 @@ class Job:
         except MedInferError as error:
             self._fail(str(error))
         except Exception as error:  # a bug of ours must not leave a job that never ends
-            self._fail(f"MedInfer failed in an unexpected way ({type(error).__name__}: {error}).")
+            self._fail(f"MedInfer failed unexpectedly ({type(error).__name__}: {error}).")
         return before != (self.state, self.stage, self.share, self.log_count)
 
     def cancel(self) -> None:

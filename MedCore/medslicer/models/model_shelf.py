@@ -150,7 +150,7 @@ class _Unfit(Exception):  # noqa: N818 (it becomes a problem's sentence)
 def _json(path: Path) -> Any:
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise _Unfit("it is far too large for a model's description; copy the model again")
+            raise _Unfit("it is too large for a model description; copy the model again")
         data = json.loads(path.read_text(encoding="utf-8"))
         # Half a surrogate pair is JSON, but no text that can be shown: a UnicodeEncodeError, which is a ValueError.
         json.dumps(data, ensure_ascii=False).encode()
@@ -227,7 +227,7 @@ def _size(folder: Path, passes: list[Mapping[str, Any]]) -> int:
         try:
             total += (folder / path).stat().st_size
         except (OSError, ValueError):
-            raise _Unfit(f"its file {path[:80]} is missing or cannot be read; install the model again") from None
+            raise _Unfit(f"its file {path[:80]} is missing or cannot be read; reinstall the model") from None
     return total
 
 

@@ -28,7 +28,7 @@ class DeviceSection:
     def __init__(self, ui: Any, message: MessageLine, settings: Settings, models: ModelSection) -> None:
         self._ui, self._message, self._settings, self._models = ui, message, settings, models
         self._there: tuple[Available, ...] = ()
-        self._why_unknown = _("unfold to look what is there")
+        self._why_unknown = _("open this section to list devices")
         self._work = ErrandWork(lambda errand: None, self._looked)
         ui.advancedSection.connect("contentsCollapsed(bool)", self._folded)
         ui.deviceSelector.connect("activated(int)", self._device_chosen)
@@ -85,7 +85,7 @@ class DeviceSection:
     def _device_entries(self) -> list[tuple[str, str]]:
         """What can be chosen; a choice that is not there (any more) stays in the list and says so."""
         usable = [row for row in self._there if row.usable]
-        entries = [(_("Automatic (the fastest)"), AUTOMATIC)]
+        entries = [(_("Automatic (fastest)"), AUTOMATIC)]
         entries += [(f"{row.backend} – {row.device}", f"{row.backend}:{row.device}") for row in usable]
         if self._there:
             offer = _("{name} – install, {megabytes} MB…")
@@ -94,7 +94,7 @@ class DeviceSection:
             ]
         chosen = self._settings.device
         if chosen and chosen not in [data for _text, data in entries]:
-            entries.append((f"{chosen.replace(':', ' – ')} ({self._why_unknown or _('not here')})", chosen))
+            entries.append((f"{chosen.replace(':', ' – ')} ({self._why_unknown or _('not available')})", chosen))
         return entries
 
     def _precision_entries(self) -> list[tuple[str, str]]:

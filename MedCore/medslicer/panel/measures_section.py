@@ -41,7 +41,7 @@ class MeasuresSection:
         if labels != self._labels:
             self._labels = labels
             fill(self._ui.fromSelector, labels, labels[0][1] if labels else NONE)
-            fill(self._ui.viaSelector, [(_("None: a distance"), NONE), *labels], NONE)
+            fill(self._ui.viaSelector, [(_("None (distance)"), NONE), *labels], NONE)
             fill(self._ui.toSelector, labels, labels[-1][1] if labels else NONE)
         table, measures = self._ui.measuresTable, measures_of(result) if result else ()
         table.setRowCount(len(measures))
@@ -63,7 +63,7 @@ class MeasuresSection:
         chosen = self._chosen()
         distinct = len(chosen) >= 2 and len(set(chosen)) == len(chosen)
         self._ui.addMeasureButton.setEnabled(distinct)
-        self._ui.addMeasureButton.setToolTip("" if distinct else _("Choose landmarks that differ."))
+        self._ui.addMeasureButton.setToolTip("" if distinct else _("Choose different landmarks."))
         self._ui.removeMeasureButton.setEnabled(self._ui.measuresTable.currentRow() >= 0)
 
     def _add(self, checked: bool = False) -> None:

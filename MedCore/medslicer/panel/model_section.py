@@ -106,7 +106,7 @@ class ModelSection:
         model = self.chosen
         if model is None:
             return
-        question = _("Fetch {title} ({size:.1f} MB) from its public home? Nothing of yours is sent.").format(
+        question = _("Fetch {title} ({size:.1f} MB) from its public source? None of your data is sent.").format(
             title=model.title, size=model.bytes / 1e6
         )
         if confirmed(question):
@@ -141,7 +141,7 @@ class ModelSection:
             install(needs)
             if self.busy or self._locked:
                 # While packages were installed the window was live.
-                self._message.say(_("The model library is in use now; try again when that is over."), "error")
+                self._message.say(_("The model library is in use; try again later."), "error")
                 return
             self._work.begin(errand)
         except MedInferError as error:
@@ -165,7 +165,7 @@ class ModelSection:
         for line in (*errand.said, *filter(None, [errand.problem])):
             self._ui.logText.appendPlainText(line)
         if errand.cancelled:
-            self._message.say(_("Stopped; what was fetched so far is kept for the next time."))
+            self._message.say(_("Stopped; the part already fetched is kept for the next time."))
         elif errand.problem:
             self._message.say(errand.problem, "error")
         else:

@@ -55,7 +55,7 @@ class ResultsSection:
         results, ui = results_in(slicer.mrmlScene, self._profile.module), self._ui
         result = self._chosen_of(results)
         entries = [(entry.name, entry.table.GetID()) for entry in results]
-        fill(ui.resultSelector, entries or [(_("Nothing yet"), "")], result.table.GetID() if result else "")
+        fill(ui.resultSelector, entries or [(_("No results yet"), "")], result.table.GetID() if result else "")
         for widget in (
             ui.resultSelector, ui.removeResultButton, ui.exportButton, ui.filterLabel, ui.scoreSlider, ui.findingsTable,
         ):
@@ -123,7 +123,7 @@ class ResultsSection:
         result = self.result
         if result is None:
             return
-        question = _("Delete {name} and all that belongs to it from the scene?").format(name=result.name)
+        question = _("Delete {name} and everything that belongs to it from the scene?").format(name=result.name)
         if confirmed(question):
             result.remove()
 
@@ -142,7 +142,7 @@ class ResultsSection:
         self._ui.acceptButton.setText(_("Accepted") if row and row.review == ACCEPTED else _("Accept"))
         self._ui.rejectButton.setText(_("Rejected") if row and row.review == REJECTED else _("Reject"))
         if result is None:
-            text = _("Results appear here after a run, and when a scene with results is opened.")
+            text = _("Results appear here after a run or when a scene with results is opened.")
         else:
             text = _counts(result, rows)
         self._ui.summaryLabel.setText(text)

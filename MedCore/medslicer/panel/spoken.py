@@ -18,7 +18,7 @@ def spoken(text: str) -> str:
         "Loading the model": _("Loading the model"),
         "Preparing the scan": _("Preparing the scan"),
         "Searching": _("Searching"),
-        "Naming what was found": _("Naming what was found"),
+        "Naming the findings": _("Naming the findings"),
         "Drawing borders": _("Drawing borders"),
         "Measuring": _("Measuring"),
         "Finishing": _("Finishing"),
@@ -29,6 +29,6 @@ def spoken(text: str) -> str:
         "tooth": _("tooth"),
         "teeth": _("teeth"),
         "runs the networks": _("runs the networks"),
-        "checks that a model is what it says": _("checks that a model is what it says"),
-        "tells findings apart": _("tells findings apart"),
+        "validates the model description": _("validates the model description"),
+        "separates the findings": _("separates the findings"),
     }.get(text, text)

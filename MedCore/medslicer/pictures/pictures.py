@@ -88,7 +88,7 @@ def draw_file(scene_file: Path, folder: Path) -> list[Path]:
         if headless.scene.ReadFromMRB(str(scene_file), True):
             volumes = nodes_of(headless.scene, "vtkMRMLScalarVolumeNode")
         if not volumes:
-            raise PictureError(f"{scene_file} is no Slicer scene with a scan in it.")
+            raise PictureError(f"{scene_file} is not a Slicer scene with a scan.")
         logic, (volume_node, *_) = headless.application_logic, volumes
         for segmentation in nodes_of(headless.scene, "vtkMRMLSegmentationNode"):
             if segmentation.GetNodeReference(VOLUME_ROLE):

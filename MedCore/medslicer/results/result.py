@@ -242,7 +242,7 @@ def _add_review_column(table: Any) -> None:
         column.InsertNextValue("")
     table.AddColumn(column)
     table.SetColumnTitle(REVIEW_COLUMN, "Review")
-    table.SetColumnDescription(REVIEW_COLUMN, "What a user thinks of it: accepted, rejected, or nothing yet")
+    table.SetColumnDescription(REVIEW_COLUMN, "Review by a user: accepted, rejected or empty")
 
 
 def _distinct(name: str, taken: list[str]) -> str:

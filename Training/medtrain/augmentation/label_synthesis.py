@@ -36,7 +36,7 @@ class IntensityTable:
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.jitter) == len(self.spread) > 0:
             raise ValueError(
-                f"a table needs a mean, a jitter and a spread for each tissue, not {len(self.mean)}, "
+                f"a table needs one mean, jitter and spread per tissue, not {len(self.mean)}, "
                 f"{len(self.jitter)} and {len(self.spread)} of them"
             )
 
@@ -136,12 +136,12 @@ class _Dice:
 def _check(labels: Tensor, table: IntensityTable, pool: int) -> None:
     if labels.ndim != 3 or min(labels.shape) < pool or labels.is_floating_point():
         raise ValueError(
-            f"labels must be whole numbers [k, j, i] of at least {pool} voxels a side, not {labels.dtype} "
+            f"labels must be whole numbers [k, j, i] with at least {pool} voxels per side, not {labels.dtype} "
             f"{list(labels.shape)}"
         )
     if int(labels.max()) >= len(table.mean) or int(labels.min()) < 0:
         raise ValueError(
-            f"the label map holds values from {int(labels.min())} to {int(labels.max())}, but the table only knows "
+            f"the label map has values from {int(labels.min())} to {int(labels.max())}, but the table only covers "
             f"0 to {len(table.mean) - 1}: give it an entry for each"
         )
 

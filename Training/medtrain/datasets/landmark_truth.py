@@ -45,7 +45,7 @@ def read_truth(path: Path, names: Mapping[int, str]) -> LandmarkTruth:
         text = path.read_text(encoding="utf-8")
         points = _of_markups(json.loads(text)) if path.name.endswith(".mrk.json") else _of_table(text)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ScanError(f"{path} holds no landmarks that can be read ({type(error).__name__}: {error}).") from error
+        raise ScanError(f"{path} contains no readable landmarks ({type(error).__name__}: {error}).") from error
     return LandmarkTruth(points)
 
 
@@ -57,7 +57,7 @@ def _of_labels(path: Path, names: Mapping[int, str]) -> LandmarkTruth:
         if value in names:
             (cut if found.at_border else points)[names[value]] = _vector(volume.grid.to_ras(found.centroid))
     if not points and not cut:
-        raise ScanError(f"{path} holds none of the labels that were named; check --label-names.")
+        raise ScanError(f"{path} contains none of the given label names; check --label-names.")
     return LandmarkTruth(points, cut)
 
 

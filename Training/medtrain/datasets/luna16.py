@@ -91,7 +91,7 @@ def read_seriesuids(path: Path) -> Mapping[str, int]:
             raise TableError(f"{path}, line {line}: scan {name} is listed twice; remove one of the lines.")
         names[name] = line
     if not names:
-        raise TableError(f"{path} lists no scan; it needs one seriesuid a line.")
+        raise TableError(f"{path} lists no scan; it needs one seriesuid per line.")
     return names
 
 
@@ -128,7 +128,7 @@ def _records(path: Path, *, last: str) -> Iterator[tuple[int, str, list[float]]]
     places = [header.index(name) for name in columns]
     for line, row in rows:
         if len(row) <= max(places):
-            raise TableError(f"{path}, line {line}: {len(row)} values where {len(header)} are needed.")
+            raise TableError(f"{path}, line {line}: {len(row)} values instead of {len(header)}.")
         yield line, row[places[0]].strip(), _numbers(path, line, columns[1:], [row[place] for place in places[1:]])
 
 

@@ -59,16 +59,18 @@ def phantom_case(seed: int, spec: ChestSpec, find_lungs: bool = True) -> Case:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m medtrain prepare-cases", description="Make cases out of phantoms.")
+    parser = argparse.ArgumentParser(
+        prog="python -m medtrain prepare-cases", description="Make training cases from phantoms."
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--seeds", type=int, nargs="+", required=True, metavar="SEED", help="FIRST LAST [STEP]; last included"
+        "--seeds", type=int, nargs="+", required=True, metavar="SEED", help="FIRST LAST [STEP]; LAST is included"
     )
-    parser.add_argument("--held-out", action="store_true", help="phantoms as drawn by default, for measuring")
+    parser.add_argument("--held-out", action="store_true", help="phantoms with default settings, for evaluation")
     chosen = parser.parse_args(arguments)
     first, last, *step = chosen.seeds
     if max(first, last) >= FIRST_HELD_OUT_SEED and not chosen.held_out:
-        parser.error(f"seeds from {FIRST_HELD_OUT_SEED} on are for measuring (--held-out), never for training")
+        parser.error(f"seeds from {FIRST_HELD_OUT_SEED} on are for evaluation (--held-out), never for training")
     for seed in range(first, last + 1, *step):
         path = chosen.out / f"phantom-{seed:05d}.npz"
         if path.exists():

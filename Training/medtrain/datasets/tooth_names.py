@@ -46,7 +46,7 @@ COLORS: dict[ToothType, tuple[float, float, float]] = {
 def is_deciduous(number: int) -> bool:
     """Whether an FDI number is a milk tooth's. Raises ValueError for what is no FDI number."""
     if number not in FDI:
-        raise ValueError(f"{number} is no FDI number: they run from 11 to 48 and from 51 to 85")
+        raise ValueError(f"{number} is not an FDI number: those run from 11 to 48 and from 51 to 85")
     return number in DECIDUOUS
 
 

@@ -85,7 +85,7 @@ def find_tooth_pairs(folder: Path) -> list[ScanPair]:
     pairs = [ScanPair(path.name.split(".")[0], path, folder / "label" / path.name)
              for path in sorted((folder / "image").glob("*.nii*"))]
     if not pairs:
-        raise ScanError(f"{folder} holds no scans: it needs image/NAME.nii.gz and label/NAME.nii.gz.")
+        raise ScanError(f"{folder} contains no scans: it needs image/NAME.nii.gz and label/NAME.nii.gz.")
     for pair in pairs:
         if not pair.truth.is_file():
             raise ScanError(f"{pair.image} has no label map: put it at {pair.truth} or leave the scan out.")
@@ -98,13 +98,13 @@ def read_tooth_scan(pair: ScanPair) -> ToothScan:
         image = sitk.DICOMOrient(sitk.ReadImage(str(pair.image), sitk.sitkFloat32), "LPS")
         teeth = sitk.DICOMOrient(sitk.ReadImage(str(pair.truth), sitk.sitkUInt8), "LPS")
     except RuntimeError as error:
-        raise ScanError(f"{pair.image} or {pair.truth} can't be read as a volume: {error}") from error
+        raise ScanError(f"{pair.image} or {pair.truth} cannot be read as a volume: {error}") from error
     same = image.GetSize() == teeth.GetSize() and all(
         np.allclose(ask(image), ask(teeth), atol=1e-3)
         for ask in (sitk.Image.GetOrigin, sitk.Image.GetSpacing, sitk.Image.GetDirection)
     )
     if not same:
-        raise ScanError(f"{pair.truth} has another grid than {pair.image}: resample one to the other.")
+        raise ScanError(f"{pair.truth} and {pair.image} have different grids: resample one to the other.")
     return ToothScan(image, teeth)
 
 
@@ -115,7 +115,7 @@ def crop_middle(teeth: sitk.Image, plan: ToothCropPlan) -> NDArray[np.float64]:
     if (size * spacing > plan.small_field_mm + spacing / 2).any():
         slices = np.flatnonzero(sitk.GetArrayViewFromImage(teeth).any(axis=(1, 2)))
         if len(slices) == 0:
-            raise ScanError("a label map holds no tooth, so nothing tells where to crop its scan: leave it out.")
+            raise ScanError("a label map contains no tooth, so its scan cannot be cropped: leave it out.")
         middle[1] -= plan.forward_mm / spacing[1]
         middle[2] = (slices[0] + slices[-1]) // 2
     return middle

@@ -103,7 +103,7 @@ def overlaps(true: Labels, found: Labels) -> tuple[dict[int, int], dict[int, int
     One joint histogram over the voxels where either map `[k, j, i]` has something. Raises ValueError for other shapes.
     """
     if true.shape != found.shape:
-        raise ValueError(f"the true map is {true.shape} but the found one {found.shape}: bring both to one grid")
+        raise ValueError(f"the true map is {true.shape}, but the found map {found.shape}: resample both to one grid")
     somewhere = (true | found) != 0
     joint = np.bincount(true[somewhere].astype(np.uint16) << 8 | found[somewhere], minlength=1 << 16).reshape(256, 256)
     of_true, of_found = joint.sum(axis=1), joint.sum(axis=0)

@@ -56,7 +56,7 @@ class SCNSpec:
             raise ValueError(f"mode {self.mode!r} of the SCN is neither 'add' nor 'concat'")
         for name in filter(None, (self.local_activation, self.spatial_activation)):
             if name not in ACTIVATIONS:
-                raise ValueError(f"activation {name!r} of the SCN is none of {', '.join(ACTIVATIONS)}")
+                raise ValueError(f"activation {name!r} of the SCN is not one of {', '.join(ACTIVATIONS)}")
 
 
 def block(channels_in: int, channels_out: int, dropout: float = 0.0) -> nn.Sequential:

@@ -79,7 +79,7 @@ def make_label(
     Raises ValueError where the shape is no multiple of the stride.
     """
     if any(side % targets.stride for side in shape):
-        raise ValueError(f"a crop of {shape} voxels is no multiple of the stride {targets.stride}")
+        raise ValueError(f"a crop of {shape} voxels is not a multiple of the stride {targets.stride}")
     boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     away = boxes[:0] if ignored is None else np.asarray(ignored, dtype=np.float64).reshape(-1, 4)
     grid = (shape[0] // targets.stride, shape[1] // targets.stride, shape[2] // targets.stride)

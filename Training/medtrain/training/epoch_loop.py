@@ -163,7 +163,7 @@ class EpochLoop:
             return False
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if (state["task"], state["seed"]) != (self.task.name, self.plan.seed):
-            raise ValueError(f"{path} is of the task {state['task']} with seed {state['seed']}: resume it as such, or "
+            raise ValueError(f"{path} is from task {state['task']} with seed {state['seed']}: resume with the same, or "
                              "start another run with its weights")
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])

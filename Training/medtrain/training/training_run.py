@@ -101,7 +101,9 @@ class TrainingRun:
         """Go on from a checkpoint. Raises ValueError where it belongs to a run with another seed."""
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["seed"] != self._plan.seed:
-            raise ValueError(f"{path} is of a run with seed {state['seed']}: resume with it, not {self._plan.seed}")
+            raise ValueError(
+                f"{path} is from a run with seed {state['seed']}: resume with that seed, not {self._plan.seed}"
+            )
         self.net.load_state_dict(state["net"])
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
