@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside, flushed to the disk, then renamed."""
+"""Files that are either complete or absent: written under a temporary name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ADVICE = {
 
 
 def output_error(path: Path | str, cause: OSError) -> OutputError:
-    """`cause`, met while `path` was being written, as one sentence for the user."""
+    """The error `cause`, raised while `path` was being written, as one sentence for the user."""
     code = cause.errno or 0
     return OutputError(f"{path} cannot be written: {_ADVICE.get(code, cause.strerror or str(cause))}.")
 

@@ -44,8 +44,8 @@ _EXTRA_TOOTH = "extra tooth"
 
 @dataclass(frozen=True)
 class ArchName:
-    """label: None for an object whose number isn't sure, or which has none. confidence: 0…1, of the label, or of the
-    likeliest one. flags: what a user should know, a phrase each."""
+    """label: None for an object whose number is uncertain or absent. confidence: 0…1, of the label, or of the
+    most likely one. flags: what a user should know, one phrase each."""
 
     label: str | None
     confidence: float
@@ -55,7 +55,7 @@ class ArchName:
 @dataclass(frozen=True, eq=False)
 class _Named:
     """What is known of n objects. best: [n], the column of each one's label in the best way to name all, −1 for none.
-    probability: [n, c], of each label. near: [n, c], whether a tooth of that label may have gone astray to there."""
+    probability: [n, c], of each label. near: [n, c], whether a tooth of that label may have been displaced to there."""
 
     best: NDArray[np.intp]
     probability: Floats

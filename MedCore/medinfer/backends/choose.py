@@ -1,4 +1,4 @@
-"""Which runtime and device a network is opened on."""
+"""The choice of the runtime and device for a network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _INT8_FIRST = ("openvino", "cpu")
 class Available:
     """One pair of backend and device on this computer.
 
-    precisions: what it has in hardware; empty where it cannot run. reason: version, or why it is not there.
+    precisions: those it supports in hardware; empty if it cannot run. reason: version, or why it is unavailable.
     """
 
     backend: str
@@ -45,7 +45,7 @@ class Available:
 
 
 def available(backends: Sequence[str] = tuple(BACKENDS)) -> list[Available]:
-    """Each backend with the devices that it offers here, or why it offers none."""
+    """Each backend with the devices that it offers on this computer, or the reason why it offers none."""
     found = []
     for name in backends:
         module = BACKENDS[name]
@@ -70,12 +70,12 @@ def open_session(
     backend: "auto", "onnxruntime", "openvino" or "torch". device: "auto", "cpu", "cuda", "cuda:1", "directml",
     "coreml", "gpu" (Intel), "mps". precision: "auto" takes the fastest that the device has in hardware: an int8
     file where OpenVINO runs on the CPU, else bfloat16 on CPUs with AMX, TF32 on CUDA, float32 elsewhere.
-    "auto" tries what is there, fastest first; the session says what it became.
+    "auto" tries the available ones, fastest first; the session reports the choice.
     threads: CPU threads; at most the physical cores, which is the default. load_bytes: reads a file
     (an encrypted model is decrypted in memory).
 
-    Raises DeviceError where what was asked for is not there: a named device is never exchanged for another.
-    Raises PackageError for a file that is no such network, or whose inputs and outputs are others.
+    Raises DeviceError if the request is unavailable: a named device is never replaced by another.
+    Raises PackageError for a file that is not such a network, or whose inputs and outputs differ.
     """
     backend, device, precision = backend.lower(), device.lower(), precision.lower()
     _check_words(backend, device, precision)
@@ -102,7 +102,7 @@ def open_session(
 
 
 def _candidates(backend: str, device: str, precision: str, formats: set[str]) -> list[tuple[str, str]]:
-    """Pairs of backend and device that are here and fit what was asked for, fastest first; at least one."""
+    """Available pairs of backend and device that match the request, fastest first; at least one."""
     # Only what can read the model is asked: importing torch for an ONNX file would take seconds.
     reading = [name for name in BACKENDS if formats & set(FORMATS[name])]
     if backend not in ("auto", *reading):
@@ -124,7 +124,7 @@ def _candidates(backend: str, device: str, precision: str, formats: set[str]) ->
 def _file_for(
     backend: str, device: str, precision: str, contents: Mapping[NetworkFile, bytes]
 ) -> tuple[NetworkFile, str] | None:
-    """The file that a backend reads in this precision, and the precision to ask for; None where there is none."""
+    """The file that a backend reads in this precision, and the precision to request; None if there is no such file."""
     readable = [file for file in contents if file.format in FORMATS[backend]]
     quantised = [file for file in readable if is_int8(contents[file])]
     plain = [file for file in readable if file not in quantised]

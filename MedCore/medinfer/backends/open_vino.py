@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest on Intel CPUs, and Intel GPUs. It reads the same ONNX files."""
+"""OpenVINO: the fastest runtime on Intel CPUs, also for Intel GPUs. It reads the same ONNX files."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Request:
 
     @property
     def device_index(self) -> int:
-        """The number behind the colon; 0 where there is none."""
+        """The number after the colon; 0 if there is none."""
         _, _, index = self.device.partition(":")
         return int(index or 0)
 
@@ -159,12 +159,12 @@ def check_names(request: Request, inputs: Mapping[str, Shape] | None, outputs: S
 
 
 def ran_out_of_memory(error: Exception) -> bool:
-    """Whether a runtime's or a library's error means that."""
+    """Whether an error of a runtime or library means that memory ran out."""
     return isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS)
 
 
 def failure(error: Exception, runtime: str, device: str, name: str, sizes: str) -> MedInferError:
-    """The error for the user that a runtime's own error means while it runs a tile of `sizes`."""
+    """The user's error for an error that a runtime raised on a tile of `sizes`."""
     if isinstance(error, MedInferError):
         return error
     if not ran_out_of_memory(error):

@@ -1,4 +1,4 @@
-"""One model over many scans: a bad scan is told and does not stop the others."""
+"""One model on many scans: a bad scan is reported and does not stop the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """What became of the scans, by name."""
+    """The outcome of each scan, by name."""
 
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Voxels handed from process to process as `.npy` files: numpy's own format, mapped instead of read, nothing packed."""
+"""Voxels passed between processes as `.npy` files: numpy's own format, uncompressed and memory-mapped."""
 
 from __future__ import annotations
 

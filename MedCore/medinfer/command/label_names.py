@@ -1,4 +1,4 @@
-"""Labels under the names of another scheme: a tooth as 11 (FDI), 8 (Universal), or in words."""
+"""Labels under the names of another scheme: a tooth as 11 (FDI), 8 (Universal) or by its anatomical name."""
 
 from __future__ import annotations
 

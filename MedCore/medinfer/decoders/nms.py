@@ -1,4 +1,4 @@
-"""Non-maximum suppression of boxes in 3-D: of boxes that overlap, the best stays.
+"""Non-maximum suppression of boxes in 3-D: of overlapping boxes, the best is kept.
 
 The result is that of the plain definition: go through the boxes from the best score down and keep each whose
 intersection over union (IoU) with every box kept so far is below the threshold; equal scores in the order given.

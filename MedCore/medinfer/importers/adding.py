@@ -1,4 +1,4 @@
-"""Models put into the library: from a folder, an archive, a public file of another program, or the net."""
+"""Adding models to the library: from a folder, an archive, another program's public file, or a download."""
 
 from __future__ import annotations
 

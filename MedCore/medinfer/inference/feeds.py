@@ -1,4 +1,4 @@
-"""What goes into a pass's network for each tile: the image, where it lies, and what earlier passes found."""
+"""The inputs of a pass's network for each tile: the image, its position, and the findings of earlier passes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Channels = Callable[[Tile], NDArray[np.float32]]
 def feeds_of(one: Pass, prepared: Prepared, earlier: Mapping[str, Found], plan: TilePlan | None) -> list[Channels]:
     """The channels of each of the network's inputs, in their order. plan: of the tiles; None for patches.
 
-    Memory: the image's buffer of one tile; a byte a voxel of the prepared volume for each input of labels.
+    Memory: the image's buffer of one tile; one byte per voxel of the prepared volume for each input of labels.
     """
     return [_FEEDS[entry.role](entry, one, prepared, earlier, plan) for entry in one.network.inputs]
 

@@ -22,7 +22,7 @@ from .watch import Watch
 def decode_tiles(
     prepared: Prepared, one: Pass, session: Session, decoding: Decoding, earlier: Mapping[str, Found], watch: Watch
 ) -> Sequence[IndexBox | IndexPoint] | IndexSegments:
-    """The whole region in tiles that are joined again and handed to `decoding`; what it found."""
+    """Run the network on the whole region in tiles, join them for `decoding`, and return its findings."""
     plan = plan_tiles(prepared.voxels.shape, one)
     feeds, joiner = feeds_of(one, prepared, earlier, plan), open_joiner(plan)
     for tile in watch.over(plan.tiles):

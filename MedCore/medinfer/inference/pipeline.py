@@ -1,4 +1,4 @@
-"""One run: the passes of a model, one after the other, and the answer out of what they gave.
+"""One run: the passes of a model in order, and the result built from their findings.
 
 Each pass goes along one straight line: Volume -> prepare -> tiles -> backend -> joined -> decoder -> world.
 """
@@ -32,15 +32,15 @@ def run(
     volume: Volume, package: ModelPackage, session: PackageSession, *, threshold: float | None = None,
     refine: Refine | None = None, progress: Progress | None = None, cancel: Cancel | None = None,
 ) -> Findings:
-    """Find in `volume` what `package` was trained for; in its `focus` alone, where it has one.
+    """Run `package` on `volume`; only inside its `focus`, if it has one.
 
     session: from `open_package`; it can serve many runs. threshold: instead of the declared one (of the pass that leads
     the result). refine: changes the borders of segments by the scan's values (see `refinement`), on the scan's grid.
     progress(stage, done, total) is called from this thread; cancel() is asked between tiles and raises Cancelled.
 
-    Memory: the prepared region (4 bytes a voxel) of one pass, one tile through the network, and what the decoders keep
-    (two bytes an output voxel for labels, the candidates for anchors, a few kilobytes a landmark for heatmaps, for
-    segments two bytes an output voxel, 120 a foreground voxel and one byte a voxel of the scan around them);
+    Memory: the prepared region (4 bytes per voxel) of one pass, one tile through the network, and the decoders' state
+    (two bytes per output voxel for labels, the candidates for anchors, a few kilobytes per landmark for heatmaps, for
+    segments two bytes per output voxel, 120 per foreground voxel and one byte per voxel of the scan around them);
     it does not grow with the classes. Raises ScanError, PackageError, DeviceError, Cancelled.
     """
     manifest, score = package.manifest, package.threshold(threshold)
@@ -116,7 +116,7 @@ def _is_chain(manifest: Manifest) -> bool:
 
 
 def _doubt(volume: Volume) -> str:
-    """What may be wrong with a scan in which nothing was found."""
+    """A possible reason why nothing was found in a scan."""
     if not np.allclose(volume.spacing, 1):
         return ""
     return "; its spacing is 1 mm, which often means that the file had no spacing: check it"

@@ -1,4 +1,4 @@
-"""Packages that can be fetched: where each has its public home, and the sha256 it must have."""
+"""Packages that can be fetched, each with its public address and required sha256."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching one file: with progress, cancel, resume, proxy and sha256; the file appears whole or not at all."""
+"""Fetching one file: with progress, cancel, resume, proxy and sha256; the file is complete or absent."""
 
 from __future__ import annotations
 

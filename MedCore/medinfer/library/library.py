@@ -1,4 +1,4 @@
-"""The model library: which packages are bundled, installed, or can be fetched; finding and removing them."""
+"""The model library: lists bundled, installed and downloadable packages; finds and removes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .places import bundled_folder, catalogue_file, is_package, user_folder
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the library. package: None for what is not fetched yet, or for a broken folder; problem: why."""
+    """One line of the library. package: None if not fetched yet or broken; problem: the reason."""
 
     id: str
     origin: str

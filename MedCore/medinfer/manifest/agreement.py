@@ -1,4 +1,4 @@
-"""What the parts of a model must agree on: passes with each other, with the labels, and with the result."""
+"""Consistency of a model's parts: passes with each other, with the labels, and with the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .passes import CONVERTS, Kind, Pass
 from .result import Result, Task
 
 _SHOWS: dict[Task, Kind] = {"detect": "boxes", "landmark": "points", "segment": "objects"}
-# A label map has one byte a voxel.
+# A label map has one byte per voxel.
 _HIGHEST_VALUE = 255
 
 
@@ -44,7 +44,7 @@ class Parts(Protocol):
 
 
 def contradictions(parts: Parts) -> list[Contradiction]:
-    """All of them, in the order of the file."""
+    """All contradictions, in the order of the file."""
     return [
         *_label_problems(parts),
         *(problem for at, one in enumerate(parts.passes) for problem in _PassCheck(parts, at, one).problems()),

@@ -1,4 +1,4 @@
-"""What the findings are called, and what a user must know before trusting the model."""
+"""The names of the findings, and the facts that a user needs before trusting the model."""
 
 from __future__ import annotations
 

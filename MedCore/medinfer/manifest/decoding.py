@@ -57,7 +57,7 @@ class Chain(Strict):
 
 
 class HeatmapDecoder(Strict):
-    """A heatmap a landmark: its place is the maximum, refined below the voxel, or the expectation (DSNT)."""
+    """One heatmap per landmark: its place is the maximum, refined below the voxel, or the expectation (DSNT)."""
 
     kind: Literal["heatmap"]
     position: Literal["argmax", "expectation"] = Field(
@@ -90,7 +90,7 @@ class HeatmapDecoder(Strict):
 
 
 class SegmentsDecoder(Strict):
-    """Threshold (one channel) or arg-max (several, the first is background): a segment a label."""
+    """Threshold (one channel) or arg-max (several, the first is background): one segment per label."""
 
     kind: Literal["segments"]
     threshold: float = Field(
@@ -132,7 +132,7 @@ class Arch(Strict):
 
 
 class ClassesDecoder(Strict):
-    """One score a label for the object in the middle of a patch."""
+    """One score per label for the object in the middle of a patch."""
 
     kind: Literal["classes"]
     activation: Literal["none", "softmax"] = Field(default="none", description="softmax: the network returns logits.")

@@ -1,4 +1,4 @@
-"""The weights, and what goes in and out of them, by name."""
+"""The weights, and their inputs and outputs, by name."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PointInput(Strict):
 
 
 class LabelsInput(Strict):
-    """The objects of an earlier pass, one-hot: [batch, labels, k, j, i], a channel a label, 1 inside and 0 outside."""
+    """The objects of an earlier pass, one-hot: [batch, labels, k, j, i], one channel per label, 1 inside, 0 outside."""
 
     role: Literal["labels"]
     name: str = Field(description="The input's name in the network file.")
@@ -59,8 +59,8 @@ class LabelsInput(Strict):
 
 
 class LandmarksInput(Strict):
-    """A Gaussian of height 1 at each point of an earlier pass: [batch, labels, k, j, i], a channel a label; 0 all over
-    where it was not found."""
+    """A Gaussian of height 1 at each point of an earlier pass: [batch, labels, k, j, i], one channel per label; 0
+    everywhere if the point was not found."""
 
     role: Literal["landmarks"]
     name: str = Field(description="The input's name in the network file.")
@@ -77,7 +77,7 @@ NetworkInput = Annotated[
 
 
 class Network(Strict):
-    """The weights and what goes in and out of them, by name."""
+    """The weights, and their inputs and outputs, by name."""
 
     files: tuple[File, ...] = Field(min_length=1, description="The network, in one or several formats.")
     inputs: tuple[NetworkInput, ...] = Field(min_length=1, description="The inputs, by name.")

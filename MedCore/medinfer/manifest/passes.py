@@ -1,4 +1,4 @@
-"""One pass of a network over a scan: where it looks, what it sees and is fed, and what it gives."""
+"""One pass of a network over a scan: its region, inputs and findings."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ class Pass(Strict):
 
     @property
     def looks_at(self) -> str | None:
-        """The name of the pass whose findings say where this one looks; None: it sees the scan itself."""
+        """The name of the pass whose findings define this pass's region; None: it sees the scan itself."""
         return self.prepare.region.of if self.prepare.region.kind == "found" else None
 
     @property
     def finds(self) -> Kind | None:
-        """What its decoder finds; None: it names what another pass found."""
+        """The kind of findings of its decoder; None: it names the findings of another pass."""
         return _FINDS.get(self.decoder.kind)
 
     @property
     def stride(self) -> int:
-        """Input voxels an output voxel; slabs answer on the input's own grid."""
+        """Input voxels per output voxel; slabs answer on the input's own grid."""
         return 1 if self.tiling.join == "slabs" else self.tiling.stride
 
     @model_validator(mode="after")

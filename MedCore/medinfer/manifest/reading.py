@@ -1,4 +1,4 @@
-"""`model.json` as a `Manifest`; or all that is wrong with it, a sentence each, with the field and what to do."""
+"""`model.json` as a `Manifest`, or all its problems: one sentence each, with the field and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which findings are the answer."""
+"""The findings that form the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Task = Literal["detect", "landmark", "segment"]
 
 
 class Result(Strict):
-    """Findings of one pass, as a part of the answer."""
+    """Findings of one pass, as a part of the result."""
 
     # “as” is a word of Python's own.
     model_config = ConfigDict(populate_by_name=True)

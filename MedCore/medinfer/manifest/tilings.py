@@ -1,4 +1,4 @@
-"""How a scan is cut for the network and the results are joined."""
+"""How a scan is cut into tiles for the network, and how the results are joined."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pad = Annotated[
 
 
 class CropTiling(Strict):
-    """Tiles whose margin is thrown away: each keeps its valid core."""
+    """Tiles whose margin is discarded: each keeps its valid core."""
 
     join: Literal["crop"]
     patch: Size = Field(description="Network input size in voxels along k, j, i, margins included.")

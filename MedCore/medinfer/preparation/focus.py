@@ -55,7 +55,7 @@ def in_focus(volume: Volume, place: Vector | None) -> bool:
 
 
 def boxes_in_focus(volume: Volume, boxes: Sequence[Box]) -> tuple[Box, ...]:
-    """Those whose centre lies there."""
+    """The boxes whose centre lies in the focus."""
     return tuple(box for box in boxes if in_focus(volume, box.center_ras))
 
 
@@ -82,7 +82,7 @@ def segments_in_focus(
 
 
 def focus_note(volume: Volume) -> tuple[str, ...]:
-    """What a reader of the findings must know of it."""
+    """A note for the user that only a region was searched."""
     if volume.focus is None:
         return ()
     size = [n * mm for n, mm in zip(volume.focus.shape, volume.focus.spacing, strict=True)][::-1]

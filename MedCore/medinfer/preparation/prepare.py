@@ -1,7 +1,7 @@
-"""From a scan to the voxels a network sees, by what the package declares: reorient, region, resample, intensity.
+"""From a scan to a network's input, as the package declares: reorient, region, resample, intensity.
 
 The way back needs no steps of its own: the prepared grid carries its `ijk_to_ras`, so an index on it
-has an exact place in the world, whatever was flipped, cropped or resampled on the way.
+has an exact world position after any flipping, cropping and resampling.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def prepare(
     volume: Volume, wanted: Prepare, cancel: Callable[[], bool] | None = None, *,
     lungs: Lungs | None = None, around: Around | None = None,
 ) -> Prepared:
-    """Bring `volume` to the grid and values that a package wants.
+    """Resample `volume` to the grid and values that a package requires.
 
     lungs: where they are already known (a phantom's truth), on the scan reoriented as `wanted` says.
     around: for the region `found`: what it lies around.
 
-    Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes a voxel)
-    and, for lungs, a mask of 1 byte a voxel of the scan. Raises ScanError where the scan does not suit the model.
+    Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes per voxel)
+    and, for lungs, a mask of 1 byte per voxel of the scan. Raises ScanError where the scan does not suit the model.
     """
     _check_suits(volume, wanted)
     scan = reorient(volume, wanted.orientation)

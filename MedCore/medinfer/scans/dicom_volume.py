@@ -45,7 +45,7 @@ def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
     """Read a series into one volume with its HU (or the modality's values), by position and not by name.
 
     Duplicate positions are left out, missing slices and unequal gaps are filled by linear interpolation,
-    a gantry tilt is resampled to right angles; each is said in `notes`. `where` is the folder, for messages.
+    a gantry tilt is resampled to right angles; each is recorded in `notes`. `where` is the folder, for messages.
     Raises ScanError: colour, a damaged slice (by name), impossible geometry, too many gaps, too large.
     """
     slices, notes = _sorted(series)

@@ -1,4 +1,4 @@
-"""The geometry a file claims: refused where it is impossible, made orthogonal where it is sheared."""
+"""The geometry of a file: refused if impossible, made orthogonal if sheared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SimpleITK reads for us: NRRD and MetaImage files, and compressed pixels of DICOM."""
+"""Reading with SimpleITK: NRRD and MetaImage files, and compressed DICOM pixels."""
 
 from __future__ import annotations
 

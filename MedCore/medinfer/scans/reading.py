@@ -1,4 +1,4 @@
-"""Scans from disk: which ones a path holds, and each as a Volume in RAS mm."""
+"""Scans from disk: finding those at a path, and reading each as a Volume in RAS mm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KNOWN = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or 
 
 @dataclass(frozen=True)
 class ScanSource:
-    """A scan that has been found and not read yet.
+    """A scan that has been found but not read yet.
 
     name: safe as a file name, the same at every run, unique among the sources of one `find_scans`.
     path: its file, or the folder of its DICOM files. series: its DICOM slices.

@@ -1,4 +1,4 @@
-"""Putting the results of tiles together again, part by part.
+"""Joining the results of tiles, part by part.
 
 A joiner takes one tile's result at a time and hands on the parts of the output that no later tile
 will change. A decoder uses them at once; nothing holds the whole output with all its channels.
@@ -41,7 +41,7 @@ class Joined:
 
 
 class Joiner(Protocol):
-    """What the two ways to join have in common."""
+    """The common interface of the two ways to join."""
 
     def add(self, tile: Tile, result: NDArray[Any]) -> list[Joined]:
         """Take one tile's result `[c, k, j, i]`, on the output grid; hand on the parts that it completes."""

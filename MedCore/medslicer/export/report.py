@@ -1,4 +1,4 @@
-"""A report of a result as one HTML file that needs nothing else: no script, no font, nothing from a network."""
+"""A report of a result as one self-contained HTML file: no scripts, fonts or network access."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def report_html(result: Result) -> str:
 
 
 def place_words(position: Vector | None) -> str:
-    """A place as radiologists say it: "R 12.3  P 40.1  S 300.2" (mm)."""
+    """A position in radiologists' notation: "R 12.3  P 40.1  S 300.2" (mm)."""
     if position is None:
         return "–"
     return "  ".join(
@@ -62,7 +62,7 @@ def place_words(position: Vector | None) -> str:
 
 
 def _limits(result: Result) -> str:
-    """What the model's card says of its limits, without what stands before it already."""
+    """The limits from the model's card, without the warning that already precedes them."""
     limits = result.record.model.limits.strip()
     if limits.lower().startswith(WARNING.lower()):
         limits = limits[len(WARNING):].lstrip(". ")
@@ -136,7 +136,7 @@ def _row(result: Result, row: Row, *, flags: bool) -> str:
 
 
 def _state(result: Result, row: Row) -> str:
-    """What became of a finding, in words."""
+    """The state of a finding, in words."""
     if row.status == "removed":
         return "removed from the scene"
     if row.review:

@@ -1,6 +1,6 @@
 """Files that Slicer opens: markups in one `.mrk.json`, segments in one `.seg.nrrd`, the whole scene in one `.mrb`.
 
-All are written beside and renamed, so that a full disk or a crash leaves the old file or none.
+All are written under a temporary name and renamed, so that a full disk or a crash leaves the old file or none.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def save_markups(
 ) -> None:
     """Write all `markups` (nodes of any kind) to one Markups JSON file, each under its own name.
 
-    missing: of a node the numbers of points that are written as missing though they are there.
+    missing: for each node, the numbers of existing points to be written as missing.
 
     Slicer's writer puts one markup into a file; its reader takes as many as the file lists, with their names
     (vtkSlicerMarkupsLogic.LoadMarkups). So each node is written by Slicer and the lists are joined.

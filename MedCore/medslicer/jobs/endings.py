@@ -1,4 +1,4 @@
-"""What it means when a process ends that said nothing of it."""
+"""The message for a process that ended without reporting a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The voxels of a volume node on their way to another process: a `.npy` file, written a little at a time."""
+"""Handing the voxels of a volume node to another process: a `.npy` file, written in small steps."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""From a volume node to a result in the scene, for scripts: `process` waits while the window stays live.
+"""From a volume node to a result in the scene, for scripts: `process` waits while the window stays responsive.
 
-The panel does the same without waiting; what both share is here.
+The panel does the same without waiting; this module holds the shared code.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def process(
     profile: Profile, volume_node: Any, settings: RunSettings, *,
     region: Any | None = None, replace: Result | None = None, progress: Callable[[str, float], None] | None = None,
 ) -> Result:
-    """Run a model on `volume_node` and return what it found, as it stands in the scene.
+    """Run a model on `volume_node` and return its result in the scene.
 
-    region: a ROI node; only what lies inside it is looked at. replace: the result that this one takes the place of.
+    region: an ROI node; only its inside is searched. replace: the earlier result that this one replaces.
     progress(stage, share of the whole) is called now and then; what it raises ends the run and is raised. The run
     takes its turn behind those that wait already. Raises MedInferError (one sentence) where something is missing or
     wrong, Cancelled where someone stopped it; the scene is then as it was.
@@ -103,7 +103,7 @@ def result_of(
 
 
 def model_of(profile: Profile, name: str) -> Any:
-    """The model of an id in the library or in a folder. Raises PackageError where it cannot be run as it is."""
+    """The model of an id in the library or in a folder. Raises PackageError if it cannot be run."""
     from ..models.model_shelf import model_in, shelf
 
     model = model_in(name) or next((entry for entry in shelf(profile.task) if entry.id == name), None)

@@ -1,4 +1,4 @@
-"""The block of a scan that lies inside a ROI."""
+"""The block of a scan inside an ROI."""
 
 from __future__ import annotations
 

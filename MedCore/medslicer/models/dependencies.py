@@ -1,6 +1,6 @@
-"""What inference needs besides what comes with Slicer: how much that is, and how it gets into Slicer's Python.
+"""The packages that inference needs beyond Slicer's own: their size, and their installation into Slicer's Python.
 
-Looking is done through metadata alone; nothing of it is imported. Installing asks nobody: the caller has the consent.
+Checks use metadata alone and import nothing. Installing does not ask: the caller must have the user's consent.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _INSTALLING = threading.Lock()
 
 
 def missing(model: ShelfModel | None = None, *, converters: Sequence[str] = ()) -> tuple[Dependency, ...]:
-    """What is not installed, or too old, to run `model` (None: any model that needs no PyTorch).
+    """Packages that are missing or too old to run `model` (None: any model that needs no PyTorch).
 
     converters: what must be there besides to make a model of a download or file (`ShelfModel.needs`).
     """
@@ -80,13 +80,13 @@ def missing(model: ShelfModel | None = None, *, converters: Sequence[str] = ()) 
 
 
 def optional() -> tuple[Dependency, ...]:
-    """What is not needed, but would make it faster on this computer."""
+    """Optional packages that would make runs faster on this computer."""
     intel = platform.machine().lower() in ("x86_64", "amd64")
     return (OPENVINO,) if intel and not _is_there(OPENVINO) else ()
 
 
 def consent_text(needs: Sequence[Dependency], _: Callable[[str], str] = str) -> str:
-    """What a user agrees to who lets `needs` be installed. _: translates."""
+    """The text that asks for consent to install `needs`. _: translates."""
     lines = [_("This needs packages that do not come with Slicer:"), ""]
     lines += [f"• {entry.distribution}, {entry.megabytes} MB: {_(entry.purpose)}" for entry in needs]
     total = sum(entry.megabytes for entry in needs)
@@ -98,7 +98,7 @@ def consent_text(needs: Sequence[Dependency], _: Callable[[str], str] = str) -> 
 
 
 def missing_text(needs: Sequence[Dependency]) -> str:
-    """The sentence for a script, which cannot be asked."""
+    """The message for a script, which cannot ask the user."""
     them = "them" if len(needs) > 1 else "it"
     return (
         f"MedInfer needs {_names(needs)}: press Run in its panel, which offers to install {them}, or call "
@@ -111,7 +111,7 @@ def install(needs: Sequence[Dependency]) -> None:
 
     Slicer 5.12 shows its own progress dialog; in 5.10 the window goes on to be drawn. Torch comes through the
     extension “PyTorch” alone. Raises MedInferError: pip failed (with what to do without a connection), the extension
-    is not there, or another install is still going on.
+    is missing, or another installation is still running.
     """
     if not needs:
         return

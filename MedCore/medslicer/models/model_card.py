@@ -12,7 +12,7 @@ _FEW = 4
 
 
 def card_html(model: ShelfModel, _: Callable[[str], str] = str) -> str:
-    """What a user must know before trusting `model`: everything in it is escaped, and no colour is set.
+    """The facts that a user needs before trusting `model`; all text is escaped, and no colour is set.
 
     _: translates what this function says itself.
     """

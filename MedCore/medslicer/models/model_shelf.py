@@ -1,4 +1,4 @@
-"""The models of a task as a panel shows them, read from plain JSON: nothing needs to be installed for that.
+"""The models of a task as a panel shows them, read from plain JSON without any installed package.
 
 What is read here is only shown. Before a model runs, the engine validates all of `model.json` and its files' sha256.
 """
@@ -61,7 +61,7 @@ class ShelfModel:
 
     @property
     def candidates_from(self) -> float:
-        """The score from which a run keeps what it finds: below `threshold` for detectors whose boxes stand alone.
+        """The score from which a run keeps findings: below `threshold` for detectors whose boxes are independent.
 
         Boxes around what lies above a threshold would become larger and run together below it; landmarks and segments
         take their neighbours into account. So theirs is `threshold`.
@@ -87,7 +87,7 @@ def shelf(task: str) -> tuple[ShelfModel, ...]:
 
 
 def model_in(folder: str | Path) -> ShelfModel | None:
-    """The model in a folder of the disk (or of the `model.json` there); None where there is none. Never raises."""
+    """The model in a folder on disk (or of the `model.json` in it); None if there is none. Never raises."""
     path = Path(folder)
     path = path.parent if path.name == "model.json" else path
     try:

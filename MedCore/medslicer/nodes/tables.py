@@ -1,4 +1,4 @@
-"""Findings as a vtkMRMLTableNode: a row a finding, with the columns of the CSV."""
+"""Findings as a vtkMRMLTableNode: one row per finding, with the columns of the CSV."""
 
 from __future__ import annotations
 

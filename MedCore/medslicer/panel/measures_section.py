@@ -34,7 +34,7 @@ class MeasuresSection:
             combo.connect("activated(int)", lambda index: self._enable())
 
     def refresh(self) -> None:
-        """Offer the landmarks that were found, and list the measures that are there."""
+        """Offer the landmarks that were found, and list the existing measurements."""
         result = self._results.result
         rows = [row for row in result.rows if row.position_world is not None] if result else []
         labels = [(row.title, str(row.number)) for row in rows]
@@ -56,7 +56,7 @@ class MeasuresSection:
         return self._ui.fromSelector, self._ui.viaSelector, self._ui.toSelector
 
     def _chosen(self) -> list[int]:
-        """The numbers of the chosen landmarks, from, via, to; without one that is none."""
+        """The numbers of the chosen landmarks: from, via, to, without a via that is “None”."""
         return [int(combo.currentData) for combo in self._combos if combo.currentData]
 
     def _enable(self) -> None:

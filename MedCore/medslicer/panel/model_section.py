@@ -1,4 +1,4 @@
-"""Which model: the library with cards, and what changes it: fetch, add, remove."""
+"""The choice of the model, with its card, and changes to the library: fetch, add, remove."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ModelSection:
         return next((model.threshold for model in self._models if model.id == model_id), 0.0)
 
     def read_library(self) -> None:
-        """Look again at what is there."""
+        """Read the library again."""
         self._models = shelf(self._profile.task)
 
     def refresh(self) -> None:
@@ -84,7 +84,7 @@ class ModelSection:
         self._stop.setEnabled(self.busy)
 
     def close(self) -> None:
-        """End what goes on."""
+        """End the running task."""
         self._work.close()
 
     def _make_menu(self, button: Any) -> None:

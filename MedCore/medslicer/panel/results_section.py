@@ -1,4 +1,4 @@
-"""The results: a row a finding, a click jumps there; accept, reject, filter by score, export."""
+"""The results: one row per finding, which a click jumps to; accept, reject, filter by score, export."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ResultsSection:
         return self._table.selected
 
     def refresh(self) -> None:
-        """Show the chosen result as it now stands in the scene."""
+        """Show the chosen result as it is now in the scene."""
         results, ui = results_in(slicer.mrmlScene, self._profile.module), self._ui
         result = self._chosen_of(results)
         entries = [(entry.name, entry.table.GetID()) for entry in results]
@@ -154,7 +154,7 @@ class ResultsSection:
 
 
 def _counts(result: Result, rows: Sequence[Row]) -> str:
-    """How many of its rows are shown, hidden, judged, not there or doubtful."""
+    """The numbers of rows that are shown, hidden, reviewed, missing or to check."""
     shown = sum(result.shows(row) for row in rows)
     hidden = sum(row.score < result.shown_score and not row.review for row in rows if row.status != "missing")
     parts = [_("{n} shown").format(n=shown)]

@@ -1,4 +1,4 @@
-"""Scan, model and target, Run and Cancel, and what becomes of a run."""
+"""Scan, model and target, Run and Cancel, and the outcome of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that come from files which know nothing of Slicer, in the language of the user.
+"""Translations of texts from files that do not depend on Slicer.
 
 They stand here as literals, because Slicer's translators are given what stands inside `_()`.
 """

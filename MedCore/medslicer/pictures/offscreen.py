@@ -1,4 +1,4 @@
-"""A render window that nobody sees, with Slicer's displayable managers in it or without, and its picture as PNG."""
+"""An offscreen render window, with or without Slicer's displayable managers, and its picture as PNG."""
 
 from __future__ import annotations
 

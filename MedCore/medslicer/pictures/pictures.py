@@ -101,7 +101,7 @@ def draw_file(scene_file: Path, folder: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child: draw, and print the files or why not, a line each."""
+    """The child: draw, and print the files or why not, one line each."""
     scene_file, folder = (Path(argument) for argument in arguments)
     try:
         print(*draw_file(scene_file, folder), sep="\n")

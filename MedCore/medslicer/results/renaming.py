@@ -1,4 +1,4 @@
-"""Segments under the names of another scheme (FDI, Universal, in words), without running the model again."""
+"""Renaming segments to another scheme (FDI, Universal, anatomical) without running the model again."""
 
 from __future__ import annotations
 

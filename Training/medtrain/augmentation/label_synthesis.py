@@ -22,7 +22,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class IntensityTable:
-    """How bright each tissue is; entry t belongs to the value t of the label map.
+    """The brightness of each tissue; entry t belongs to the value t of the label map.
 
     mean: the middle of the tissue's brightness over patients and scanners (HU for CT).
     jitter: how far an image's own mean may lie from it, either way (uniform).
@@ -42,14 +42,14 @@ class IntensityTable:
 
 
 def random_table(values: int, low: float = -1000.0, high: float = 1000.0, spread: float = 20.0) -> IntensityTable:
-    """A table for label values 0 … values − 1 that knows nothing: every mean anywhere between low and high."""
+    """A table for label values 0 … values − 1 without prior knowledge: every mean drawn between low and high."""
     middle, half = (low + high) / 2, (high - low) / 2
     return IntensityTable((middle,) * values, (half,) * values, (spread,) * values)
 
 
 @dataclass(frozen=True)
 class SynthesisPlan:
-    """How far images may stray. A range is drawn from uniformly; lengths are in voxels of the image (after pooling).
+    """The ranges of variation. Values are drawn uniformly; lengths are in voxels of the image (after pooling).
 
     strange: the chance that an image's means are wholly random, between `limits`.
     jitter: times the table's jitter. grain: σ of the smoothing of a tissue's texture.

@@ -1,4 +1,4 @@
-"""Where the landmarks of a scan really are, from a label map or from a file of points; RAS mm.
+"""The true landmarks of a scan, from a label map or a file of points; RAS mm.
 
 - `NAME_seg.nii.gz`: centres of mass of its labels; a label that touches the map's outer faces is cut, not true.
 - `NAME.mrk.json`: control points of Slicer's markups.
@@ -31,7 +31,7 @@ _LPS = ("x_lps_mm", "y_lps_mm", "z_lps_mm")
 
 @dataclass(frozen=True)
 class LandmarkTruth:
-    """points: the landmarks in view, by label. cut: those partly in view, whose places (of that part) don't count."""
+    """points: the landmarks in view, by label. cut: those partly in view, which are not evaluated."""
 
     points: Mapping[str, Vector]
     cut: Mapping[str, Vector] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""Draw the phantom jaws that the tooth stages are learnt on: `python -m medtrain prepare-jaws --out FOLDER`.
+"""Draw the phantom jaws for training the tooth stages: `python -m medtrain prepare-jaws --out FOLDER`.
 
-One file a patient, named by its seed; files that are there already are kept, so a run can be stopped and repeated.
+One file per patient, named by its seed; existing files are kept, so a run can be stopped and repeated.
 Seeds from 9000 on are held out for evaluation.
 """
 

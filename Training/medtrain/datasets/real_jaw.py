@@ -1,4 +1,4 @@
-"""The teeth of the one real jaw there is, one by one with their numbers: held out for measuring, never trained on.
+"""The numbered teeth of the only real jaw: held out for evaluation, never used for training.
 
     label map (tooth groups) -> basins of the depth (watershed) -> teeth, by seeds set by hand -> FDI numbers
 

@@ -1,4 +1,4 @@
-"""CT with their vertebra label maps, from a folder, brought to one spacing: what the spine's data sets are cut from.
+"""CT scans with vertebra label maps from a folder, resampled to one spacing: the source of the spine data sets.
 
     find_pairs (files of a folder) -> read_case (both on one LPS grid, cut vertebrae dropped) -> SpineCase
 

@@ -1,4 +1,4 @@
-"""The seed document 001's tooth data set (system T4): 192³ voxels of 0.5 mm of dental CTs, and what they shall teach.
+"""The seed document 001's tooth data set (system T4): crops of 192³ voxels of 0.5 mm from dental CT, with targets.
 
 Two kinds of scans are in it. In a small field of view (80 mm) the crop lies around the scan's middle; in a larger one
 it lies 24 mm in front of the middle, half-way between the lowest and the highest voxel of a tooth. Turned crops are
@@ -93,7 +93,7 @@ def find_tooth_pairs(folder: Path) -> list[ScanPair]:
 
 
 def read_tooth_scan(pair: ScanPair) -> ToothScan:
-    """Both files, with LPS axes. Raises ScanError where one can't be read or their grids differ."""
+    """Both files, with LPS axes. Raises ScanError if one cannot be read or their grids differ."""
     try:
         image = sitk.DICOMOrient(sitk.ReadImage(str(pair.image), sitk.sitkFloat32), "LPS")
         teeth = sitk.DICOMOrient(sitk.ReadImage(str(pair.truth), sitk.sitkUInt8), "LPS")
@@ -177,7 +177,7 @@ def instance_target(teeth: Labels) -> tuple[Tensor, ...]:
 
 
 class ToothSet(Dataset[tuple[Tensor, ...]]):
-    """A crop of each scan: the image, float32 HU `[1, k, j, i]`, and what `target` makes of its label map.
+    """One crop per scan: the image, float32 HU `[1, k, j, i]`, and the target that `target` makes of its label map.
 
     Crop n is of scan n, and a function of `seed`, `epoch` and n alone; another epoch is another set.
     """

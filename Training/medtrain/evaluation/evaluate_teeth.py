@@ -5,7 +5,7 @@
 
 Everything runs through the engine as a user's scan would (`medinfer.run`), with the package's own files. The real jaw
 is a label map without its scan (`real_jaw`): scans of it are simulated as those of phantoms are, each from another
-seed. A tooth of which the field of view shows less than 75 % counts neither way.
+seed. A tooth that is less than 75 % in the field of view is not evaluated.
 """
 
 from __future__ import annotations

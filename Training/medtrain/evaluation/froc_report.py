@@ -1,4 +1,4 @@
-"""The FROC command: LUNA16's tables in, the figures of a submission out.
+"""The FROC command: computes the figures for a submission from LUNA16's tables.
 
     python -m medtrain froc --annotations A.csv --seriesuids S.csv --submission C.csv
         [--excluded E.csv] [--bootstrap 1000] [--curve curve.txt] [--published froc.txt] [--plot froc.png]
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def counts_text(curve: Froc) -> str:
-    """The counts, a line each, in the words of LUNA16's script."""
+    """The counts, one line each, in the words of LUNA16's script."""
     counts = curve.counts
     return "\n".join((
         f"Scans: {counts.scans}",
@@ -75,7 +75,7 @@ def sensitivity_text(curve: Froc, band: Band | None = None) -> str:
 
 
 def write_curve(curve: Froc, path: Path) -> None:
-    """Lines `false positives a scan, sensitivity, threshold`, as LUNA16's script writes them."""
+    """Write lines `false positives per scan, sensitivity, threshold`, in the format of LUNA16's script."""
     points = zip(curve.false_positives_per_scan, curve.sensitivity, curve.thresholds, strict=True)
     try:
         path.write_text("".join(f"{rate:.9f},{found:.9f},{score:.9f}\n" for rate, found, score in points))

@@ -30,7 +30,7 @@ MAX_CANDIDATES = 100
 
 @dataclass(frozen=True, eq=False)
 class ScanMatch:
-    """What became of one scan's candidates.
+    """The matching of one scan's candidates.
 
     nodule_scores: `[nodules]`, the best score that hit each nodule; −inf where none did.
     false_positive_scores: `[false positives]`.
@@ -137,7 +137,7 @@ def froc(matches: Sequence[ScanMatch]) -> Froc:
     if counts.nodules == 0:
         raise MedInferError("These scans contain no nodule, so the sensitivity is undefined.")
     pool = _pool(matches)
-    # Rows: threshold, nodules found, false positives; one column a point.
+    # Rows: threshold, nodules found, false positives; one column per point.
     points = np.stack([pool.scores, *_running(pool, np.ones(len(pool.scores)))])[:, pool.last_of_tie]
     points = points[:, _corners(points[1:])]
     # The curve starts where nothing is marked yet, unless its first point has no false positives anyway.

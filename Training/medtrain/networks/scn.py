@@ -36,7 +36,7 @@ class SCNSpec:
 
     channels, landmarks: of the image; heatmaps.
     filters: the width of every level.
-    factor: how many voxels a side the spatial configuration takes as one.
+    factor: how many voxels per side the spatial configuration takes as one.
     dropout: share of whole channels dropped after each convolution, while training.
     mode: how what was up-sampled joins its skip.
     local_activation, spatial_activation: keys of `ACTIVATIONS`; the local heatmaps may stay as they are.

@@ -28,7 +28,7 @@ from .training_run import RunPlan, TrainingRun, learning_rate, load_average
 
 @dataclass(frozen=True)
 class TrainingPlan(RunPlan):
-    """What a run does.
+    """The settings of a run.
 
     crops: of each batch. num_hard, focus: of the loss (see `detector_loss`).
     """
@@ -76,12 +76,12 @@ class Trainer(TrainingRun):
         return net
 
     def save(self, path: Path, **more: Any) -> None:
-        """Write a checkpoint, with the anchors it was trained for; whole or not at all."""
+        """Write a checkpoint atomically, with the anchors it was trained for."""
         super().save(path, anchors=list(self.plan.targets.anchors), **more)
 
 
 def averaged_network(checkpoint: Path, spec: AnchorNetSpec = SISTER) -> AnchorNet:
-    """The network of a checkpoint with the averaged weights, ready to be used."""
+    """The network of a checkpoint with the averaged weights, ready for use."""
     net = AnchorNet(spec)
     load_average(net, checkpoint)
     return net

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class Trainer(Protocol):
-    """What learns."""
+    """The interface of a trainer."""
 
     step: int
 
@@ -29,7 +29,7 @@ class Trainer(Protocol):
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """What every training command takes."""
+    """Arguments of every training command."""
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint.pt and log.jsonl")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, help="total number of batches")
@@ -41,7 +41,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def begin(trainer: Trainer, chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    """Go on from the checkpoint where that was asked for; one that stands there is never overwritten unasked."""
+    """Continue from the checkpoint if requested; an existing one is never overwritten without a request."""
     checkpoint = chosen.out / "checkpoint.pt"
     if chosen.resume:
         trainer.load(checkpoint)
