@@ -1,4 +1,4 @@
-"""MedCore: what MedDetect, MedLandmark and MedToothSeg share. Nothing to see: it brings medinfer and medslicer."""
+"""MedCore: the hidden module that MedDetect, MedLandmark and MedToothSeg share; it provides medinfer and medslicer."""
 
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -6,7 +6,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 
 class MedCore(ScriptedLoadableModule):
-    """What Slicer knows of the module; it is in no menu."""
+    """The module's metadata for Slicer; it appears in no menu."""
 
     def __init__(self, parent):
         super().__init__(parent)

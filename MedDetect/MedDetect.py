@@ -13,8 +13,8 @@ class MedDetect(ScriptedLoadableModule):
     def __init__(self, parent):
         super().__init__(parent)
         scripted_module.describe(parent, PROFILES["MedDetect"], _(
-            "Finds lung nodules in a chest CT and puts a box around each. Choose the scan, press Run; a click on a row "
-            "of the table leads to the finding. More models can be added in the panel. Not for clinical use."
+            "Finds lung nodules in a chest CT and draws a box around each. Choose the scan and press Run; click a row "
+            "of the table to go to the finding. More models can be added in the panel. Not for clinical use."
         ))
 
 

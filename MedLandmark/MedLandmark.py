@@ -13,9 +13,9 @@ class MedLandmark(ScriptedLoadableModule):
     def __init__(self, parent):
         super().__init__(parent)
         scripted_module.describe(parent, PROFILES["MedLandmark"], _(
-            "Finds anatomical landmarks (the vertebrae, with the bundled model) and gives them as one list of named "
-            "points with a curve through them. Choose the scan, press Run; a click on a row leads to the landmark, and "
-            "distances and angles between landmarks can be measured. Not for clinical use."
+            "Finds anatomical landmarks (the vertebrae, with the bundled model) and shows them as a list of named "
+            "points with a curve through them. Choose the scan and press Run; click a row to go to the landmark. "
+            "Distances and angles between landmarks can be measured. Not for clinical use."
         ))
 
 

@@ -13,9 +13,9 @@ class MedToothSeg(ScriptedLoadableModule):
     def __init__(self, parent):
         super().__init__(parent)
         scripted_module.describe(parent, PROFILES["MedToothSeg"], _(
-            "Finds the teeth in a dental CT (CBCT) and gives each as a segment under its number (FDI, Universal or in "
-            "words), and the mandibular canals. Choose the scan, press Run; a click on a row or on the tooth chart "
-            "leads to the tooth. Not for clinical use."
+            "Segments the teeth in a dental CT (CBCT), each under its number (FDI or Universal) or its anatomical "
+            "name, and the mandibular canals. Choose the scan and press Run; click a row or the tooth chart to go to "
+            "the tooth. Not for clinical use."
         ))
 
 

@@ -98,7 +98,7 @@ def compare_vertebrae(truth: dict[str, np.ndarray]) -> None:
 
 
 def compare_teeth(teeth: np.ndarray, whole: tuple[int, ...]) -> None:
-    """Print how much of each tooth was found under its number (Dice), and what else was found."""
+    """Print how much of each tooth was found under its number (Dice), and all other findings."""
     from medinfer.scans.reading import read_volume
 
     found = read_volume(FOLDER / "jaws" / "teeth.nii.gz").voxels

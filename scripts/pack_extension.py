@@ -77,7 +77,7 @@ def contents(root: Path, target: Target, state: State) -> dict[str, bytes]:
 
 
 def description(root: Path, state: State) -> str:
-    """The .s4ext file: a line each, the key and the rest of the line its value."""
+    """The .s4ext file: one key per line, followed by its value."""
     home, _ = addresses(root)
     told = metadata(root)
     lines = {

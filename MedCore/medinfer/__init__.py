@@ -1,4 +1,4 @@
-"""MedInfer's engine: a volume in, findings in world millimetres out. It knows nothing of Slicer or Qt.
+"""MedInfer's engine: a volume in, findings in world millimetres out. It does not depend on Slicer or Qt.
 
     import medinfer
 

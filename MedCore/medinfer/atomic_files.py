@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside, flushed to the disk, then renamed."""
+"""Files that are either complete or absent: written under a temporary name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _PART = ".part."
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
-    errno.EFBIG: "the file grew past the size allowed there; choose another folder",
+    errno.EFBIG: "the file exceeds the size limit there; choose another folder",
     errno.EROFS: "the disk is read-only; choose another folder",
-    errno.EACCES: "there is no permission to write there; choose another folder",
-    errno.EPERM: "there is no permission to write there; choose another folder",
-    errno.EISDIR: "a folder of that name is there; remove it or choose another name",
-    errno.ENOTDIR: "a part of that path is a file, not a folder; choose another folder",
-    errno.EEXIST: "a part of that path is a file, not a folder; choose another folder",
+    errno.EACCES: "you do not have permission to write there; choose another folder",
+    errno.EPERM: "you do not have permission to write there; choose another folder",
+    errno.EISDIR: "a folder with that name exists; remove it or choose another name",
+    errno.ENOTDIR: "part of that path is a file, not a folder; choose another folder",
+    errno.EEXIST: "part of that path is a file, not a folder; choose another folder",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 
 
 def output_error(path: Path | str, cause: OSError) -> OutputError:
-    """`cause`, met while `path` was being written, as one sentence for the user."""
+    """The error `cause`, raised while `path` was being written, as one sentence for the user."""
     code = cause.errno or 0
     return OutputError(f"{path} cannot be written: {_ADVICE.get(code, cause.strerror or str(cause))}.")
 

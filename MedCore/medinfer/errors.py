@@ -1,4 +1,4 @@
-"""What can go wrong, told to the person who reads it.
+"""Errors, as messages for the user.
 
 Every message is one clear sentence or two: what is wrong, with which file or field, and what to do.
 The command line prints the message alone; the stack trace goes to the log.
@@ -6,11 +6,11 @@ The command line prints the message alone; the stack trace goes to the log.
 
 
 class MedInferError(Exception):
-    """Base of everything that MedInfer refuses on purpose. Its text is fit for a user's eyes."""
+    """Base class of all deliberate errors of MedInfer. The text is meant for the user."""
 
 
 class ScanError(MedInferError):
-    """A scan that cannot be read, or that is not what a model needs."""
+    """A scan that cannot be read, or that does not suit the model."""
 
 
 class PackageError(MedInferError):
@@ -18,7 +18,7 @@ class PackageError(MedInferError):
 
 
 class DeviceError(MedInferError):
-    """A backend, device or precision that was asked for and is not there, or that ran out of memory."""
+    """A requested backend, device or precision that is not available, or that ran out of memory."""
 
 
 class OutputError(MedInferError):

@@ -1,4 +1,4 @@
-"""What a run finds, in world millimetres: boxes, landmarks and segments.
+"""The findings of a run, in world millimetres: boxes, landmarks and segments.
 
 Everything is RAS mm and says so in its field names, so that no coordinate travels without its frame.
 """
@@ -34,9 +34,9 @@ class Box:
 
     label: its name ("nodule"); score: 0…1.
     center_ras: mm. size_mm: edge lengths along the box's own axes. axes: their unit RAS directions,
-    one row an axis (i, j, k of the scan, so the box lies square in the scan's slices).
+    one row per axis (i, j, k of the scan, so the box lies square in the scan's slices).
     diameter_mm: what a report would call the finding's size.
-    side: of the lung that it lies in or is nearest to; empty where no lungs were looked for.
+    side: of the lung that it lies in or is nearest to; empty if no lungs were searched for.
     """
 
     label: str
@@ -81,7 +81,7 @@ class Landmark:
     """A named anatomical point.
 
     position_ras: mm; None where it was not found. confidence: 0…1; of a missing one the best that was seen.
-    flags: what contradicts the other landmarks, a clear phrase each ("above T12").
+    flags: what contradicts the other landmarks, one clear phrase each ("above T12").
     deviation_mm: standard deviation of its place along the scan's k, j, i axes, where the decoder knows it.
     """
 
@@ -103,7 +103,7 @@ def distances_to_next(landmarks: Sequence[Landmark]) -> tuple[float | None, ...]
 
 
 def neighbours_together(labels: Iterable[tuple[str, bool]]) -> str:
-    """Those of an ordered list's labels that are marked, neighbours as one: "C1–C6, S1"."""
+    """The marked labels of an ordered list, with neighbours as ranges: "C1–C6, S1"."""
     runs = [[label for label, _ in run] for marked, run in groupby(labels, itemgetter(1)) if marked]
     return ", ".join(run[0] if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
@@ -120,7 +120,7 @@ class Segment:
 
     label: the name of one of the model's labels ("11"), or the model's word for an object without one ("tooth").
     value: in the label map. confidence: 0…1. center_ras: its centre of mass, mm. length_mm: along its longest axis.
-    flags: what a user should check, a clear phrase each ("number unsure").
+    flags: what a user should check, one clear phrase each ("number unsure").
     """
 
     label: str
@@ -181,12 +181,12 @@ class Findings:
 
     @property
     def found(self) -> int:
-        """How many boxes, landmarks and segments there are; missing landmarks don't count."""
+        """The number of boxes, landmarks and segments, without missing landmarks."""
         landmarks = sum(landmark.position_ras is not None for landmark in self.landmarks)
         return len(self.boxes) + landmarks + len(self.segments)
 
     def boxes_csv(self) -> str:
-        """One row a box: rank, label, score, diameter, centre (RAS mm), side."""
+        """One row per box: rank, label, score, diameter, centre (RAS mm), side."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["rank", "label", "score", "diameter_mm", "r_mm", "a_mm", "s_mm", "side"])
@@ -196,7 +196,7 @@ class Findings:
         return out.getvalue()
 
     def landmarks_csv(self) -> str:
-        """One row a landmark: label, status, position (RAS mm), confidence, distance to the next one, flags."""
+        """One row per landmark: label, status, position (RAS mm), confidence, distance to the next one, flags."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["label", "status", "r_mm", "a_mm", "s_mm", "confidence", "to_next_mm", "flags"])
@@ -208,7 +208,7 @@ class Findings:
         return out.getvalue()
 
     def segments_csv(self, names: Mapping[str, Mapping[str, str]] | None = None) -> str:
-        """One row a segment: label, volume, length, confidence, centre (RAS mm), value in the label map, flags.
+        """One row per segment: label, volume, length, confidence, centre (RAS mm), value in the label map, flags.
 
         names: of a label in other schemes, by label and scheme (`Label.names`): a column each, behind the label.
         """

@@ -24,7 +24,7 @@ class LabelMap:
         return k, j, i
 
     def whole(self, volume: Volume) -> Volume:
-        """All of the scan with these labels, background where the box does not reach. One byte a voxel."""
+        """The whole scan with these labels, background outside the box. One byte per voxel."""
         voxels = np.zeros(volume.shape, np.uint8)
         begin = self.start_in(volume.grid)
         voxels[tuple(slice(a, a + n) for a, n in zip(begin, self.voxels.shape, strict=True))] = self.voxels

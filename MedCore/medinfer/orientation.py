@@ -1,4 +1,4 @@
-"""Bringing a scan's axes into the order and direction a network was trained on. Only views are made."""
+"""Reorienting a scan's axes to the order and directions that a network was trained on, without copying."""
 
 from __future__ import annotations
 

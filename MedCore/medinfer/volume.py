@@ -1,4 +1,4 @@
-"""A scan in memory: voxels and where they lie in the world.
+"""A scan in memory: voxels and their position in the world.
 
 Arrays are `[k, j, i]` (slowest first); the world is RAS millimetres. `Grid.ijk_to_ras` maps the
 column `(i, j, k, 1)` of a voxel *centre* to `(R, A, S, 1)`, as Slicer's IJKToRAS matrix does.
@@ -72,10 +72,10 @@ class Grid:
 class Volume:
     """Voxels with their geometry.
 
-    voxels: `[k, j, i]`, one value a voxel (HU for CT).
+    voxels: `[k, j, i]`, one value per voxel (HU for CT).
     grid: where they lie; `grid.shape == voxels.shape`.
-    name: how to call the scan in a list or a message.
-    modality: DICOM's word ("CT", "MR", …) where the file says it, else None.
+    name: the scan's name in lists and messages.
+    modality: the DICOM modality ("CT", "MR", …) if the file gives it, else None.
     notes: what the reader noticed and the user should know (gantry tilt, missing slices, …).
     focus: the block to look at where it is not the whole scan (see `medinfer.preparation.focus`).
     """

@@ -1,6 +1,6 @@
-"""Where the project lives on the public web: the one place that says so.
+"""The project's public web address, defined only here.
 
-The home is not decided yet; example.org is nobody's. Once it is, change HOME and RAW and run `make extension`, which
+It is not decided yet; example.org is a placeholder. Once it is, change HOME and RAW and run `make extension`, which
 writes them into CMakeLists.txt and MedInfer.json; a test finds any other copy.
 """
 

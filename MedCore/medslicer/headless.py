@@ -1,6 +1,6 @@
-"""A usable MRML scene where the Slicer application is not running (`pip install slicer-core`).
+"""A usable MRML scene without the Slicer application (`pip install slicer-core`).
 
-Inside the application everything is there already and `open_scene` hands out its scene untouched.
+Inside the application, `open_scene` returns the application's scene unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .quiet import quiet_libraries
 
 
 class SlicerMissingError(MedInferError):
-    """Neither 3D Slicer nor slicer-core is here."""
+    """Neither 3D Slicer nor slicer-core is available."""
 
 
 class HeadlessSlicer:
@@ -108,7 +108,7 @@ class HeadlessSlicer:
 def open_scene() -> Iterator[Any]:
     """The application's scene inside Slicer; elsewhere a fresh one that is closed at the end.
 
-    Raises SlicerMissingError where neither Slicer nor slicer-core is there.
+    Raises SlicerMissingError if neither Slicer nor slicer-core is available.
     """
     slicer = import_slicer()
     if in_application():
@@ -124,12 +124,12 @@ def in_application() -> bool:
 
 
 def import_slicer() -> Any:
-    """The module `slicer`. Raises SlicerMissingError, saying what to install, where there is none."""
+    """The module `slicer`. Raises SlicerMissingError, which says what to install, if it is missing."""
     try:
         import slicer
     except ImportError as error:
         raise SlicerMissingError(
-            "Slicer scenes cannot be made here: neither 3D Slicer nor slicer-core is installed; "
+            "Slicer scenes cannot be created here: neither 3D Slicer nor slicer-core is installed; "
             "run: pip install slicer-core"
         ) from error
     return slicer

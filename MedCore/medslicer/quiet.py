@@ -1,4 +1,4 @@
-"""Keep what C++ libraries print on an error off the terminal: the user is told once, in a sentence of ours."""
+"""Keep the error output of C++ libraries off the terminal: the user gets one message from MedInfer."""
 
 from __future__ import annotations
 

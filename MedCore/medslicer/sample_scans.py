@@ -78,7 +78,7 @@ def load_sample_scan(module: str) -> Any:
     reader.SetFileName(str(scan.file))
     if not reader.ReadData(node):
         slicer.mrmlScene.RemoveNode(node)
-        raise ScanError(f"The sample scan {scan.file} is missing or damaged; install MedInfer again.")
+        raise ScanError(f"The sample scan {scan.file} is missing or damaged; reinstall MedInfer.")
     node.CreateDefaultDisplayNodes()
     slicer.util.setSliceViewerLayers(background=node)
     return node

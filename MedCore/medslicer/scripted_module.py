@@ -32,7 +32,7 @@ def describe(parent: Any, profile: Profile, help_text: str) -> None:
     parent.dependencies = ["MedCore"]
     parent.contributors = ["MedInfer contributors"]
     parent.helpText = f'{help_text}<p><a href="{section("In Slicer")}">{_("Tutorial")}</a></p>'
-    parent.acknowledgementText = _("Part of MedInfer. Who trained a model, on what: see its card in the panel.")
+    parent.acknowledgementText = _("Part of MedInfer. A model's card in the panel names its authors and data.")
     slicer.app.connect("startupCompleted()", lambda: register_sample_scans(profile.module))
 
 
@@ -46,7 +46,7 @@ class ModuleLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]  # Slicer'
         """Find what the module is for in `volumeNode`; return the Result: nodes, table, rows and folder in the scene.
 
         model: id in the library, or a package's folder; without one the bundled one. region: a ROI node; only what lies
-        inside is looked at. replace: an earlier result whose place this one takes. progress(stage, share of the whole)
+        inside is searched. replace: an earlier result that this one replaces. progress(stage, share of the whole)
         is called now and then. settings: backend, device, precision, threshold, overlap, threads (see `RunSettings`).
 
         Waits while the window stays live. Raises medinfer.errors.MedInferError, one sentence, and changes nothing then.

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         wanted = ", ".join(need.distribution for need in needs)
         total = sum(need.megabytes for need in needs)
         _tell(
-            f"MedInfer needs {wanted}, which Slicer does not come with: add {_INSTALL} to the arguments to let it "
+            f"MedInfer needs packages that do not come with Slicer ({wanted}): add {_INSTALL} to the arguments to "
             f"download about {total} MB from the Python Package Index and install them into this Slicer."
         )
         return _REFUSED

@@ -36,6 +36,6 @@ def test_a_missing_sample_scan_is_one_sentence_and_leaves_no_node(
     headless: HeadlessSlicer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sample_scans, "FOLDER", tmp_path)
-    with pytest.raises(ScanError, match="is missing or damaged; install MedInfer again"):
+    with pytest.raises(ScanError, match="is missing or damaged; reinstall MedInfer"):
         load_sample_scan("MedDetect")
     assert headless.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0

@@ -1,1 +1,1 @@
-"""Training side of MedInfer: phantoms, data sets, networks, losses, metrics, export. Never shipped into Slicer."""
+"""Training for MedInfer: phantoms, data sets, networks, losses, metrics, export. Not shipped with the extension."""

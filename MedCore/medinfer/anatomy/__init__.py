@@ -1,1 +1,1 @@
-"""What is known of bodies: lungs, vertebrae in a row, teeth along an arch."""
+"""Anatomical knowledge: lungs, vertebrae in a row, teeth along an arch."""

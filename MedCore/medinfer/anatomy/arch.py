@@ -44,8 +44,8 @@ _EXTRA_TOOTH = "extra tooth"
 
 @dataclass(frozen=True)
 class ArchName:
-    """label: None for an object whose number isn't sure, or which has none. confidence: 0…1, of the label, or of the
-    likeliest one. flags: what a user should know, a phrase each."""
+    """label: None for an object whose number is uncertain or absent. confidence: 0…1, of the label, or of the
+    most likely one. flags: what a user should know, one phrase each."""
 
     label: str | None
     confidence: float
@@ -55,7 +55,7 @@ class ArchName:
 @dataclass(frozen=True, eq=False)
 class _Named:
     """What is known of n objects. best: [n], the column of each one's label in the best way to name all, −1 for none.
-    probability: [n, c], of each label. near: [n, c], whether a tooth of that label may have gone astray to there."""
+    probability: [n, c], of each label. near: [n, c], whether a tooth of that label may have been displaced to there."""
 
     best: NDArray[np.intp]
     probability: Floats
@@ -102,8 +102,8 @@ def _checked(scores: ArrayLike, names: Sequence[str], positions_ras: ArrayLike) 
     values, positions = values.reshape(count, -1 if count else len(names)), positions.reshape(-1, 3)
     if values.shape[1] != len(names) or len(positions) != count:
         raise ValueError(
-            f"scores {values.shape} and positions {positions.shape} must be a row an object, with a score for each of "
-            f"the {len(names)} labels"
+            f"scores {values.shape} and positions {positions.shape} must have one row per object, and scores one "
+            f"column for each of the {len(names)} labels"
         )
     if not (np.isfinite(values).all() and np.isfinite(positions).all()):
         raise ValueError("scores and positions must be finite")
@@ -115,7 +115,7 @@ def _columns(arch: Arch, names: Sequence[str]) -> NDArray[np.intp]:
     wanted = [name for place in arch.places for name in place]
     unknown = [name for name in wanted if name not in names]
     if unknown:
-        raise ValueError(f"an arch has the label {unknown[0]!r}, which is none of the labels {', '.join(names)}")
+        raise ValueError(f"an arch has the label {unknown[0]!r}, which is not one of the labels {', '.join(names)}")
     return np.array([list(names).index(name) for name in wanted])
 
 

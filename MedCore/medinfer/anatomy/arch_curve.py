@@ -1,4 +1,4 @@
-"""The curve of a dental arch through teeth whose numbers are still in doubt.
+"""The curve of a dental arch through teeth whose numbers are still uncertain.
 
 A usual arch is a parabola, open to the back, with places at the middles of teeth of usual widths. It is turned,
 stretched and moved in space (an affine map) to where the teeth are, each tooth counting by how well its place is known

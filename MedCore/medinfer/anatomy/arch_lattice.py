@@ -1,4 +1,4 @@
-"""Every way to name objects that lie in order along an arch: the best one, and how probable each name is in all.
+"""All ways to name objects that lie in order along an arch: the best one, and the probability of each name.
 
 A way to name gives each object a label or none, no label twice, so that the labels' places follow each other in the
 objects' order; labels of one place may stand in any order. Its weight (a logarithm) is the sum of

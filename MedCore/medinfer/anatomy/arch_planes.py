@@ -1,4 +1,4 @@
-"""Which of several arches each tooth belongs to.
+"""The assignment of each tooth to one of several arches.
 
 The teeth of an arch lie near a plane, and the planes of a patient's arches are nearly parallel, however the head is
 tilted. What the network says of each tooth and where the tooth lies are weighed together.

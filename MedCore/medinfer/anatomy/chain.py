@@ -1,4 +1,4 @@
-"""Landmarks that lie along a line in a known order, as the vertebrae do.
+"""Landmarks along a line in a known order, such as the vertebrae.
 
 A network answers for each label by itself. Where it is torn between two vertebrae it answers with both places for
 both labels; the order and the distances of all together tell which is which. The line may lean, bend and run either
@@ -33,7 +33,7 @@ class Candidate:
 @dataclass(frozen=True)
 class Choice:
     """candidate: index of the one chosen among its label's, None for a missing landmark.
-    flags: how it contradicts the others, a phrase each."""
+    flags: how it contradicts the others, one phrase each."""
 
     candidate: int | None
     flags: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ def place_along_chain(
 def irregular_steps(
     labels: Sequence[str], places: Sequence[Vector | None], regularity: float
 ) -> list[tuple[str, ...]]:
-    """What is odd about each landmark's distance to the next ones, a phrase each: "unusually near T9".
+    """Irregular distances of each landmark to its neighbours, one phrase each: "unusually near T9".
 
     A step (mm a label) is odd where it is more than `regularity` times shorter or longer than the median of up to
     two steps on either side: sizes differ from patient to patient, and hardly from a vertebra to the next. Two
@@ -158,7 +158,7 @@ def _traced(
 def contradictions(
     labels: Sequence[str], trusted: Sequence[Vector | None], label: int, place: Vector, spacing_mm: tuple[float, float]
 ) -> tuple[str, ...]:
-    """How a landmark (index `label`) at `place` contradicts those whose places are known, a phrase each.
+    """How a landmark (index `label`) at `place` contradicts those whose places are known, one phrase each.
 
     "above T12", "below L3": on the wrong side of its neighbour along the line; else "too near L2", "too far from L2":
     by `spacing_mm` for each label between; else "beside the line from L1 to L3": the line would have to turn back.

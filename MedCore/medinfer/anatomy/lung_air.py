@@ -34,15 +34,15 @@ _CORNER = 10
 
 
 def stop_if(cancel: Cancel) -> None:
-    """Raise Cancelled where the user asked for it."""
+    """Raise Cancelled if the user has asked for it."""
     if cancel is not None and cancel():
-        raise Cancelled("The run was cancelled while the lungs were sought.")
+        raise Cancelled("The run was cancelled during the search for the lungs.")
 
 
 def find_lungs(voxels: NDArray[np.generic], spacing: Spacing, cancel: Cancel = None) -> Mask:
     """The lungs' air `[k, j, i]` (bool; empty where none is found), holes (vessels, nodules) not yet filled.
 
-    voxels: HU. spacing: mm along k, j, i. Memory: about 5 bytes a voxel while components are counted.
+    voxels: HU. spacing: mm along k, j, i. Memory: about 5 bytes per voxel while components are counted.
     """
     air = np.empty(voxels.shape, dtype=bool)
     for k, pixels in enumerate(voxels):

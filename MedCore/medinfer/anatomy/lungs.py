@@ -1,4 +1,4 @@
-"""The lungs of a chest CT: where they are, which is which, and the scan with all else painted over.
+"""The lungs of a chest CT: their position and side, and the scan with everything else painted over.
 
 The method is grt123's (github.com/lfz/DSB2017, MIT), whose detector was trained on what it leaves of a scan. On
 LIDC-IDRI-0001 and -0003 the mask and the clean scan are its own, voxel for voxel, in a tenth of the time. It departs
@@ -69,15 +69,15 @@ class PlacedLungs:
 def lung_mask(volume: Volume, cancel: Cancel = None) -> Lungs:
     """Find the lungs in a CT in HU, however its axes lie.
 
-    Raises ScanError where there is none and Cancelled where `cancel()` says so. Memory: about 7 bytes a voxel
+    Raises ScanError where there is none and Cancelled where `cancel()` says so. Memory: about 7 bytes per voxel
     beyond the scan's own.
     """
     scan = reorient(volume, "LPS")
     found = find_lungs(scan.voxels, scan.spacing, cancel)
     if not found.any():
         raise ScanError(
-            f"{volume.name} shows no lungs (no air inside a chest was found at −600 HU): "
-            "choose a chest CT whose values are in Hounsfield units."
+            f"{volume.name} shows no lungs (no air below −600 HU was found inside a chest): "
+            "choose a chest CT with values in Hounsfield units."
         )
     box = _box(found)
     # Round the box lies background, except where the scan ends in a lung: there a hole may be open (grt123).
@@ -119,7 +119,7 @@ def clean(
     volume: Volume, lungs: Lungs, *,
     window: tuple[float, float] = (-1200, 600), fill: float = 0.0, bone: float = 289.4, dilation: int = 10,
 ) -> tuple[NDArray[np.int16] | NDArray[np.float32], Index]:
-    """The scan's lungs, with what is not lung painted over: HU `[k, j, i]`, and the index in the scan it starts at.
+    """The scan's lungs, with all other tissue painted over: HU `[k, j, i]`, and the index in the scan where it starts.
 
     Each lung is replaced by its convex hull in every axial slice (unless that is more than twice as large) and grown by
     `dilation` voxels. Outside, HU are `fill`; in what was added, HU above `bone` are `fill` too; all are clipped to

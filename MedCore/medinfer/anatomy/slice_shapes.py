@@ -1,4 +1,4 @@
-"""Shapes in one axial slice: its components that are large and round enough, its holes, its convex hull.
+"""Shapes in one axial slice: components that are large and round enough, holes, and the convex hull.
 
 Moments come from `bincount` and hulls from qhull, so that the engine needs no scikit-image inside Slicer.
 """
@@ -31,7 +31,7 @@ def labelled(mask: Mask, connectivity: Literal[4, 6, 8, 18, 26]) -> tuple[NDArra
 def runs(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """The runs of True along the rows of `mask` [j, i]: their row, first column and length.
 
-    A run lies in one component, so sums over components need one number a run, not one a voxel.
+    A run lies in one component, so sums over components need one number per run, not one per voxel.
     """
     padded = np.pad(mask, [(0, 0), (1, 1)])
     turns = np.flatnonzero(padded[:, 1:] != padded[:, :-1])

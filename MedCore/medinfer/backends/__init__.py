@@ -1,4 +1,4 @@
-"""The runtimes that a network may run on: ONNX Runtime, OpenVINO and Torch, behind one `Session`."""
+"""The runtimes for networks (ONNX Runtime, OpenVINO and Torch), behind one `Session`."""
 
 from .choose import Available, available, open_session
 from .session import NetworkFile, Session

@@ -1,4 +1,4 @@
-"""Which runtime and device a network is opened on."""
+"""The choice of the runtime and device for a network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _INT8_FIRST = ("openvino", "cpu")
 class Available:
     """One pair of backend and device on this computer.
 
-    precisions: what it has in hardware; empty where it cannot run. reason: version, or why it is not there.
+    precisions: those it supports in hardware; empty if it cannot run. reason: version, or why it is unavailable.
     """
 
     backend: str
@@ -46,7 +46,7 @@ class Available:
 
 
 def available(backends: Sequence[str] = tuple(BACKENDS)) -> list[Available]:
-    """Each backend with the devices that it offers here, or why it offers none."""
+    """Each backend with the devices that it offers on this computer, or the reason why it offers none."""
     found = []
     for name in backends:
         module = BACKENDS[name]
@@ -56,7 +56,7 @@ def available(backends: Sequence[str] = tuple(BACKENDS)) -> list[Available]:
         except ImportError:
             found.append(Available(name, "", (), f"not installed (pip install {name})"))
         except Exception as error:  # a broken installation of one must not hide the others
-            found.append(Available(name, "", (), f"installed, but does not start ({error})"))
+            found.append(Available(name, "", (), f"installed, but cannot start ({error})"))
     return found
 
 
@@ -71,12 +71,12 @@ def open_session(
     backend: "auto", "onnxruntime", "openvino" or "torch". device: "auto", "cpu", "cuda", "cuda:1", "directml",
     "coreml", "gpu" (Intel), "mps". precision: "auto" takes the fastest that the device has in hardware: an int8
     file where OpenVINO runs on the CPU, else bfloat16 on CPUs with AMX, TF32 on CUDA, float32 elsewhere.
-    "auto" tries what is there, fastest first; the session says what it became.
+    "auto" tries the available ones, fastest first; the session reports the choice.
     threads: CPU threads; at most the physical cores, which is the default. load_bytes: reads a file
     (an encrypted model is decrypted in memory).
 
-    Raises DeviceError where what was asked for is not there: a named device is never exchanged for another.
-    Raises PackageError for a file that is no such network, or whose inputs and outputs are others.
+    Raises DeviceError if the request is unavailable: a named device is never replaced by another.
+    Raises PackageError for a file that is not such a network, or whose inputs and outputs differ.
     """
     backend, device, precision = backend.lower(), device.lower(), precision.lower()
     _check_words(backend, device, precision)
@@ -103,7 +103,7 @@ def open_session(
 
 
 def _candidates(backend: str, device: str, precision: str, formats: set[str]) -> list[tuple[str, str]]:
-    """Pairs of backend and device that are here and fit what was asked for, fastest first; at least one."""
+    """Available pairs of backend and device that match the request, fastest first; at least one."""
     # Only what can read the model is asked: importing torch for an ONNX file would take seconds.
     reading = [name for name in BACKENDS if formats & set(FORMATS[name])]
     if backend not in ("auto", *reading):
@@ -119,14 +119,14 @@ def _candidates(backend: str, device: str, precision: str, formats: set[str]) ->
         raise DeviceError(f"{asked} is not available for this model; {_what_is(here)}.{_meant(device)}")
     able = [pair for pair in present if precision in ("auto", *precisions[pair])]
     if not able:
-        raise DeviceError(f"{_asked(*present[0])} has no {precision} in hardware; {_what_is(here)}.")
+        raise DeviceError(f"{_asked(*present[0])} has no hardware support for {precision}; {_what_is(here)}.")
     return able
 
 
 def _file_for(
     backend: str, device: str, precision: str, contents: Mapping[NetworkFile, bytes]
 ) -> tuple[NetworkFile, str] | None:
-    """The file that a backend reads in this precision, and the precision to ask for; None where there is none."""
+    """The file that a backend reads in this precision, and the precision to request; None if there is no such file."""
     readable = [file for file in contents if file.format in FORMATS[backend]]
     quantised = [file for file in readable if is_int8(contents[file])]
     plain = [file for file in readable if file not in quantised]
@@ -138,8 +138,8 @@ def _file_for(
 
 def _no_such_file(precision: str) -> str:
     if precision == "int8":
-        return "This model has no network file in int8; use --precision auto."
-    return f"This model has only network files in int8, not in {precision}; use --precision auto."
+        return "This model has no int8 network file; use --precision auto."
+    return f"This model has only int8 network files, none for {precision}; use --precision auto."
 
 
 def _pairs(backend: str, device: str) -> list[tuple[str, str]]:
@@ -155,13 +155,13 @@ def _pairs(backend: str, device: str) -> list[tuple[str, str]]:
 
 def _check_words(backend: str, device: str, precision: str) -> None:
     if backend != "auto" and backend not in BACKENDS:
-        raise DeviceError(f"There is no backend “{backend}”; choose auto, {', '.join(BACKENDS)}.")
+        raise DeviceError(f"Unknown backend “{backend}”; choose auto, {', '.join(BACKENDS)}.")
     if device != "auto" and not re.fullmatch(rf"({'|'.join(DEVICES)})(:\d+)?", device):
         listed = f"choose auto, {', '.join(DEVICES)} (or e.g. cuda:1)"
-        raise DeviceError(f"There is no device “{device}”; {listed}.{suggestion(device, DEVICES)}")
+        raise DeviceError(f"Unknown device “{device}”; {listed}.{suggestion(device, DEVICES)}")
     if precision not in PRECISIONS:
         listed, meant = ", ".join(PRECISIONS), suggestion(precision, PRECISIONS)
-        raise DeviceError(f"There is no precision “{precision}”; choose one of {listed}.{meant}")
+        raise DeviceError(f"Unknown precision “{precision}”; choose one of {listed}.{meant}")
 
 
 def _asked(backend: str, device: str) -> str:
@@ -179,16 +179,16 @@ def _meant(device: str) -> str:
 def _what_is(here: Sequence[Available]) -> str:
     usable = [f"{entry.backend} on {entry.device} ({', '.join(entry.precisions)})" for entry in here if entry.usable]
     missing = [f"{entry.backend} is {entry.reason}" for entry in here if not entry.usable]
-    return "there is " + "; ".join(usable) if usable else "; ".join(missing)
+    return "available: " + "; ".join(usable) if usable else "; ".join(missing)
 
 
 def _content(path: Path, load_bytes: Callable[[Path], bytes] | None) -> bytes:
     try:
         content = load_bytes(path) if load_bytes else path.read_bytes()
     except OSError as error:
-        raise PackageError(f"{path} cannot be read ({error.strerror}); install the package again.") from None
+        raise PackageError(f"{path} cannot be read ({error.strerror}); reinstall the package.") from None
     if not content:
-        raise PackageError(f"{path} is empty; install the package again.")
+        raise PackageError(f"{path} is empty; reinstall the package.")
     return content
 
 

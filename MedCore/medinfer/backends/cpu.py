@@ -1,4 +1,4 @@
-"""What this computer's processor has: its physical cores, of which a run takes all and no more."""
+"""The processor's physical cores, all of which a run uses by default."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads not counted: twice as many threads only get in each other's way.
+    """Cores that this process may use, without hyper-threads, which would only slow a run down.
 
     Linux says which threads share a core; elsewhere an Intel or AMD processor is taken to have two a core.
     """

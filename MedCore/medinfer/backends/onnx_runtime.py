@@ -1,4 +1,4 @@
-"""ONNX Runtime: the CPU everywhere; CUDA, DirectML or CoreML where such a build of it is installed."""
+"""ONNX Runtime: the CPU everywhere; CUDA, DirectML or CoreML if such a build is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest on Intel CPUs, and Intel GPUs. It reads the same ONNX files."""
+"""OpenVINO: the fastest runtime on Intel CPUs, also for Intel GPUs. It reads the same ONNX files."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def open_network(request: Request) -> Session:
     if request.precision == "int8":
         precision = "int8"
     if request.precision not in ("auto", precision):
-        raise DeviceError(f"openvino computes in {precision} on {request.device}, not {request.precision}; ask for it.")
+        raise DeviceError(
+            f"openvino computes in {precision} on {request.device}, not in {request.precision}; choose {precision}."
+        )
     call = compiled.create_infer_request()
     places = [_place(compiled.inputs, name) for name in request.inputs]
     results = [_place(compiled.outputs, name) for name in request.outputs]

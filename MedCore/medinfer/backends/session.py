@@ -56,7 +56,7 @@ class Request:
 
     @property
     def device_index(self) -> int:
-        """The number behind the colon; 0 where there is none."""
+        """The number after the colon; 0 if there is none."""
         _, _, index = self.device.partition(":")
         return int(index or 0)
 
@@ -115,7 +115,7 @@ class Session:
 
     def _checked(self, name: str, feeds: Mapping[str, Floats32]) -> Floats32:
         if name not in feeds:
-            raise PackageError(f"{self._name} needs the input “{name}”, which model.json does not feed; correct it.")
+            raise PackageError(f"{self._name} needs the input “{name}”, which model.json does not declare; add it.")
         array = np.ascontiguousarray(feeds[name], dtype=np.float32)
         shape = self._inputs[name]
         if len(shape) != array.ndim or any(n is not None and n != m for n, m in zip(shape, array.shape, strict=True)):
@@ -159,26 +159,26 @@ def check_names(request: Request, inputs: Mapping[str, Shape] | None, outputs: S
 
 
 def ran_out_of_memory(error: Exception) -> bool:
-    """Whether a runtime's or a library's error means that."""
+    """Whether an error of a runtime or library means that memory ran out."""
     return isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS)
 
 
 def failure(error: Exception, runtime: str, device: str, name: str, sizes: str) -> MedInferError:
-    """The error for the user that a runtime's own error means while it runs a tile of `sizes`."""
+    """The user's error for an error that a runtime raised on a tile of `sizes`."""
     if isinstance(error, MedInferError):
         return error
     if not ran_out_of_memory(error):
         return PackageError(
-            f"{name} cannot be run on a tile of {sizes} ({first_line(error)}); check tiling in model.json."
+            f"{name} cannot run on a tile of {sizes} ({first_line(error)}); check tiling in model.json."
         )
     if device == "cpu":
         return DeviceError(
-            f"The memory of this computer ran out ({runtime} on cpu, a tile of {sizes}): close other programs, choose "
-            "a smaller tiling.patch in model.json, or run it on a machine with more."
+            f"This computer ran out of memory ({runtime} on cpu, a tile of {sizes}): close other programs, choose a "
+            "smaller tiling.patch in model.json, or use a computer with more memory."
         )
     return DeviceError(
-        f"The memory of the graphics card ran out ({runtime} on {device}, a tile of {sizes}): close other programs "
-        "that use it, or run on the device cpu."
+        f"The graphics card ran out of memory ({runtime} on {device}, a tile of {sizes}): close other programs that "
+        "use it, or choose the device cpu."
     )
 
 
@@ -186,7 +186,7 @@ def unreadable(request: Request, error: Exception) -> PackageError:
     """The error for a network file that a runtime cannot parse."""
     return PackageError(
         f"{request.file.path} is not a usable {request.file.format} network ({first_line(error)}); "
-        "install the package again or export the network again."
+        "reinstall the package or export the network again."
     )
 
 

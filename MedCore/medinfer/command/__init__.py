@@ -1,1 +1,1 @@
-"""The shell command, and the worker that a window starts."""
+"""The shell command, and the worker process that the panel starts."""

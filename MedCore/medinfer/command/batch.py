@@ -1,4 +1,4 @@
-"""One model over many scans: a bad scan is told and does not stop the others."""
+"""One model on many scans: a bad scan is reported and does not stop the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """What became of the scans, by name."""
+    """The outcome of each scan, by name."""
 
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def _one(source: ScanSource, batch: Batch, console: Console, cancel: Callable[[]
         name, before = _place(source, batch, tally)
         if before is not None and not batch.overwrite:
             _check_same(name, before, batch)
-            console.say(f"{name}: done before, skipped (--overwrite runs it again)")
+            console.say(f"{name}: already done, skipped (use --overwrite to run it again)")
             console.event("skipped", {"scan": name})
             tally.skipped.append(name)
             return
@@ -82,7 +82,7 @@ def _one(source: ScanSource, batch: Batch, console: Console, cancel: Callable[[]
         _failed(name, error, tally, console)
         return
     except MemoryError:
-        _failed(name, ScanError(f"{name} does not fit into memory; run it on a machine with more."), tally, console)
+        _failed(name, ScanError(f"{name} does not fit into memory; use a computer with more."), tally, console)
         return
     tally.done.append(name)
     _tell(name, findings, written, seconds, console)
@@ -111,12 +111,12 @@ def _check_same(name: str, before: Findings, batch: Batch) -> None:
     wanted = {"threshold": batch.package.threshold(batch.threshold), **_options(batch)}
     others = [key for key, value in wanted.items() if before.run.get(key) != value]
     if before.model != batch.package.reference or others:
-        what = {"threshold": "at another threshold", "names": "under other names", "refined": "with other borders",
-                "overlap": "with another overlap of tiles"}
+        what = {"threshold": "at another threshold", "names": "with other label names", "refined": "with other borders",
+                "overlap": "with another tile overlap"}
         how = f" {what[others[0]]}" if before.model == batch.package.reference else ""
         raise OutputError(
             f"{batch.folder / name} holds results of {before.model or 'another model'}{how}; "
-            "give another folder, or --overwrite, which deletes them."
+            "choose another folder, or use --overwrite to replace them."
         )
 
 

@@ -1,4 +1,4 @@
-"""How a run is told: a progress bar on a terminal, plain lines otherwise, JSON lines for programs."""
+"""How a run is reported: a progress bar on a terminal, plain lines otherwise, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Quiet:
 
 
 class JsonConsole(_Quiet):
-    """One JSON object a line: {"event": …}. Nothing else reaches the stream."""
+    """One JSON object per line: {"event": …}. Nothing else reaches the stream."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -152,7 +152,7 @@ def findings_table(findings: Findings) -> list[str]:
 
 
 def _landmark_lines(findings: Findings) -> list[str]:
-    """Found landmarks a line each; the missing ones together in one."""
+    """Found landmarks one line each; the missing ones together in one."""
     lines = ["  landmark  confidence  to next   R, A, S (mm)"] if findings.found else ["  nothing found"]
     for landmark, to_next in zip(findings.landmarks, distances_to_next(findings.landmarks), strict=True):
         if landmark.position_ras is None:

@@ -1,4 +1,4 @@
-"""Voxels handed from process to process as `.npy` files: numpy's own format, mapped instead of read, nothing packed."""
+"""Voxels passed between processes as `.npy` files: numpy's own format, uncompressed and memory-mapped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..preparation.focus import focused_on
 from ..scans.voxel_values import MAX_VOXELS, check_size, finite
 from ..volume import Grid, Volume
 
-_AGAIN = "run it again, and if it happens again see that the disk of the temporary folder has room"
+_AGAIN = "run it again, and if it fails again, check that the disk of the temporary folder has free space"
 
 
 def read_handed_over(
@@ -34,14 +34,14 @@ def read_handed_over(
     try:
         voxels: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as cause:
-        raise ScanError(f"The voxels of {name} did not arrive whole ({cause}); {_AGAIN}.") from cause
+        raise ScanError(f"The voxels of {name} arrived incomplete ({cause}); {_AGAIN}.") from cause
     if voxels.ndim != 3 or voxels.dtype.kind not in "iufb":
         what = f"{voxels.ndim} axes of {voxels.dtype.name}"
-        raise ScanError(f"{name} holds {what}; a scan has three axes and one number a voxel: choose another volume.")
+        raise ScanError(f"{name} has {what}; a scan has three axes and one number per voxel: choose another volume.")
     try:
         matrix = np.array(ijk_to_ras, dtype=np.float64).reshape(4, 4)
     except (TypeError, ValueError):
-        raise ScanError(f"{name} came without its place in space (ijk_to_ras must be 4×4 numbers).") from None
+        raise ScanError(f"{name} has no valid geometry: ijk_to_ras must be a 4×4 matrix of numbers.") from None
     k, j, i = voxels.shape
     check_size(name, (k, j, i), voxels.dtype, max_voxels)
     # Not a memmap: what it is sliced and reordered into would drag the class along.
@@ -51,7 +51,7 @@ def read_handed_over(
             first, stop = ([int(n) for n in corner] for corner in focus)
             volume = focused_on(volume, first, stop)
         except (TypeError, ValueError):
-            raise ScanError(f"The region to look at in {name} is no block of voxels ({focus}).") from None
+            raise ScanError(f"The region of interest in {name} is not a block of voxels ({focus}).") from None
     return orthogonal(finite(volume), max_voxels=max_voxels)
 
 

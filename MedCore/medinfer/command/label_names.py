@@ -1,4 +1,4 @@
-"""Labels under the names of another scheme: a tooth as 11 (FDI), 8 (Universal), or in words."""
+"""Labels under the names of another scheme: a tooth as 11 (FDI), 8 (Universal) or by its anatomical name."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def renamed(findings: Findings, manifest: Manifest, scheme: str) -> tuple[Findin
     """
     known = {entry.casefold(): entry for entry in schemes(manifest)}
     if scheme.casefold() not in known:
-        offered = f"it knows {', '.join(known.values())}" if known else "it knows no other names"
-        raise PackageError(f"{manifest.id} has no names of the scheme {scheme!r}; {offered}.")
+        offered = f"it has {', '.join(known.values())}" if known else "it has no other names"
+        raise PackageError(f"{manifest.id} has no label names in the scheme {scheme!r}; {offered}.")
     chosen = known[scheme.casefold()]
     words = {label.name: label.names.get(chosen, label.name) for label in manifest.labels}
 

@@ -1,4 +1,4 @@
-"""A process and what it started: to end all of it."""
+"""Ending a process together with all processes that it started."""
 
 from __future__ import annotations
 

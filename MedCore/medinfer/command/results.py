@@ -1,4 +1,4 @@
-"""The folder of one scan's results: built beside, then renamed, so that it is whole or not there."""
+"""The folder of one scan's results: written under a temporary name, then renamed, so that it is never incomplete."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def _table(findings: Findings, manifest: Manifest) -> str:
 
 
 def results_before(folder: Path, name: str) -> Findings | None:
-    """What an earlier run left in `folder`/`name`; None where nothing is there.
+    """The results of an earlier run in `folder`/`name`; None if there are none.
 
-    Raises OutputError where something else is there: that is never replaced, not even when asked to overwrite.
+    Raises OutputError if it contains anything else: that is never replaced, not even with --overwrite.
     """
     home = folder / name
     if not home.exists():
@@ -75,7 +75,7 @@ def results_before(folder: Path, name: str) -> Findings | None:
     try:
         return Findings.from_json((home / FINDINGS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise OutputError(f"{home} exists and holds no MedInfer results; choose another output folder.") from None
+        raise OutputError(f"{home} exists but contains no MedInfer results; choose another output folder.") from None
 
 
 def stem_of(manifest: Manifest) -> str:

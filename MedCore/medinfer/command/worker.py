@@ -7,7 +7,7 @@ the voxels of segments. A scan may also be handed over as a `.npy` file of its v
 and the one behind the last) restricts the run to a block of it. A "label_map" that ends in `.npy` gets no more than the
 block of voxels around the segments.
 
-Standard output carries one JSON object a line:
+Standard output carries one JSON object per line:
 
     {"event": "steps", "steps": [{"name": "coarse prepare", "weight": 3.0}, …]}     what will be done, in this order
     {"event": "session", "device": …, "runtime": …, "precision": …}
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _told(error: Exception, scan: str, console: JsonConsole) -> int:
-    """Tell `error` in one sentence; the exit code that it means."""
+    """Report `error` in one sentence; returns the exit code for it."""
     from ..backends.session import ran_out_of_memory
 
     if isinstance(error, MedInferError):
@@ -135,16 +135,16 @@ def _told(error: Exception, scan: str, console: JsonConsole) -> int:
         return REFUSED
     if ran_out_of_memory(error):
         console.error(
-            scan, "The memory of this computer is used up; close other programs, or run it on a machine with more."
+            scan, "This computer ran out of memory; close other programs, or use a computer with more."
         )
         return REFUSED
     if isinstance(error, ImportError):
         console.error(
-            scan, f"A library that MedInfer needs is missing or not whole ({error}); install what MedInfer needs again."
+            scan, f"A library that MedInfer needs is missing or incomplete ({error}); reinstall MedInfer's packages."
         )
         return REFUSED
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    text = f"MedInfer failed in an unexpected way ({what}); the details are in the log."
+    text = f"MedInfer failed unexpectedly ({what}); see the log for details."
     console.event("error", {"scan": scan, "text": text, "crash": True})
     return CRASHED
 
@@ -226,7 +226,7 @@ def _listen(cancelled: threading.Event, descriptor: int, outputs: Sequence[str])
 
 
 def _end(outputs: Sequence[str]) -> NoReturn:
-    """End now, in the middle of a tile. A result is renamed into its place, so it is whole or not there."""
+    """End now, in the middle of a tile. A result is renamed into place, so it is never incomplete."""
     kill_tree(os.getpid(), itself=False)
     for path in outputs:
         remove_partials(path)

@@ -57,7 +57,7 @@ def decoding_for(
     if decoder.kind == "instances":
         return InstancesDecoding(decoder, grid.shape, stride, grid.spacing, seeds)
     if decoder.kind == "classes":
-        raise ValueError("class scores belong to patches and are not joined")
+        raise ValueError("class scores belong to patches and cannot be joined")
     if one.network.channels == len(labels) == 1:
         # A mask: it is of the one label, whatever value that has in a label map.
         labels = [labels[0].model_copy(update={"value": 1})]

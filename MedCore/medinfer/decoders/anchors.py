@@ -1,4 +1,4 @@
-"""Decoder `anchors`: grt123's grid of cubes (facts: steps 5 and 6 of its recipe)."""
+"""Decoder `anchors`: grt123's grid of cubes (steps 5 and 6 of its recipe)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a heatmap while it goes by: its bright voxels.
+"""The bright voxels of a heatmap, collected while its blocks pass.
 
 A landmark is a bright spot of some hundred voxels in a volume of millions. The voxels that can matter to it are kept
 with their places, so that a spot that lies in several blocks is whole again at the end, in whatever order they came.
@@ -51,7 +51,7 @@ class BrightVoxels:
 
     def add(self, start: Shape, plane: Floats32, maximum: np.float32) -> None:
         """Take a slice `[j, i]` whose first voxel is `start` on the output grid and whose highest value is `maximum`
-        (NaN where it holds one). Values that are not finite count as nothing."""
+        (NaN where it holds one). Values that are not finite are ignored."""
         if not np.isfinite(maximum):
             plane = np.where(np.isfinite(plane), plane, -np.float32(np.inf))
             maximum = plane.max()

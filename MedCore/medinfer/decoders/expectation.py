@@ -44,7 +44,7 @@ class _Distribution:
 class ExpectationReading:
     """Adds up the distributions of every channel of an output grid of `shape`.
 
-    Kept a channel are its three marginals in float64: 8 bytes a voxel of the grid's edges. The deviation is taken
+    Each channel keeps its three marginals in float64: 8 bytes per voxel of the grid's edges. The deviation is taken
     about the mean from them, so that it loses no digits far from the origin. Softmax runs along: the sums are rescaled
     whenever a higher value comes.
     """
@@ -58,7 +58,7 @@ class ExpectationReading:
     def feed(self, start: Shape, values: NDArray[np.float32]) -> None:
         """Take the finished block `values` `[c, k, j, i]` whose first voxel is `start`.
 
-        Values that are not finite count as nothing, and so do negative ones without a softmax.
+        Values that are not finite are ignored, as are negative values without a softmax.
         """
         for distribution, block, maxima in zip(self._channels, values, plane_maxima(values), strict=True):
             broken = not np.isfinite(maxima).all()
@@ -98,13 +98,13 @@ class ExpectationReading:
             i[start[2] : start[2] + columns] += np.ones(len(lines)) @ lines
 
     def highest(self, channel: int) -> float:
-        """The highest value of a channel (of its softmax, where there is one); −∞ where there is none."""
+        """The highest value of a channel (after the softmax, if any); −∞ if it has none."""
         distribution = self._channels[channel]
         total = float(distribution.marginals[0].sum())
         return 1 / total if self._softmax and total > 0 else distribution.highest
 
     def peaks(self, channel: int) -> list[Peak]:
-        """The channel's expectation, or nothing where all is 0 or the peak lies outside of the grid."""
+        """The channel's expectation; empty if all values are 0 or the peak lies outside the grid."""
         marginals = self._channels[channel].marginals
         total = float(marginals[0].sum())
         if total <= 0 or any(_leaves(marginal) for marginal in marginals):

@@ -1,4 +1,4 @@
-"""Decoder `heatmap`: a heatmap a landmark, its peak the landmark's place."""
+"""Decoder `heatmap`: one heatmap per landmark, its peak the landmark's place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CANDIDATES = 4
 class HeatmapDecoding:
     """Keeps the bright voxels of each channel (arg-max), or its sums along the axes (expectation): some KB a landmark.
 
-    labels: one a channel. shape: the prepared grid's voxels (k, j, i). stride: its voxels an output voxel; output
+    labels: one per channel. shape: the prepared grid's voxels (k, j, i). stride: its voxels per output voxel; output
     voxel o stands for the voxels from `o · stride` on, so that its middle lies at `o · stride + (stride − 1) / 2`, as
     for the other decoders. spacing: mm of the prepared grid's voxels along k, j, i.
     """
@@ -42,19 +42,19 @@ class HeatmapDecoding:
         )
 
     def feed(self, start: Shape, values: NDArray[np.float32]) -> None:
-        """`values`: [labels, k, j, i], a heatmap a label; NaN and infinite values count as nothing.
+        """`values`: [labels, k, j, i], one heatmap per label; NaN and infinite values are ignored.
 
-        Raises PackageError where heatmaps and labels are not as many.
+        Raises PackageError if the numbers of heatmaps and labels differ.
         """
         if len(values) != len(self._labels):
             raise PackageError(
-                f"The network gives {len(values)} heatmaps for {len(self._labels)} labels; a landmark needs one each: "
+                f"The network returns {len(values)} heatmaps for {len(self._labels)} labels, but needs one per label: "
                 "correct labels or network.channels in model.json."
             )
         self._reading.feed(start, values)
 
     def finish(self) -> list[IndexPoint]:
-        """One point a label, in the labels' order; with `peaks` above 1 all points found, each label's best first."""
+        """One point per label, in the labels' order; with `peaks` above 1 all points found, each label's best first."""
         found = [self._points(channel) for channel in range(len(self._labels))]
         highest = [self._confidence(self._reading.highest(channel)) for channel in range(len(self._labels))]
         if self._decoder.chain is not None:
@@ -94,7 +94,7 @@ class HeatmapDecoding:
 def points_along_chain(
     labels: Sequence[str], found: Sequence[Sequence[IndexPoint]], highest: Sequence[float], chain: Chain, spacing: Point
 ) -> list[IndexPoint]:
-    """One point a label: of those `found` for each label the one that fits the others, flagged where none does.
+    """One point per label: of those `found` for each label, the one consistent with the others; flagged if none is.
 
     highest: confidence of a missing one (the best that was seen). spacing: mm of the points' grid along k, j, i.
     """

@@ -1,4 +1,4 @@
-"""A finding on the network's grid, before it goes to the world."""
+"""A finding on the network's grid, before the conversion to world coordinates."""
 
 from __future__ import annotations
 

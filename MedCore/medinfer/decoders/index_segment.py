@@ -1,4 +1,4 @@
-"""Objects as voxels on the network's grid, before they go to the world."""
+"""Objects as voxels on the network's grid, before the conversion to world coordinates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoder `instances`: voxels vote for their object's centroid; where votes gather is an object.
+"""Decoder `instances`: voxels vote for their object's centroid; a cluster of votes is an object.
 
 After the centroid-and-offset methods of ToothNet's successors (Cui et al., "A fully automatic AI system for tooth and
 alveolar bone segmentation from cone-beam CT images", Nature Communications 13, 2022), without their clustering: votes
@@ -32,19 +32,19 @@ _MOST, _BEYOND = 254, 255
 _FRAGMENT, _ENCLOSED = 0.15, 0.5
 # Millimetres at which a vote counts for nothing, as an offset that is not finite does.
 _FAR = 1e6
-_CUT = "reaches the edge of the region looked at"
+_CUT = "reaches the edge of the searched region"
 
 Indices = NDArray[np.int64]
 
 
 class InstancesDecoding:
-    """Keeps one byte a voxel, and 20 of the foreground's: index and vote. While it works, `finish` takes two bytes a
-    voxel more and about 100 a foreground voxel.
+    """Keeps one byte per voxel, and 20 of the foreground's: index and vote. While it works, `finish` takes two more
+    bytes per voxel and about 100 per foreground voxel.
 
-    shape: the prepared grid's voxels (k, j, i). stride: its voxels an output voxel; output voxel o stands for the
+    shape: the prepared grid's voxels (k, j, i). stride: its voxels per output voxel; output voxel o stands for the
     voxels from `o · stride` on, so that its middle lies at `o · stride + (stride − 1) / 2`. spacing: mm of the prepared
     grid's voxels along k, j, i. seeds: `[n, 3]` points of the prepared grid where objects are supposed (of a coarse
-    stage); one where no votes gather is no object.
+    stage); a seed without a cluster of votes is not an object.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class InstancesDecoding:
 
     def feed(self, start: Shape, values: NDArray[np.float32]) -> None:
         """`values`: [4, k, j, i], the foreground (0…1) and the offsets along k, j, i, in output voxels, from each
-        voxel to its object's centroid. A foreground that is NaN is none; an offset that is not finite is no vote.
+        voxel to its object's centroid. A NaN foreground is background; an offset that is not finite gives no vote.
 
         Raises PackageError for another number of channels.
         """
         if len(values) != 4:
             raise PackageError(
-                f"The network gives {len(values)} channels; decoder instances needs 4, the foreground and the offsets "
-                "along k, j and i: correct network.outputs or the decoder in model.json."
+                f"The network returns {len(values)} channels, but the decoder instances needs 4 (the foreground, and "
+                "the offsets along k, j and i): correct network.output or the decoder in model.json."
             )
         slices = max(1, _CACHED // max(1, math.prod(values.shape[2:])))
         for first in range(0, values.shape[1], slices):
@@ -203,7 +203,7 @@ class InstancesDecoding:
 
 
 def _surer_than(found: IndexSegments, threshold: float) -> IndexSegments:
-    """Without the objects below `threshold`; the others numbered anew, their foreground as it was."""
+    """Without the objects below `threshold`; the others are renumbered, their foreground is unchanged."""
     kept = [segment for segment in found.segments if segment.confidence >= threshold]
     if len(kept) == len(found.segments):
         return found

@@ -13,7 +13,7 @@ from .index_box import IndexBox
 
 
 class LabelsDecoding:
-    """Keeps one byte a voxel for the label and, for one channel, one for the score."""
+    """Keeps one byte per voxel for the label and, for one channel, one for the score."""
 
     def __init__(
         self, decoder: LabelsDecoder, labels: Sequence[Label], shape: tuple[int, int, int], stride: int
@@ -35,7 +35,7 @@ class LabelsDecoding:
             self._scores[where] = 255
 
     def finish(self) -> list[IndexBox]:
-        """One box a component of a named label with at least `min_voxels`, best (then largest) first."""
+        """One box per component of a named label with at least `min_voxels`, best (then largest) first."""
         import cc3d
 
         components = cc3d.connected_components(self._labels, connectivity=self._decoder.connectivity)

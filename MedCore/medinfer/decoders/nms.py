@@ -1,4 +1,4 @@
-"""Non-maximum suppression of boxes in 3-D: of boxes that overlap, the best stays.
+"""Non-maximum suppression of boxes in 3-D: of overlapping boxes, the best is kept.
 
 The result is that of the plain definition: go through the boxes from the best score down and keep each whose
 intersection over union (IoU) with every box kept so far is below the threshold; equal scores in the order given.
@@ -121,8 +121,8 @@ def _check(low: Floats, high: Floats, scores: Floats) -> None:
     if broken.any():
         row = int(broken.argmax())
         raise PackageError(
-            f"Candidate {row} of {len(scores)} has a score, place or size that makes no box (score {scores[row]:g}, "
-            f"from {low[row].tolist()} to {high[row].tolist()}): the network's output is broken; "
+            f"Candidate {row} of {len(scores)} has an invalid score, position or size (score {scores[row]:g}, "
+            f"from {low[row].tolist()} to {high[row].tolist()}): the network's output is invalid; "
             "try float32 or another backend, or reinstall the model."
         )
 

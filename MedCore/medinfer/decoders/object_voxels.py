@@ -1,4 +1,4 @@
-"""Which object each foreground voxel belongs to: a label map on the one side, a list of its foreground on the other.
+"""The object of each foreground voxel, kept both as a label map and as a list of its foreground.
 
 Whatever is asked of neighbours is asked for the foreground alone, and whatever of an object within its box: a volume
 of 33 million voxels has a million of foreground.
@@ -69,7 +69,7 @@ class ObjectVoxels:
         return {int(value): (k[value], j[value], i[value]) for value in range(1, 256) if there[value].any()}
 
     def grow(self, peaks: NDArray[np.float64], layers: int) -> None:
-        """Voxels of no object go to one they touch (6 neighbours), so many layers of voxels deep.
+        """Assign unassigned voxels to an object they touch (6 neighbours), for a number of layers.
 
         peaks: `[values, 3]` mm by value − 1; of several objects that one whose peak the voxel's vote is nearest to.
         """

@@ -1,4 +1,4 @@
-"""Peaks of a heatmap: local maxima, their distance from each other, and their places below the voxel."""
+"""Peaks of a heatmap: local maxima, their separation, and their positions with sub-voxel precision."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class PeakReading:
             self._bright[channel].add(place, values[channel, k], maxima[channel, k])
 
     def highest(self, channel: int) -> float:
-        """The highest value of a channel, −∞ where there is none."""
+        """The highest value of a channel, −∞ if it has none."""
         return self._bright[channel].highest
 
     def peaks(self, channel: int) -> list[Peak]:
-        """The channel's peaks, best first. One whose true place lies outside of the grid is none.
+        """The channel's peaks, best first, without those whose true position lies outside the grid.
 
         Where one peak is asked for it is the highest voxel (of equal ones the first, as `numpy.argmax`), or none.
         """

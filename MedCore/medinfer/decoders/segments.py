@@ -1,4 +1,4 @@
-"""Decoder `segments`: threshold or arg-max, a segment a label."""
+"""Decoder `segments`: threshold or arg-max, one segment per label."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .index_segment import IndexSegment, IndexSegments
 
 
 class SegmentsDecoding:
-    """Keeps one byte a voxel for the label and one for the foreground.
+    """Keeps one byte per voxel for the label and one for the foreground.
 
-    shape: the prepared grid's voxels (k, j, i); stride: its voxels an output voxel; spacing: its mm along k, j, i.
+    shape: the prepared grid's voxels (k, j, i); stride: its voxels per output voxel; spacing: its mm along k, j, i.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class SegmentsDecoding:
         self._foreground[where] = np.rint(np.clip(np.nan_to_num(inside), 0, 1) * 255)
 
     def finish(self) -> IndexSegments:
-        """A segment for each label that is there, under the label's value, in the order of the labels."""
+        """One segment for each label that occurs, with the label's value, in the order of the labels."""
         import cc3d
 
         kept = self._labels

@@ -1,4 +1,4 @@
-"""Where the votes of an object's voxels gather, and which gathering a vote belongs to.
+"""The clusters of votes for object centroids, and the cluster that each vote belongs to.
 
 Votes are counted in cells of about a third of the objects' separation (2 voxels of 0.5 mm for teeth), so that what is
 looked at are some thousands of cells that hold votes, not a million of voxels.
@@ -60,7 +60,7 @@ class VoteCells:
         )
 
     def peaks(self, least: float, seeds: Floats | None = None) -> Floats:
-        """Where votes gather, `[peaks, 3]` mm, most votes first.
+        """The peaks of the votes, `[peaks, 3]` mm, most votes first.
 
         least: the fewest votes of a peak, all those nearer to it than to others and within twice the separation.
         seeds: `[n, 3]` mm, where objects are supposed: one with no peak within the separation, but enough votes, is

@@ -1,4 +1,4 @@
-"""Models put into the library: from a folder, an archive, a public file of another program, or the net."""
+"""Adding models to the library: from a folder, an archive, another program's public file, or a download."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], b
     offers = downloads()
     if name not in offers:
         listed = ", ".join(offers) or "none"
-        raise PackageError(f"There is no download {name!r}; there are: {listed}.{suggestion(name, offers)}")
+        raise PackageError(f"There is no download called {name!r}; available: {listed}.{suggestion(name, offers)}")
     offer = offers[name]
     missing = [need for need in offer.needs.split(", ") if need and find_spec(need) is None]
     if missing:
         raise PackageError(
-            f"Turning {name} into a package needs {' and '.join(missing)}; install MedInfer with its extra “convert”."
+            f"Converting {name} into a package needs {' and '.join(missing)}; install medinfer[convert]."
         )
     kept = user_folder() / ".downloads" / f"{offer.id}-{offer.sha256[:12]}"
     source = download(offer.url, kept, offer.sha256, size=offer.size, progress=progress, cancel=cancel)
@@ -88,7 +88,7 @@ def _install(source: Path, format: str) -> ModelPackage:
 
             import_keras_slab(source, place / "package")
         else:
-            raise PackageError(f"No importer is called {format!r}; there is: keras-slab.")
+            raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
         package = load_package(_root_of(place / "package"))
         package.verified_files()
         home = user_folder() / package.id

@@ -89,7 +89,7 @@ def read_layers(path: Path) -> dict[str, Layer]:
     except FileNotFoundError:
         raise PackageError(f"{path} does not exist; give the .h5 file of the network.") from None
     except (OSError, KeyError, RuntimeError) as error:
-        raise PackageError(f"{path} is not a whole HDF5 file ({error}); download it again.") from None
+        raise PackageError(f"{path} is not a complete HDF5 file ({error}); download it again.") from None
 
 
 def _layer(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> Layer:
@@ -105,7 +105,7 @@ def _numbers(path: Path, file: Any, name: str, shape: tuple[int, ...]) -> Any:
         raise _other_network(path, f"{name} is {found}, not {shape}")
     values = entry[...].astype(np.float32)
     if not np.isfinite(values).all():
-        raise _other_network(path, f"{name} holds numbers that are not finite")
+        raise _other_network(path, f"{name} contains numbers that are not finite")
     return values
 
 
@@ -119,9 +119,9 @@ def _other_network(path: Path, why: str) -> PackageError:
 
 _CARD: dict[str, Any] = {
     "summary": "Marks lung nodules on chest CT slice by slice, from slabs of 16 mm.",
-    "intended_use": "A real network to check MedInfer's pipeline with, and a peer for other detectors.",
-    "limits": "Not for clinical use. Trained on LUNA16, so its findings on LIDC-IDRI scans say nothing of its accuracy "
-              "on others. Components under 80 mm³ are dropped.",
+    "intended_use": "A real network for checking MedInfer's pipeline, and a reference for other detectors.",
+    "limits": "Not for clinical use. Trained on LUNA16, so its findings on LIDC-IDRI scans say nothing about its "
+              "accuracy on other scans. Components under 80 mm³ are dropped.",
     "training_data": "LUNA16 (LIDC-IDRI, CC BY 3.0; its annotations CC BY 4.0).",
     "measured": [
         {

@@ -1,12 +1,12 @@
 """The slab U-Net as ONNX: eight slices in, the probability of the fifth out.
 
 The architecture is Andre Stochniol's of the 2017 Data Science Bowl (github.com/astoc/kaggle_dsb2017, MIT).
-Two things are written otherwise than there, for speed:
+Two things differ from the original, for speed:
 
 - *Up-sampling.* There: nearest-neighbour by two, concatenate with the skip, 3×3×3 convolution. A convolution is
   linear in its channels, so it is the sum of one on the up-sampled part and one on the skip; and a 3×3×3
   convolution after doubling is exactly a transposed convolution of stride 2 with a 4×4×4 kernel, whose taps are
-  sums of the old ones. It has 64 taps for 8 outputs instead of 27 for each: 8 a voxel, and no doubled tensor.
+  sums of the old ones. It has 64 taps for 8 outputs instead of 27 for each: 8 per voxel, and no doubled tensor.
 - *Eight-bit integers*, where the ranges of the activations are known: weights int8 per output channel,
   activations uint8, as QuantizeLinear/DequantizeLinear pairs that the runtimes turn into integer convolutions.
   The first convolution (one channel, HU) and the last one (the decision) stay in float32.

@@ -1,4 +1,4 @@
-"""What goes into a pass's network for each tile: the image, where it lies, and what earlier passes found."""
+"""The inputs of a pass's network for each tile: the image, its position, and the findings of earlier passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pass gave, in the world: points, boxes, or objects with voxels; and each as another kind."""
+"""The findings of a pass in world coordinates (points, boxes, or objects with voxels) and their conversion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Points:
-    """landmarks: those that were looked for and not found are among them, without a position."""
+    """landmarks: includes those that were not found, without a position."""
 
     landmarks: tuple[Landmark, ...] = ()
 
@@ -34,7 +34,7 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Named:
-    """What an object is. label: one of the model's labels, or its word for what has none."""
+    """The name of an object. label: one of the model's labels, or its word for unlabelled objects."""
 
     label: str
     confidence: float
@@ -60,7 +60,7 @@ class Objects:
 
     @classmethod
     def none(cls, told: tuple[str, ...] = ()) -> Objects:
-        """No objects, where `told` were looked for."""
+        """No objects, after a search for `told`."""
         nothing = np.zeros((1, 1, 1), np.uint8)
         return cls(IndexSegments(nothing, nothing, ()), Grid((1, 1, 1), np.eye(4)), 1, "LPS", (), told)
 
@@ -93,7 +93,7 @@ class Earlier:
 
 
 def places_of(found: Found) -> Floats:
-    """Where each finding is: points, the boxes' centres, the objects' centroids; `[n, 3]` RAS mm."""
+    """The position of each finding: points, the boxes' centres, the objects' centroids; `[n, 3]` RAS mm."""
     if isinstance(found, Points):
         places = [entry.position_ras for entry in found.landmarks if entry.position_ras is not None]
     elif isinstance(found, Boxes):
@@ -117,7 +117,7 @@ def corners_of(found: Boxes | Objects) -> Floats:
 
 
 def only_labels(found: Found, labels: Sequence[str]) -> Found:
-    """What was found under these labels; all of it where there are none."""
+    """The findings with these labels; all findings if no labels are given."""
     if not labels:
         return found
     if isinstance(found, Points):
@@ -129,7 +129,7 @@ def only_labels(found: Found, labels: Sequence[str]) -> Found:
 
 
 def as_kind(found: Found, kind: Kind) -> Found:
-    """The same findings as another kind. Raises ValueError where they are too little for it (a point has no box)."""
+    """The same findings as another kind. Raises ValueError if that is impossible (a point has no box)."""
     if kind == "points":
         return as_points(found)
     if kind == "boxes" and isinstance(found, Objects):

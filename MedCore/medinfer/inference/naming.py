@@ -1,4 +1,4 @@
-"""Which of the labels each finding of an earlier pass is, by class scores of a patch around it."""
+"""The label of each finding of an earlier pass, from the class scores of a patch around it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def named(
 ) -> Found:
     """The findings `there` under the names that the pass gives them; points that were not found are left out.
 
-    A finding is no surer than its name. unnamed: what one is called that got none.
+    A finding is at most as confident as its name. unnamed: the name of findings without one.
     """
     if isinstance(there, Points):
         there = Points(tuple(point for point in there.landmarks if point.position_ras is not None))

@@ -22,7 +22,7 @@ from .watch import Watch
 def decode_tiles(
     prepared: Prepared, one: Pass, session: Session, decoding: Decoding, earlier: Earlier, watch: Watch
 ) -> Sequence[IndexBox | IndexPoint] | IndexSegments:
-    """The whole region in tiles that are joined again and handed to `decoding`; what it found."""
+    """Run the network on the whole region in tiles, join them for `decoding`, and return its findings."""
     plan = plan_tiles(prepared.voxels.shape, one)
     feeds, joiner = feeds_of(one, prepared, earlier, plan), open_joiner(plan)
     for tile in watch.over(plan.tiles):
@@ -43,7 +43,7 @@ def plan_tiles(shape: tuple[int, ...], one: Pass) -> TilePlan:
     if tiling.join == "blend":
         return plan_blend((k, j, i), patch=tiling.patch, overlap=tiling.overlap, stride=tiling.stride)
     if tiling.join == "patches":
-        raise ValueError("patches lie around findings: they are no plan of a volume")
+        raise ValueError("patches lie around findings and have no tile plan for a volume")
     return plan_slabs((k, j, i), window=tiling.window, position=tiling.position, multiple=tiling.multiple)
 
 
@@ -63,7 +63,7 @@ def answer(tile: Tile, one: Pass, session: Session, feeds: Sequence[Channels]) -
         names = ", ".join(repr(name) for name in network.outputs)
         raise PackageError(
             f"The output {names} of {network.files[0].path} has the shape {output.shape}, but model.json "
-            f"declares {network.channels} channels in front of k, j, i: correct network.channels or network.layout."
+            f"declares {network.channels} channels before k, j, i: correct network.channels or network.layout."
         )
     return output
 

@@ -1,4 +1,4 @@
-"""An object around each point of an earlier pass: what a network calls foreground in the patch around it."""
+"""An object around each point of an earlier pass: the network's foreground in the patch around the point."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .found import Earlier, Named
 from .patches import patch_answers
 from .watch import Watch
 
-# One byte a voxel says which object it is of.
+# One byte per voxel says which object it is of.
 _MOST = 255
 
 
@@ -27,8 +27,8 @@ def objects_in_patches(
 ) -> tuple[IndexSegments, tuple[Named, ...]]:
     """The objects, in the order of the points, and their names, which are the points'.
 
-    The largest component of each patch's foreground is the object; where two claim a voxel, the surer one gets it.
-    Beyond 255 points the least sure are left out. Memory: two bytes a voxel of the prepared region.
+    The largest component of each patch's foreground is the object; a shared voxel goes to the more confident one.
+    Beyond 255 points, the least confident are left out. Memory: two bytes per voxel of the prepared region.
     """
     import cc3d
 

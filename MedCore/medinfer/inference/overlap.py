@@ -1,4 +1,4 @@
-"""Another overlap of tiles than a package declares: more is slower, and surer where tiles meet."""
+"""A tile overlap other than the package's: more overlap is slower, but more reliable where tiles meet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..manifest.tilings import BlendTiling, CropTiling
 
 
 def with_overlap(package: ModelPackage, share: float | None) -> ModelPackage:
-    """`package` with tiles that have the part `share` (0 … < 1) of a patch in common with the next; None: as declared.
+    """`package` with tiles that overlap the next one by `share` (0 … < 1) of a patch; None: as declared.
 
     Blended tiles overlap by `share`. Cropped tiles get a margin of half of it on both sides, rounded up to whole
     output voxels: no less than declared, which the network needs, and no more than leaves a core. Patches keep their

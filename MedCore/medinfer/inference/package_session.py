@@ -1,4 +1,4 @@
-"""A package held open: its networks, ready to run."""
+"""An opened package, with its networks ready to run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..library.package import ModelPackage
 
 
 class PackageSession:
-    """A package held open: `passes` holds a session each by name. Use it as a context manager, or `close` it."""
+    """An opened package: `passes` holds one session per pass, by name. Use it as a context manager, or `close` it."""
 
     def __init__(self, passes: Mapping[str, Session]) -> None:
         self.passes = dict(passes)

@@ -1,4 +1,4 @@
-"""One pass: where it looks, what its network says there, and what that is in the world."""
+"""One pass: the region it searches, its network's output, and the findings in world coordinates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run_pass(
     volume: Volume, manifest: Manifest, one: Pass, session: Session, threshold: float, earlier: Earlier,
     watch: Watch,
 ) -> Found:
-    """What a pass of the model gives. earlier: what those before it gave, by name. threshold: in place of its own."""
+    """The findings of one pass. earlier: those of earlier passes, by name. threshold: replaces the pass's own."""
     region = one.prepare.region
     there = only_labels(earlier.found[region.of], region.labels) if region.kind == "found" else None
     labels = manifest.labels_of(one)
@@ -133,7 +133,7 @@ class _Work:
         return decode_tiles(prepared, self.one, self.session, decoding, self.earlier, self.watch)
 
     def _look_upside_down(self, prepared: Prepared, found: Sequence[IndexBox | IndexPoint] | IndexSegments) -> None:
-        """A chain that asks for it is looked for in the scan turned upside down too; told where it is surer there."""
+        """Also search the scan turned upside down if the chain asks for it, and report where that is more confident."""
         chain = self.one.decoder.chain if self.one.decoder.kind == "heatmap" else None
         if chain is None or not chain.upside_down or isinstance(found, IndexSegments):
             return

@@ -1,4 +1,4 @@
-"""One patch around each of some points, and what the network says of it."""
+"""One patch around each point, and the network's output for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .watch import Watch
 
 
 def reach_mm(one: Pass) -> Floats:
-    """How far from a point the pass's patches look, along k, j, i."""
+    """The reach of the pass's patches around a point, along k, j, i."""
     if one.tiling.join != "patches" or one.prepare.spacing is None:
         return np.zeros(3)
     reach: Floats = np.array(one.tiling.patch) / 2 * np.array(one.prepare.spacing)
@@ -48,7 +48,7 @@ def landmarks_in_patches(
     prepared: Prepared, one: Pass, labels: Sequence[Label], session: Session, threshold: float,
     points: Sequence[Landmark], earlier: Earlier, watch: Watch,
 ) -> list[IndexPoint]:
-    """A patch around each point of an earlier pass; its one channel, or its own, says where it really is."""
+    """Landmarks from a patch around each point of an earlier pass: the refined position is the peak in the patch."""
     assert one.decoder.kind == "heatmap"
     names = [label.name for label in labels]
     points = [point for point in points if point.label in names]
@@ -96,15 +96,15 @@ def class_scores(
 ) -> Floats:
     """The probability of each label for the object at each point (RAS mm): `[n, labels]`.
 
-    Raises PackageError where the network gives more than one score a label.
+    Raises PackageError where the network gives more than one score per label.
     """
     assert one.decoder.kind == "classes"
     answers = patch_answers(prepared, one, session, points_ras, earlier, watch)
     rows = [values.ravel() for _, values in answers]
     if any(len(row) != one.network.channels for row in rows):
         raise PackageError(
-            f"The output of {one.network.files[0].path} has {len(rows[0])} values a patch, but there must be one for "
-            f"each of {one.network.channels} labels: give a network that ends in scores, without a place."
+            f"The output of {one.network.files[0].path} has {len(rows[0])} values per patch, but it must have one for "
+            f"each of the {one.network.channels} labels: use a network that returns class scores without spatial axes."
         )
     scores = np.array(rows, dtype=np.float64).reshape(-1, one.network.channels)
     if one.decoder.activation == "softmax":

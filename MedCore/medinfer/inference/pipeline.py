@@ -1,4 +1,4 @@
-"""One run: the passes of a model, one after the other, and the answer out of what they gave.
+"""One run: the passes of a model in order, and the result built from their findings.
 
 Each pass goes along one straight line: Volume -> prepare -> tiles -> backend -> joined -> decoder -> world.
 """
@@ -24,23 +24,23 @@ from .segments import Refine, Segments, segments_of
 from .watch import Cancel, Progress, Watch
 
 _UPSIDE_DOWN = "scan upside down?"
-_TURNED = "the scan seems to be stored upside down (feet where its header says the head is): don't trust the names"
-_UNLIKE = "the anatomy that this model knows is not in view, or is unlike what it knows"
+_TURNED = "the scan may be stored upside down (the feet are where its header places the head): do not trust the names"
+_UNLIKE = "the anatomy that this model was trained on is not in view, or looks different here"
 
 
 def run(
     volume: Volume, package: ModelPackage, session: PackageSession, *, threshold: float | None = None,
     refine: Refine | None = None, progress: Progress | None = None, cancel: Cancel | None = None,
 ) -> Findings:
-    """Find in `volume` what `package` was trained for; in its `focus` alone, where it has one.
+    """Run `package` on `volume`; only inside its `focus`, if it has one.
 
     session: from `open_package`; it can serve many runs. threshold: instead of the declared one (of the pass that leads
     the result). refine: changes the borders of segments by the scan's values (see `refinement`), on the scan's grid.
     progress(stage, done, total) is called from this thread; cancel() is asked between tiles and raises Cancelled.
 
-    Memory: the prepared region (4 bytes a voxel) of one pass, one tile through the network, and what the decoders keep
-    (two bytes an output voxel for labels, the candidates for anchors, a few kilobytes a landmark for heatmaps, for
-    segments two bytes an output voxel, 120 a foreground voxel and one byte a voxel of the scan around them);
+    Memory: the prepared region (4 bytes per voxel) of one pass, one tile through the network, and the decoders' state
+    (two bytes per output voxel for labels, the candidates for anchors, a few kilobytes per landmark for heatmaps, for
+    segments two bytes per output voxel, 120 per foreground voxel and one byte per voxel of the scan around them);
     it does not grow with the classes. Raises ScanError, PackageError, DeviceError, Cancelled.
     """
     manifest, score = package.manifest, package.threshold(threshold)
@@ -105,7 +105,7 @@ def _notes(
     if "objects" in kinds and not answer.segments:
         notes.append(f"nothing was found: {_UNLIKE}{_doubt(volume)}")
     if answer.left_out:
-        notes.append(f"{answer.left_out} objects are left out: a label map holds 255 at most")
+        notes.append(f"{answer.left_out} objects were left out: a label map holds at most 255")
     places = [landmark.position_ras for landmark in landmarks]
     if "points" in kinds and not any(places):
         notes.append(f"no landmark was found: {_UNLIKE}")
@@ -133,10 +133,10 @@ def _is_chain(manifest: Manifest) -> bool:
 
 
 def _doubt(volume: Volume) -> str:
-    """What may be wrong with a scan in which nothing was found."""
+    """A possible reason why nothing was found in a scan."""
     if not np.allclose(volume.spacing, 1):
         return ""
-    return "; its voxels are said to be 1 mm wide, as of a file without spacing: check that"
+    return "; its spacing is 1 mm, which often means that the file had no spacing: check it"
 
 
 __all__ = ["Cancel", "PackageSession", "Progress", "open_package", "plan_tiles", "run"]

@@ -1,4 +1,4 @@
-"""Moving the borders of a label map to where the image has edges: optional, off unless it is called.
+"""Optional refinement: moves the borders of a label map to edges in the image.
 
 The documents name GeodisTK and SimpleCRF for it, which have not been kept since 2020 and 2021 (nor is FastGeodis, since
 2024); what they do is done here with SimpleITK, which medinfer needs anyway. What lies in an object deeper than a band
@@ -35,10 +35,10 @@ def refine_labels(
     method: Method = "geodesic",
     band_mm: float = 1.0,
 ) -> NDArray[np.uint8]:
-    """`labels` [k, j, i] with borders where `image` [k, j, i] has its edges; a new array.
+    """A copy of `labels` [k, j, i] with borders moved to edges in `image` [k, j, i].
 
     spacing: mm along k, j, i. band_mm: how far a border may move. Objects that touch stay apart; each that was one
-    piece ends as one (its largest), without holes. Takes 6 bytes a voxel, and some 60 a voxel of
+    piece ends as one (its largest), without holes. Takes 6 bytes per voxel, and some 60 per voxel of
     one object's box at a time.
 
     method: *geodesic*: fronts start from the object's core and from everything that is not it, slower the steeper the
@@ -49,9 +49,9 @@ def refine_labels(
     Raises ValueError where image and labels differ in shape, or band_mm is not above 0.
     """
     if image.shape != labels.shape:
-        raise ValueError(f"The image has {image.shape} voxels and the labels {labels.shape}; they must be on one grid.")
+        raise ValueError(f"The image has {image.shape} voxels and the labels {labels.shape}; they must share a grid.")
     if not band_mm > 0:
-        raise ValueError(f"band_mm is {band_mm}; a border can only be looked for in a band wider than 0 mm.")
+        raise ValueError(f"band_mm is {band_mm}; it must be above 0 mm.")
     cores, delays = _cores(labels, spacing, band_mm)
     refined = cores.copy()
     margin = [int(np.ceil(2 * band_mm / size)) + 1 for size in spacing]

@@ -1,4 +1,4 @@
-"""From labels on a network's grid to labels on the scan's own, and their measures there."""
+"""From labels on a network's grid to labels on the scan's grid, and their measurements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str, vol
     The border lies where the foreground, interpolated linearly, falls below a half, so it is smooth also where the
     scan's voxels are smaller; which segment a voxel inside belongs to, the nearest voxel of the network's grid says,
     or, where that is of none, the nearest of a segment among the eight around.
-    grid: of the prepared region, whose axes are those of the scan in `orientation`. stride: its voxels an output voxel.
+    grid: of the prepared region, whose axes are those of the scan in `orientation`. stride: voxels per output voxel.
     """
     scan = reorient(volume, orientation).grid
     origin = scan.to_index(grid.to_ras(np.full(3, (stride - 1) / 2)))  # the scan's voxel of output voxel 0
@@ -49,7 +49,7 @@ def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str, vol
 
 
 def _agreeing(found: IndexSegments) -> NDArray[np.uint8]:
-    """The foreground, above a half where there is a label and nowhere else."""
+    """The foreground, above 0.5 exactly where there is a label."""
     high, low = np.maximum(found.foreground, 128), np.minimum(found.foreground, 127)
     return np.where(found.labels > 0, high, low).astype(np.uint8)
 

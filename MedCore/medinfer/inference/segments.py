@@ -21,7 +21,7 @@ from .watch import Watch
 # Changes a label map's borders: (scan's values, labels, both [k, j, i], spacing in mm) -> labels.
 Refine = Callable[[NDArray[np.float32], NDArray[np.uint8], tuple[float, float, float]], NDArray[np.uint8]]
 
-# A label map has one byte a voxel.
+# A label map has one byte per voxel.
 _HIGHEST_VALUE = 255
 
 
@@ -37,10 +37,10 @@ class Segments:
 def segments_of(
     volume: Volume, objects: Mapping[str, Objects], labels: Sequence[Label], watch: Watch, refine: Refine | None = None
 ) -> Segments:
-    """The segments that the objects of these passes are, and their voxels; where two passes claim a voxel, the earlier
-    one keeps it.
+    """The segments made from the objects of these passes, and their voxels; a voxel in two passes goes to the
+    earlier one.
 
-    Memory: on the scan's own grid one byte a voxel of the box around all segments, and four while a slab of it is made.
+    Memory: on the scan's grid, one byte per voxel of the box around all segments, and four while a slab is computed.
     """
     values = _Values(labels)
     maps: list[tuple[LabelMap, dict[int, Named]]] = []

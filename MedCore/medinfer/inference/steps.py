@@ -1,4 +1,4 @@
-"""The steps that a run goes through, before it begins: what a progress bar must know."""
+"""The steps of a run, known in advance for a progress bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and how it is stopped."""
+"""Progress of a run, and its cancellation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass
 class Watch:
-    """Tells how far a run is, how long each stage took, and stops it when asked."""
+    """Reports a run's progress, times each stage, and stops the run on request."""
 
     progress: Progress
     cancel: Cancel

@@ -1,1 +1,1 @@
-"""Where models lie, and where they come from."""
+"""The locations and sources of models."""

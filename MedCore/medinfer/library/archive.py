@@ -23,20 +23,22 @@ def unpack(archive: Path, folder: Path) -> None:
         with zipfile.ZipFile(archive) as source:
             entries = source.infolist()
             if len(entries) > _MAX_FILES or sum(entry.file_size for entry in entries) > _MAX_BYTES:
-                raise PackageError(f"{archive} holds more than {_MAX_FILES} files or 8 GiB; it is not a model package.")
+                raise PackageError(
+                    f"{archive} contains more than {_MAX_FILES} files or 8 GiB; it is not a model package."
+                )
             for entry in entries:
                 _unpack_entry(source, entry, archive, folder)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise PackageError(f"{archive} is not a whole .zip archive ({error}); fetch it again.") from None
+        raise PackageError(f"{archive} is not a complete .zip archive ({error}); download it again.") from None
 
 
 def _unpack_entry(source: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path, folder: Path) -> None:
     # Back slashes and drive letters are separators on Windows: no name with them is unpacked anywhere.
     name = PurePosixPath(entry.filename)
     if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or ":" in entry.filename:
-        raise PackageError(f"{archive} holds {entry.filename!r}, which would land outside the package; it was refused.")
+        raise PackageError(f"{archive} was refused: it contains {entry.filename!r}, which points outside the package.")
     if stat.S_ISLNK(entry.external_attr >> 16):
-        raise PackageError(f"{archive} holds the link {entry.filename!r}; packages hold plain files only.")
+        raise PackageError(f"{archive} contains the link {entry.filename!r}; a package may contain only plain files.")
     if entry.flag_bits & 0x1:
         raise PackageError(f"{archive} is encrypted; unpack it yourself and add the folder.")
     target = folder.joinpath(*name.parts)

@@ -1,4 +1,4 @@
-"""Packages that can be fetched: where each has its public home, and the sha256 it must have."""
+"""Packages that can be fetched, each with its public address and required sha256."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def read_catalogue(path: Path) -> dict[str, Download]:
             if not isinstance(value, _KINDS.get(name, str)):
                 raise TypeError(f"the field {name} is wrong")
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise PackageError(f"{path} is not a catalogue of downloads ({error}); install MedInfer again.") from None
+        raise PackageError(f"{path} is not a catalogue of downloads ({error}); reinstall MedInfer.") from None
     return {entry.id: entry for entry in entries}

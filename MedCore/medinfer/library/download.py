@@ -1,4 +1,4 @@
-"""Fetching one file: with progress, cancel, resume, proxy and sha256; the file appears whole or not at all."""
+"""Fetching one file: with progress, cancel, resume, proxy and sha256; the file is complete or absent."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def download(
         if sha256_of(part) != sha256:
             part.unlink()
             raise DownloadError(
-                f"{url} is not the file that the catalogue names (its sha256 differs); nothing was installed. "
-                "Try again, and if it stays so, ask the model's authors."
+                f"{url} is not the file in the catalogue (its sha256 differs), so nothing was installed; "
+                "try again, and if it fails again, ask the model's authors."
             )
         os.replace(part, target)
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-        raise DownloadError(f"{url} could not be fetched ({reason}); check the connection and run it again.") from error
+        raise DownloadError(f"{url} could not be fetched ({reason}); check the connection and try again.") from error
     except OSError as error:
         raise output_error(target, error) from error
     return target
@@ -68,11 +68,13 @@ def _fetch(
                     raise Cancelled("The download was cancelled; run it again to continue where it stopped.")
                 done += len(piece)
                 if done > size:
-                    raise DownloadError(f"{url} is larger than the catalogue's {size} bytes; nothing was installed.")
+                    raise DownloadError(
+                        f"{url} is larger than the {size} bytes in the catalogue; nothing was installed."
+                    )
                 stream.write(piece)
                 if progress is not None:
                     progress("download", done, size)
     if done < size:
-        raise DownloadError(f"{url} broke off after {done} of {size} bytes; run it again to continue.")
+        raise DownloadError(f"The download of {url} stopped after {done} of {size} bytes; run it again to continue.")
 
 

@@ -1,4 +1,4 @@
-"""The model library: which packages are bundled, installed, or can be fetched; finding and removing them."""
+"""The model library: lists bundled, installed and downloadable packages; finds and removes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .places import bundled_folder, catalogue_file, is_package, user_folder
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the library. package: None for what is not fetched yet, or for a broken folder; problem: why."""
+    """One line of the library. package: None if not fetched yet or broken; problem: the reason."""
 
     id: str
     origin: str
@@ -72,7 +72,7 @@ def remove(name: str) -> None:
     """Delete an installed package. Bundled ones stay. Raises PackageError."""
     for entry in entries():
         if entry.id == name and entry.origin == "bundled":
-            raise PackageError(f"{name} came with MedInfer and stays; only installed models can be removed.")
+            raise PackageError(f"{name} comes with MedInfer and cannot be removed; only installed models can.")
         if entry.id == name and entry.origin == "installed":
             try:
                 shutil.rmtree(entry.package.folder if entry.package else user_folder() / name)
@@ -80,4 +80,4 @@ def remove(name: str) -> None:
                 raise output_error(user_folder() / name, error) from error
             return
     meant = suggestion(name, (entry.id for entry in entries() if entry.origin == "installed"))
-    raise PackageError(f"{name!r} is not an installed model; only installed ones can be removed.{meant}")
+    raise PackageError(f"{name!r} is not an installed model; only installed models can be removed.{meant}")

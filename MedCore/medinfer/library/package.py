@@ -52,7 +52,7 @@ def load_package(folder: Path | str) -> ModelPackage:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise PackageError(f"No model package in {path.parent}: it has no model.json.") from None
+        raise PackageError(f"{path.parent} is not a model package: it has no model.json.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise PackageError(f"{path} cannot be read ({error}); copy the package again.") from None
     return ModelPackage(path.parent, parse_manifest(text, str(path)))
@@ -70,15 +70,15 @@ def sha256_of(path: Path) -> str:
 def _verified(folder: Path, file: File) -> Path:
     path = folder / file.path
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise PackageError(f"{path} points outside its package {folder}; refuse such packages.")
+        raise PackageError(f"{path} points outside its package {folder}; do not use this package.")
     try:
         found = sha256_of(path)
     except OSError as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise PackageError(f"{path} {reason}, but model.json names it; install the package again.") from None
+        raise PackageError(f"{path} {reason}, but model.json names it; reinstall the package.") from None
     if found != file.sha256:
         raise PackageError(
             f"{path} is not the file that model.json declares (sha256 {found[:12]}… instead of {file.sha256[:12]}…); "
-            "it is damaged or was exchanged: install the package again, or correct the sha256 of a package of your own."
+            "it is damaged or was replaced: reinstall the package, or correct the sha256 if the package is your own."
         )
     return path

@@ -1,4 +1,4 @@
-"""Where models lie: those that come with MedInfer, those of the user, and the list of what can be fetched.
+"""The locations of bundled models, the user's models, and the catalogue of downloads.
 
 Only the standard library: a panel shows the models before anything is installed.
 """
@@ -22,7 +22,7 @@ def bundled_folder() -> Path:
     for folder in (in_wheel, in_extension / "Models", in_checkout / "Models"):
         if (folder / "catalogue.json").is_file():
             return folder
-    raise PackageError(f"The bundled models are missing beside {here}; install MedInfer again.")
+    raise PackageError(f"The bundled models are missing next to {here}; reinstall MedInfer.")
 
 
 def user_folder() -> Path:
@@ -38,8 +38,8 @@ def catalogue_file() -> Path:
 
 
 def is_package(path: Path) -> bool:
-    """Whether a model lies there: a folder with a `model.json`, or that file itself. A folder that merely has the name
-    of a model, where someone happens to work, is none."""
+    """Whether the path is a model: a folder with a `model.json`, or that file itself. A folder in the working
+    directory that merely has a model's name is not one."""
     return path.name == "model.json" or (path / "model.json").is_file()
 
 

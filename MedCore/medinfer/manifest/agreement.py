@@ -1,4 +1,4 @@
-"""What the parts of a model must agree on: passes with each other, with the labels, and with the result."""
+"""Consistency of a model's parts: passes with each other, with the labels, and with the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .passes import CONVERTS, Kind, Pass
 from .result import Result, Task
 
 _SHOWS: dict[Task, Kind] = {"detect": "boxes", "landmark": "points", "segment": "objects"}
-# A label map has one byte a voxel.
+# A label map has one byte per voxel.
 _HIGHEST_VALUE = 255
 
 
@@ -44,7 +44,7 @@ class Parts(Protocol):
 
 
 def contradictions(parts: Parts) -> list[Contradiction]:
-    """All of them, in the order of the file."""
+    """All contradictions, in the order of the file."""
     return [
         *_label_problems(parts),
         *(problem for at, one in enumerate(parts.passes) for problem in _PassCheck(parts, at, one).problems()),
@@ -72,8 +72,8 @@ class _PassCheck:
     def problems(self) -> Iterator[Contradiction]:
         one = self._one
         if one.name in self._earlier:
-            yield self._wrong("name", f"is {one.name!r}, as an earlier pass is called already")
-        yield from self._listed("labels", one.labels or (), self._known, "which is none of the model's labels")
+            yield self._wrong("name", f"is {one.name!r}, the name of an earlier pass")
+        yield from self._listed("labels", one.labels or (), self._known, "which is not one of the model's labels")
         yield from self._region_problems()
         yield from self._input_problems()
         yield from self._channel_problems()
@@ -100,9 +100,9 @@ class _PassCheck:
         if name == self._one.name:
             yield self._wrong(field, f"is {name!r}, the pass itself; name an earlier one")
         elif name in self._names:
-            yield self._wrong(field, f"is {name!r}, a pass that comes later; name an earlier one")
+            yield self._wrong(field, f"is {name!r}, a later pass; name an earlier one")
         else:
-            yield self._wrong(field, f"is {name!r}, and no pass is called so; name an earlier one")
+            yield self._wrong(field, f"is {name!r}, which is not a pass; name an earlier one")
 
     def _region_problems(self) -> Iterator[Contradiction]:
         region = self._one.prepare.region
@@ -113,7 +113,7 @@ class _PassCheck:
     def _told_by(self, field: str, of: str, labels: Sequence[str]) -> Iterator[Contradiction]:
         if of in self._earlier:
             told = dict.fromkeys(self._labels(self._earlier[of]))
-            yield from self._listed(field, labels, told, f"which the pass {of!r} does not tell")
+            yield from self._listed(field, labels, told, f"which the pass {of!r} does not give")
 
     def _labels(self, one: Pass) -> list[str]:
         return list(self._known) if one.labels is None else list(one.labels)
@@ -131,7 +131,7 @@ class _PassCheck:
             if entry.role == "labels" and kind != "objects":
                 yield self._wrong(f"{field}.of", f"is {entry.of!r}, which gives {kind}; one-hot labels need objects")
             if not entry.labels and not self._labels(self._earlier[entry.of]):
-                yield self._wrong(f"{field}.of", f"is {entry.of!r}, which tells no labels: nothing feeds a channel")
+                yield self._wrong(f"{field}.of", f"is {entry.of!r}, which gives no labels: its channels would be empty")
 
     def _channel_problems(self) -> Iterator[Contradiction]:
         one = self._one
@@ -139,7 +139,7 @@ class _PassCheck:
         if kind == "labels" and not channels == len(labels) == 1:
             highest = max((self._known[name].value for name in labels if name in self._known), default=1)
             if highest > max(1, channels - 1):
-                yield self._wrong("labels", f"name a value ({highest}) that the {channels} channels don't reach")
+                yield self._wrong("labels", f"include a value ({highest}) beyond the {channels} channels")
         enough = channels == len(labels) + 1 or channels == len(labels) == 1
         if kind == "segments" and one.tiling.join != "patches" and not enough:
             wanted = f"{len(labels) + 1}, the background first" + (", or 1" if len(labels) == 1 else "")
@@ -147,7 +147,7 @@ class _PassCheck:
         each = kind == "classes" or (kind == "heatmap" and not (one.tiling.join == "patches" and channels == 1))
         unnamed = kind == "heatmap" and channels == 1 and not labels
         if each and not unnamed and channels != len(labels):
-            yield self._wrong("network.channels", f"is {channels}, but there are {len(labels)} labels, one each")
+            yield self._wrong("network.channels", f"is {channels}, but must be {len(labels)}, one per label")
 
     def _arch_problems(self) -> Iterator[Contradiction]:
         assert self._one.decoder.kind == "classes"
@@ -155,7 +155,7 @@ class _PassCheck:
         told = self._labels(self._one)
         for n, name in enumerate(names):
             if name not in told:
-                yield self._wrong("decoder.arches", f"has {name!r}, which is none of the labels")
+                yield self._wrong("decoder.arches", f"has {name!r}, which is not one of the labels")
             elif name in names[:n]:
                 yield self._wrong("decoder.arches", f"has {name!r} in two places")
 
@@ -166,10 +166,10 @@ class _PassCheck:
         if other is None:
             return
         if set(self._labels(self._one)) - set(self._labels(other)):
-            yield self._wrong("prepare.region.of", f"is {other.name!r}, which does not tell all labels of this pass")
+            yield self._wrong("prepare.region.of", f"is {other.name!r}, which does not give all labels of this pass")
         many = other.decoder.kind == "heatmap" and other.decoder.peaks > 1
         if self._one.decoder.chain is not None and many:
-            yield self._wrong("decoder.chain", f"has one point a label: decoder.peaks of {other.name!r} must be 1")
+            yield self._wrong("decoder.chain", f"has one point per label: decoder.peaks of {other.name!r} must be 1")
 
 
 def given_kind(one: Pass, passes: Mapping[str, Pass]) -> Kind | None:
@@ -187,7 +187,7 @@ def _result_problems(parts: Parts) -> Iterator[Contradiction]:
     shown = _SHOWS[parts.task]
     for n, entry in enumerate(parts.result):
         if entry.of not in passes:
-            yield Contradiction(f"result.{n}.of", f"is {entry.of!r}, and no pass is called so; name one of the passes")
+            yield Contradiction(f"result.{n}.of", f"is {entry.of!r}, which is not a pass; name one of the passes")
             continue
         kind = given_kind(passes[entry.of], passes)
         if entry.kind != shown:

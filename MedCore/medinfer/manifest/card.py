@@ -1,4 +1,4 @@
-"""What the findings are called, and what a user must know before trusting the model."""
+"""The names of the findings, and the facts that a user needs before trusting the model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Terminology(Strict):
 
     category: Code = Field(description="e.g. SCT 49755003, morphologically abnormal structure.")
     type: Code = Field(description="e.g. SCT 27925004, nodule.")
-    region: Code | None = Field(default=None, description="Anatomical region the finding lies in.")
+    region: Code | None = Field(default=None, description="Anatomical region of the finding.")
 
 
 class Label(Strict):
@@ -29,7 +29,7 @@ class Label(Strict):
     value: PositiveInt = Field(description="Its value in a label map; 1 for a network with one class.")
     name: Name = Field(description="Name shown to the user: one line without quotation marks.")
     color: tuple[float, float, float] = Field(default=(0.9, 0.6, 0.1), description="RGB, each 0…1.")
-    terminology: Terminology | None = Field(default=None, description="Its codes, where there are any.")
+    terminology: Terminology | None = Field(default=None, description="Its codes, if it has any.")
     names: dict[str, Name] = Field(
         default={}, description="Its name in other schemes, by the scheme's name: FDI, Universal, anatomical, …"
     )
@@ -40,24 +40,24 @@ class Figure(Strict):
     """One measured figure: what, how much, on what data, and the command that prints it."""
 
     what: str = Field(description="What was measured, e.g. CPM.")
-    value: str = Field(description="The figure, with its unit.")
-    data: str = Field(description="On which data.")
-    command: str | None = Field(default=None, description="The command of this repository that prints it.")
+    value: str = Field(description="The value, with its unit.")
+    data: str = Field(description="The data it was measured on.")
+    command: str | None = Field(default=None, description="The command in this repository that prints it.")
 
 
 class Card(Strict):
     """What a user must know before trusting the model."""
 
-    summary: str = Field(description="One sentence: what it finds in what.")
-    intended_use: str = Field(description="Who may use it for what.")
-    limits: str = Field(description="Where it fails or was never tried; “not for clinical use” where that holds.")
+    summary: str = Field(description="One sentence: what the model finds, and in which scans.")
+    intended_use: str = Field(description="Who may use it, and for what.")
+    limits: str = Field(description="Where it fails or is untested; “not for clinical use” where that applies.")
     training_data: str = Field(description="What it was trained on, with licence and source.")
     thickest_mm: PositiveFloat | None = Field(
         default=None,
         description="The largest distance between slices that the model is meant for, mm; thicker ones get a note.",
     )
-    measured: tuple[Figure, ...] = Field(default=(), description="Measured figures, honest ones.")
+    measured: tuple[Figure, ...] = Field(default=(), description="Measured figures.")
     licence: str = Field(description="SPDX id of the weights' licence.")
     authors: str = Field(description="Who trained it.")
-    citation: str = Field(default="", description="What to cite.")
-    homepage: str = Field(default="", description="Its public home.")
+    citation: str = Field(default="", description="The publication to cite.")
+    homepage: str = Field(default="", description="Its public web page.")

@@ -15,8 +15,10 @@ class AnchorsDecoder(Strict):
     kind: Literal["anchors"]
     anchors: tuple[PositiveFloat, ...] = Field(min_length=1, description="Edges in voxels of the network's grid.")
     threshold: float = Field(default=0.5, gt=0, lt=1, description="Findings below this score are not reported.")
-    nms_iou: float = Field(default=0.05, gt=0, le=1, description="Of two cubes that overlap so much the better stays.")
-    max_findings: PositiveInt = Field(default=100, description="At most so many a scan.")
+    nms_iou: float = Field(
+        default=0.05, gt=0, le=1, description="Of two cubes that overlap at least this much, the better one is kept."
+    )
+    max_findings: PositiveInt = Field(default=100, description="Maximum number per scan.")
     diameter_scale: PositiveFloat = Field(default=1.0, description="Reported diameter = this × the cube's edge.")
 
 
@@ -24,24 +26,26 @@ class LabelsDecoder(Strict):
     """Threshold (one channel) or arg-max (several), connected components, a box around each."""
 
     kind: Literal["labels"]
-    threshold: float = Field(default=0.5, gt=0, lt=1, description="For one channel, on the output as it is (0…1).")
+    threshold: float = Field(
+        default=0.5, gt=0, lt=1, description="For one channel: threshold on the output itself (0…1)."
+    )
     min_voxels: PositiveInt = Field(default=1, description="Smaller components are dropped (network's grid).")
-    connectivity: Literal[6, 18, 26] = Field(default=26, description="Neighbours a voxel has.")
-    max_findings: PositiveInt = Field(default=100, description="At most so many a scan.")
+    connectivity: Literal[6, 18, 26] = Field(default=26, description="Neighbours of a voxel.")
+    max_findings: PositiveInt = Field(default=100, description="Maximum number per scan.")
 
 
 class Chain(Strict):
     """The landmarks lie along a line in the order of the labels, as the vertebrae do, head first."""
 
     spacing_mm: tuple[PositiveFloat, PositiveFloat] = Field(
-        description="Smallest and largest distance between a landmark and the next."
+        description="Smallest and largest distance between consecutive landmarks."
     )
     regularity: float | None = Field(
-        default=None, gt=1, description="A step this many times shorter or longer than those around it is flagged."
+        default=None, gt=1, description="A distance this many times shorter or longer than those around it is flagged."
     )
     upside_down: bool = Field(
         default=False,
-        description="The stage looks at the scan turned upside down too; where it is surer there, the user is told.",
+        description="Also search the scan turned upside down, and warn the user where that result is more confident.",
     )
 
     @field_validator("spacing_mm")
@@ -53,41 +57,45 @@ class Chain(Strict):
 
 
 class HeatmapDecoder(Strict):
-    """A heatmap a landmark: its place is the maximum, refined below the voxel, or the expectation (DSNT)."""
+    """One heatmap per landmark: its place is the maximum, refined below the voxel, or the expectation (DSNT)."""
 
     kind: Literal["heatmap"]
     position: Literal["argmax", "expectation"] = Field(
-        default="argmax", description="argmax: the refined maximum; expectation: the mean place, with its deviation."
+        default="argmax", description="argmax: the refined maximum; expectation: the mean position, with its deviation."
     )
     activation: Literal["none", "softmax"] = Field(
-        default="none", description="softmax: over all voxels of a channel, before anything else."
+        default="none", description="softmax: over all voxels of a channel, before any other step."
     )
-    threshold: float = Field(default=0.5, gt=0, lt=1, description="Confidence below which a landmark is missing.")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="A landmark below this confidence counts as missing.")
     peak: PositiveFloat = Field(
-        default=1.0, description="Height of the heatmap at a certain landmark: confidence = height / peak, at most 1."
+        default=1.0, description="Heatmap height that means certainty: confidence = height / peak, at most 1."
     )
-    peaks: PositiveInt = Field(default=1, description="Most points a channel: 1 for one landmark a label.")
+    peaks: PositiveInt = Field(
+        default=1, description="Maximum number of points per channel: 1 for one landmark per label."
+    )
     separation_mm: PositiveFloat = Field(
-        default=10.0, description="Of two peaks of a channel that lie nearer than this the higher counts."
+        default=10.0, description="Of two peaks of a channel closer than this, only the higher counts."
     )
-    chain: Chain | None = Field(default=None, description="How the landmarks follow each other, where they do.")
+    chain: Chain | None = Field(default=None, description="The order of the landmarks along a line, if they have one.")
 
     @model_validator(mode="after")
     def _go_together(self) -> HeatmapDecoder:
         if self.position == "expectation" and self.peaks > 1:
-            raise ValueError("position expectation gives one point a channel: peaks must be 1")
+            raise ValueError("position expectation gives one point per channel: peaks must be 1")
         if self.activation == "softmax" and self.position != "expectation":
-            raise ValueError("activation softmax goes with position expectation")
+            raise ValueError("activation softmax needs position expectation")
         if self.chain is not None and self.peaks > 1:
-            raise ValueError("a chain has one point a label: peaks must be 1")
+            raise ValueError("a chain has one point per label: peaks must be 1")
         return self
 
 
 class SegmentsDecoder(Strict):
-    """Threshold (one channel) or arg-max (several, the first is background): a segment a label."""
+    """Threshold (one channel) or arg-max (several, the first is background): one segment per label."""
 
     kind: Literal["segments"]
-    threshold: float = Field(default=0.5, gt=0, lt=1, description="For one channel, on the output as it is (0…1).")
+    threshold: float = Field(
+        default=0.5, gt=0, lt=1, description="For one channel: threshold on the output itself (0…1)."
+    )
     min_volume_mm3: float = Field(default=0, ge=0, description="Smaller components of a segment are dropped.")
 
 
@@ -102,13 +110,15 @@ class InstancesDecoder(Strict):
         default=0.3, gt=0, lt=1, description="Objects below this confidence are dropped: the mean of their foreground, "
         "times the share of their voxels that agree on the centroid."
     )
-    foreground: float = Field(default=0.5, gt=0, lt=1, description="From this value on a voxel is of some object.")
+    foreground: float = Field(
+        default=0.5, gt=0, lt=1, description="A voxel with at least this value belongs to an object."
+    )
     separation_mm: PositiveFloat = Field(
-        default=3.0, description="Of two centroids nearer than this the one with more votes counts."
+        default=3.0, description="Of two centroids closer than this, only the one with more votes counts."
     )
     min_volume_mm3: float = Field(default=20.0, ge=0, description="Smaller objects are dropped.")
-    fill_holes: bool = Field(default=True, description="Fill what an object encloses.")
-    max_findings: Annotated[int, Field(gt=0, le=128)] = Field(default=64, description="At most so many a scan.")
+    fill_holes: bool = Field(default=True, description="Fill holes inside objects.")
+    max_findings: Annotated[int, Field(gt=0, le=128)] = Field(default=64, description="Maximum number per scan.")
 
 
 class Arch(Strict):
@@ -122,12 +132,12 @@ class Arch(Strict):
 
 
 class ClassesDecoder(Strict):
-    """One score a label for the object in the middle of a patch."""
+    """One score per label for the object in the middle of a patch."""
 
     kind: Literal["classes"]
     activation: Literal["none", "softmax"] = Field(default="none", description="softmax: the network returns logits.")
-    threshold: float = Field(default=0.5, gt=0, lt=1, description="Below this confidence a name is unsure.")
-    arches: tuple[Arch, ...] = Field(default=(), description="How the objects follow each other, where they do.")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="Below this confidence a name is uncertain.")
+    arches: tuple[Arch, ...] = Field(default=(), description="The order of the objects along arches, if they have one.")
 
 
 Decoder = Annotated[

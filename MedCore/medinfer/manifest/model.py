@@ -24,11 +24,13 @@ class Manifest(Strict):
     task: Task = Field(description="Which module runs it.")
     card: Card = Field(description="What a user must know before trusting it.")
     labels: tuple[Label, ...] = Field(min_length=1, description="The classes of findings, of all passes.")
-    unnamed: Name = Field(default="object", description="What is found without a label is called this.")
+    unnamed: Name = Field(default="object", description="Name of findings without a label.")
     passes: tuple[Pass, ...] = Field(
-        min_length=1, description="In the order in which they run; each may use what those before it gave."
+        min_length=1, description="In running order; each pass may use the findings of earlier ones."
     )
-    result: tuple[Result, ...] = Field(min_length=1, description="Which passes' findings are the answer, and as what.")
+    result: tuple[Result, ...] = Field(
+        min_length=1, description="The passes whose findings form the result, and the kind they are given as."
+    )
 
     def pass_named(self, name: str) -> Pass:
         """The pass of that name. Raises KeyError."""

@@ -1,4 +1,4 @@
-"""The weights, and what goes in and out of them, by name."""
+"""The weights, and their inputs and outputs, by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class File(Strict):
 
     path: str = Field(description="Relative to the folder of model.json.")
     format: Literal["onnx", "torchscript", "pt2"] = Field(description="Which runtimes can read it.")
-    sha256: Sha256 = Field(description="Lower-case hexadecimal digest; the file is refused where it differs.")
+    sha256: Sha256 = Field(description="Lower-case hexadecimal digest; a file with another digest is refused.")
 
     @field_validator("path")
     @classmethod
@@ -48,22 +48,26 @@ class PointInput(Strict):
 
 
 class LabelsInput(Strict):
-    """The objects of an earlier pass, one-hot: [batch, labels, k, j, i], a channel a label, 1 inside and 0 outside."""
+    """The objects of an earlier pass, one-hot: [batch, labels, k, j, i], one channel per label, 1 inside, 0 outside."""
 
     role: Literal["labels"]
     name: str = Field(description="The input's name in the network file.")
-    of: PassName = Field(description="The earlier pass, which gives objects.")
-    labels: tuple[Name, ...] = Field(default=(), description="Of these labels, in this order; empty: all of that pass.")
+    of: PassName = Field(description="The earlier pass whose objects are used.")
+    labels: tuple[Name, ...] = Field(
+        default=(), description="The labels to use, in this order; empty: all labels of that pass."
+    )
 
 
 class LandmarksInput(Strict):
-    """A Gaussian of height 1 at each point of an earlier pass: [batch, labels, k, j, i], a channel a label; 0 all over
-    where it was not found."""
+    """A Gaussian of height 1 at each point of an earlier pass: [batch, labels, k, j, i], one channel per label; 0
+    everywhere if the point was not found."""
 
     role: Literal["landmarks"]
     name: str = Field(description="The input's name in the network file.")
-    of: PassName = Field(description="The earlier pass; of an object or a box the centre is the point.")
-    labels: tuple[Name, ...] = Field(default=(), description="Of these labels, in this order; empty: all of that pass.")
+    of: PassName = Field(description="The earlier pass; the point of an object or a box is its centre.")
+    labels: tuple[Name, ...] = Field(
+        default=(), description="The labels to use, in this order; empty: all labels of that pass."
+    )
     sigma: PositiveFloat = Field(default=2.0, description="The Gaussian's standard deviation in voxels.")
 
 
@@ -73,17 +77,19 @@ NetworkInput = Annotated[
 
 
 class Network(Strict):
-    """The weights and what goes in and out of them, by name."""
+    """The weights, and their inputs and outputs, by name."""
 
     files: tuple[File, ...] = Field(min_length=1, description="The network, in one or several formats.")
-    inputs: tuple[NetworkInput, ...] = Field(min_length=1, description="What goes in, by name.")
+    inputs: tuple[NetworkInput, ...] = Field(min_length=1, description="The inputs, by name.")
     output: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="Name of the output that the decoder reads, or names of several whose channels follow each other."
     )
-    channels: PositiveInt = Field(default=1, description="Channels of that output (classes, or anchors × 5), in all.")
+    channels: PositiveInt = Field(
+        default=1, description="Total number of channels of that output (classes, or anchors × 5)."
+    )
     layout: Literal["channels_first", "channels_last"] = Field(
         default="channels_first",
-        description="Output [batch, channels, k, j, i], or [batch, k, j, i, …] with one or more channel axes behind.",
+        description="Output [batch, channels, k, j, i], or [batch, k, j, i, …] with one or more channel axes last.",
     )
 
     @property

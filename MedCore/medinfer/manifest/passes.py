@@ -1,4 +1,4 @@
-"""One pass of a network over a scan: where it looks, what it sees and is fed, and what it gives."""
+"""One pass of a network over a scan: its region, inputs and findings."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ CONVERTS: dict[Kind, tuple[Kind, ...]] = {
 class Pass(Strict):
     """One pass of a network over a scan."""
 
-    name: PassName = Field(description="By which later passes, the result and the progress call it.")
+    name: PassName = Field(description="The name by which later passes, the result and the progress refer to it.")
     labels: tuple[Name, ...] | None = Field(
         default=None,
         description="Which of the model's labels it tells apart, by name, in the order of its channels; null: all of "
         "them; an empty list: what it finds has no name.",
     )
     prepare: Prepare = Field(description="From the scan to the network's grid.")
-    network: Network = Field(description="The weights, and what goes in and out of them.")
-    tiling: Tiling = Field(description="How the scan is cut and the results joined.")
+    network: Network = Field(description="The weights, and their inputs and outputs.")
+    tiling: Tiling = Field(description="How the scan is cut into tiles and the results are joined.")
     decoder: Decoder = Field(description="From the network's output to findings.")
     gives: Kind | None = Field(
         default=None,
@@ -46,17 +46,17 @@ class Pass(Strict):
 
     @property
     def looks_at(self) -> str | None:
-        """The name of the pass whose findings say where this one looks; None: it sees the scan itself."""
+        """The name of the pass whose findings define this pass's region; None: it sees the scan itself."""
         return self.prepare.region.of if self.prepare.region.kind == "found" else None
 
     @property
     def finds(self) -> Kind | None:
-        """What its decoder finds; None: it names what another pass found."""
+        """The kind of findings of its decoder; None: it names the findings of another pass."""
         return _FINDS.get(self.decoder.kind)
 
     @property
     def stride(self) -> int:
-        """Input voxels an output voxel; slabs answer on the input's own grid."""
+        """Input voxels per output voxel; slabs answer on the input's own grid."""
         return 1 if self.tiling.join == "slabs" else self.tiling.stride
 
     @model_validator(mode="after")
@@ -70,13 +70,13 @@ class Pass(Strict):
         decoder, channels, problems = self.decoder, self.network.channels, []
         chain = decoder.chain if decoder.kind == "heatmap" else None
         if chain is not None and chain.upside_down and (self.looks_at or self.prepare.orientation[2] != "S"):
-            problems.append("chain.upside_down is for a pass that sees the scan itself with its k axis up (e.g. LPS)")
+            problems.append("chain.upside_down needs a pass that sees the scan itself with its k axis up (e.g. LPS)")
         if decoder.kind == "anchors" and channels != 5 * len(decoder.anchors):
             problems.append("network.channels must be 5 × the number of decoder.anchors")
         if decoder.kind == "instances" and channels != 4:
             problems.append("decoder.kind = instances needs network.channels = 4: foreground and three offsets")
         if self.finds is None and self.gives is not None:
-            problems.append("gives goes with a decoder that finds something, not with decoder.kind = classes")
+            problems.append("gives needs a decoder that finds something, not decoder.kind = classes")
         if self.finds is not None and self.gives is not None and self.gives not in CONVERTS[self.finds]:
             problems.append(f"gives is {self.gives}, but decoder.kind = {decoder.kind} finds {self.finds}")
         return problems

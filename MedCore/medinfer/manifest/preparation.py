@@ -27,8 +27,8 @@ class Scale(Strict):
     """value → (value − subtract) / divide."""
 
     op: Literal["scale"]
-    subtract: float = Field(description="Taken off first.")
-    divide: float = Field(description="Then divided by this.")
+    subtract: float = Field(description="Subtracted first.")
+    divide: float = Field(description="Divisor, applied second.")
 
     @field_validator("divide")
     @classmethod
@@ -90,7 +90,9 @@ class FoundRegion(Strict):
 
     kind: Literal["found"]
     of: PassName = Field(description="The earlier pass.")
-    labels: tuple[Name, ...] = Field(default=(), description="Only what it found under these labels; empty: all of it.")
+    labels: tuple[Name, ...] = Field(
+        default=(), description="Only its findings with these labels; empty: all findings."
+    )
     margin_mm: float = Field(default=0, ge=0, description="Added around that box.")
 
 
@@ -105,20 +107,20 @@ class Prepare(Strict):
         default=True, description="For CT: values must be Hounsfield units; false accepts any grey values."
     )
     orientation: str = Field(
-        default="LPS", description="Where the i, j and k axes point, as three letters out of L/R, A/P, S/I."
+        default="LPS", description="Directions of the i, j and k axes: one letter from each of L/R, A/P and S/I."
     )
     spacing: Triple | None = Field(default=None, description="Millimetres along k, j, i; null keeps the scan's own.")
     antialias: bool = Field(
-        default=False, description="Where the spacing is coarser than the scan's: average before sampling."
+        default=False, description="If the spacing is coarser than the scan's: average before sampling."
     )
-    region: Region = Field(default=WholeRegion(kind="whole"), description="The part of the scan to look at.")
+    region: Region = Field(default=WholeRegion(kind="whole"), description="The part of the scan to search.")
     intensity: tuple[IntensityStep, ...] = Field(default=(), description="Steps on the values, in this order.")
-    minimum_mm: Triple = Field(default=(10, 10, 10), description="A scan that covers less is refused.")
+    minimum_mm: Triple = Field(default=(10, 10, 10), description="A smaller scan is refused.")
 
     @field_validator("orientation")
     @classmethod
     def _three_axes(cls, value: str) -> str:
         axes = [{"L", "R"}, {"A", "P"}, {"S", "I"}]
         if len(value) != 3 or any(sum(letter in axis for letter in value) != 1 for axis in axes):
-            raise ValueError("must be three letters, one each out of L/R, A/P and S/I, e.g. LPS")
+            raise ValueError("must be three letters, one from each of L/R, A/P and S/I, e.g. LPS")
         return value

@@ -1,4 +1,4 @@
-"""`model.json` as a `Manifest`; or all that is wrong with it, a sentence each, with the field and what to do."""
+"""`model.json` as a `Manifest`, or all its problems: one sentence each, with the field and what to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parse_manifest(text: str, where: str) -> Manifest:
     version = data.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise PackageError(
-            f"{where} has schema_version {version}, this MedInfer reads up to {SCHEMA_VERSION}: update MedInfer."
+            f"{where} has schema_version {version}, but this MedInfer reads up to {SCHEMA_VERSION}: update MedInfer."
         )
     if version not in (1, SCHEMA_VERSION) or isinstance(version, bool | float):
         raise PackageError(f"{where}: schema_version must be 1 or {SCHEMA_VERSION}, not {version!r}; correct it.")

@@ -1,4 +1,4 @@
-"""Which findings are the answer."""
+"""The findings that form the result."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Task = Literal["detect", "landmark", "segment"]
 
 
 class Result(Strict):
-    """Findings of one pass, as a part of the answer."""
+    """Findings of one pass, as a part of the result."""
 
     # “as” is a word of Python's own.
     model_config = ConfigDict(populate_by_name=True)
 
-    of: PassName = Field(description="The pass whose findings they are.")
+    of: PassName = Field(description="The pass that found them.")
     kind: Kind = Field(
         alias="as",
-        description="As what they are given: points for task landmark, boxes for detect, objects for segment. An "
+        description="The kind they are given as: points for task landmark, boxes for detect, objects for segment. An "
         "object's centroid is a point and its box a box; a box's centre is a point.",
     )

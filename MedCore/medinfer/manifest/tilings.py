@@ -1,4 +1,4 @@
-"""How a scan is cut for the network and the results are joined."""
+"""How a scan is cut into tiles for the network, and how the results are joined."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ Pad = Annotated[
 
 
 class CropTiling(Strict):
-    """Tiles whose margin is thrown away: each keeps its valid core."""
+    """Tiles whose margin is discarded: each keeps its valid core."""
 
     join: Literal["crop"]
-    patch: Size = Field(description="Voxels along k, j, i that go into the network at once, margins included.")
-    margin: tuple[NonNegative, NonNegative, NonNegative] = Field(description="Dropped on both sides of each axis.")
+    patch: Size = Field(description="Network input size in voxels along k, j, i, margins included.")
+    margin: tuple[NonNegative, NonNegative, NonNegative] = Field(
+        description="Voxels discarded on both sides of each axis."
+    )
     stride: PositiveInt = Field(default=1, description="Input voxels per output voxel.")
     multiple: PositiveInt = Field(default=1, description="Patch edges must be a multiple of this.")
-    fit: bool = Field(default=False, description="The network takes any size: patches may shrink to fit the scan.")
+    fit: bool = Field(default=False, description="The network accepts any size: patches may shrink to fit the scan.")
     border: Literal["inside", "padded"] = Field(
         default="inside",
-        description="inside: outer tiles end at the scan's border, as the whole scan at once would; "
+        description="inside: outer tiles end at the scan's border, as for one tile of the whole scan; "
         "padded: the scan is surrounded by margins (grt123; networks that return the core alone).",
     )
     pad: Pad = "edge"
@@ -34,7 +36,7 @@ class CropTiling(Strict):
     def _sizes_agree(self) -> CropTiling:
         for patch, margin in zip(self.patch, self.margin, strict=True):
             if patch <= 2 * margin:
-                raise ValueError(f"patch {self.patch} leaves nothing between margins {self.margin}")
+                raise ValueError(f"patch {self.patch} leaves no voxels between the margins {self.margin}")
             if patch % self.multiple or patch % self.stride or margin % self.stride:
                 raise ValueError("patch must be a multiple of `multiple` and of `stride`, and margin of `stride`")
         return self
@@ -44,8 +46,8 @@ class BlendTiling(Strict):
     """Overlapping tiles, weighted by a Gaussian."""
 
     join: Literal["blend"]
-    patch: Size = Field(description="Voxels along k, j, i that go into the network at once.")
-    overlap: float = Field(default=0.5, ge=0, lt=1, description="Share of a patch that it has in common with the next.")
+    patch: Size = Field(description="Network input size in voxels along k, j, i.")
+    overlap: float = Field(default=0.5, ge=0, lt=1, description="Fraction of a patch that overlaps the next one.")
     stride: PositiveInt = Field(default=1, description="Input voxels per output voxel.")
     pad: Pad = "edge"
 
@@ -54,8 +56,8 @@ class SlabTiling(Strict):
     """A window of slices that gives one of them, whole in-plane, moved slice by slice."""
 
     join: Literal["slabs"]
-    window: PositiveInt = Field(description="Slices that go in.")
-    position: NonNegative = Field(description="Index in the window of the slice that comes out.")
+    window: PositiveInt = Field(description="Number of input slices.")
+    position: NonNegative = Field(description="Index in the window of the output slice.")
     multiple: PositiveInt = Field(default=1, description="In-plane sizes are padded to a multiple of this.")
     pad: Pad = "edge"
 
@@ -70,7 +72,7 @@ class PatchTiling(Strict):
     """One patch around each point that another stage found, its middle voxel on that point; nothing is joined."""
 
     join: Literal["patches"]
-    patch: Size = Field(description="Voxels along k, j, i that go into the network at once.")
+    patch: Size = Field(description="Network input size in voxels along k, j, i.")
     stride: PositiveInt = Field(default=1, description="Input voxels per output voxel.")
     pad: Pad = "edge"
 

@@ -66,7 +66,7 @@ class Stage(Strict):
         decoder, channels = self.decoder, self.network.channels
         chain = decoder.chain if decoder.kind == "heatmap" else None
         if chain is not None and chain.upside_down and (self.needs_points or self.prepare.orientation[2] != "S"):
-            raise ValueError("chain.upside_down is for a stage that sees the scan itself with its k axis up (e.g. LPS)")
+            raise ValueError("chain.upside_down needs a stage that sees the scan itself with its k axis up (e.g. LPS)")
         if decoder.kind == "anchors" and channels != 5 * len(decoder.anchors):
             raise ValueError("network.channels must be 5 × the number of decoder.anchors")
         if decoder.kind == "instances" and channels != 4:
@@ -137,7 +137,7 @@ class ManifestOne(Stage):
             raise ValueError("labels must have distinct values and names")
         if self.decoder.kind not in _DECODERS[self.task]:
             kinds = " or ".join(_DECODERS[self.task])
-            raise ValueError(f"task {self.task} goes with decoder.kind {kinds}")
+            raise ValueError(f"task {self.task} needs decoder.kind {kinds}")
         if self.needs_points and self.coarse is None:
             raise ValueError("tiling.join = patches and prepare.region = points need a coarse stage")
         if self.coarse is not None and (self.coarse.needs_points or self.coarse.decoder.kind != "heatmap"):
@@ -159,16 +159,16 @@ class ManifestOne(Stage):
         if self.decoder.kind != "heatmap" or self.tiling.join != "patches":
             return
         if self.coarse.network.channels == 1 < len(self.labels):
-            raise ValueError("decoder.kind = heatmap with tiling.join = patches needs a channel a label of coarse")
+            raise ValueError("decoder.kind = heatmap with tiling.join = patches needs one channel per label of coarse")
         if self.decoder.chain is not None and self.coarse.decoder.peaks > 1:
-            raise ValueError("decoder.chain has one point a label: coarse.decoder.peaks must be 1")
+            raise ValueError("decoder.chain has one point per label: coarse.decoder.peaks must be 1")
 
     def _objects_agree(self) -> None:
         """What goes with objects alone. Raises ValueError."""
         if self.naming is not None and (self.naming.decoder.kind != "classes" or self.decoder.kind != "instances"):
-            raise ValueError("naming has decoder.kind classes and goes with a stage of decoder.kind instances")
+            raise ValueError("naming needs decoder.kind classes and a stage of decoder.kind instances")
         if self.besides and self.task != "segment":
-            raise ValueError("besides goes with task segment")
+            raise ValueError("besides needs task segment")
         for stage in self.besides:
             if stage.decoder.kind != "segments":
                 raise ValueError("besides needs decoder.kind = segments")
@@ -183,7 +183,7 @@ def _check_channels(place: str, stage: Stage, labels: tuple[Label, ...], manifes
     """A stage's channels belong to labels. place: its path in `model.json`. Raises ValueError."""
     channels, kind = stage.network.channels, stage.decoder.kind
     if kind == "labels" and max(label.value for label in labels) > max(1, channels - 1):
-        raise ValueError("labels name a value that the network's channels don't reach")
+        raise ValueError("labels include a value beyond the network's channels")
     enough = channels == len(labels) + 1 or channels == len(labels) == 1
     if kind == "segments" and not enough:
         wanted = f"{len(labels) + 1}, the background first" + (", or 1" if len(labels) == 1 else "")
@@ -193,7 +193,7 @@ def _check_channels(place: str, stage: Stage, labels: tuple[Label, ...], manifes
     each = kind == "classes" or (kind == "heatmap" and not (stage.tiling.join == "patches" and channels == 1))
     points_alone = kind == "heatmap" and channels == 1 and _many_peaks(stage) and stage is manifest.coarse
     if each and not points_alone and channels != len(labels):
-        raise ValueError(f"{place}network.channels is {channels}, but there are {len(labels)} labels, one each")
+        raise ValueError(f"{place}network.channels is {channels}, but must be {len(labels)}, one per label")
 
 
 def _check_arches(place: str, arches: tuple[Arch, ...], names: Sequence[str]) -> None:
@@ -201,7 +201,7 @@ def _check_arches(place: str, arches: tuple[Arch, ...], names: Sequence[str]) ->
     used = [name for arch in arches for alternatives in arch.places for name in alternatives]
     for name in used:
         if name not in names:
-            raise ValueError(f"{place}decoder.arches has {name!r}, which is none of the labels")
+            raise ValueError(f"{place}decoder.arches has {name!r}, which is not one of the labels")
         if used.count(name) > 1:
             raise ValueError(f"{place}decoder.arches has {name!r} in two places")
 

@@ -26,7 +26,7 @@ def focused_on(volume: Volume, low: Sequence[int], high: Sequence[int]) -> Volum
     first = np.maximum(low, 0)
     size = np.minimum(high, volume.shape) - first
     if (size < 1).any():
-        raise ScanError(f"The region to look at lies outside of {volume.name}; move it there.")
+        raise ScanError(f"The region of interest lies outside {volume.name}; move it into the scan.")
     return replace(volume, focus=volume.grid.cropped(_corner(first), _corner(size)))
 
 
@@ -40,7 +40,7 @@ def narrowed(focus: Grid, target: Grid, low: Floats, high: Floats, name: str) ->
     near = _CONTEXT_MM / np.array(target.spacing)
     # The focus itself must meet the box, or the network would see nothing but surroundings.
     if (corners.max(axis=0) < low).any() or (corners.min(axis=0) > np.array(high) - 1).any():
-        raise ScanError(f"The region to look at holds nothing of what this model looks at in {name}; move it there.")
+        raise ScanError(f"The region of interest misses the part of {name} that this model searches; move it there.")
     first = np.maximum(low, np.floor(corners.min(axis=0) - near).astype(int))
     last = np.minimum(high, np.ceil(corners.max(axis=0) + near).astype(int) + 1)
     return _corner(first), _corner(last)
@@ -55,7 +55,7 @@ def in_focus(volume: Volume, place: Vector | None) -> bool:
 
 
 def boxes_in_focus(volume: Volume, boxes: Sequence[Box]) -> tuple[Box, ...]:
-    """Those whose centre lies there."""
+    """The boxes whose centre lies in the focus."""
     return tuple(box for box in boxes if in_focus(volume, box.center_ras))
 
 
@@ -82,11 +82,11 @@ def segments_in_focus(
 
 
 def focus_note(volume: Volume) -> tuple[str, ...]:
-    """What a reader of the findings must know of it."""
+    """A note for the user that only a region was searched."""
     if volume.focus is None:
         return ()
     size = [n * mm for n, mm in zip(volume.focus.shape, volume.focus.spacing, strict=True)][::-1]
-    return (f"only a region of {' × '.join(f'{mm:.0f}' for mm in size)} mm was looked at",)
+    return (f"only a region of {' × '.join(f'{mm:.0f}' for mm in size)} mm was searched",)
 
 
 def _corner(values: Floats | np.ndarray[tuple[int], np.dtype[np.int_]]) -> Corner:

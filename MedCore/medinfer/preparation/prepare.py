@@ -1,7 +1,7 @@
-"""From a scan to the voxels a network sees, by what the package declares: reorient, region, resample, intensity.
+"""From a scan to a network's input, as the package declares: reorient, region, resample, intensity.
 
 The way back needs no steps of its own: the prepared grid carries its `ijk_to_ras`, so an index on it
-has an exact place in the world, whatever was flipped, cropped or resampled on the way.
+has an exact world position after any flipping, cropping and resampling.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def prepare(
     volume: Volume, wanted: Prepare, cancel: Callable[[], bool] | None = None, *,
     lungs: Lungs | None = None, around: Around | None = None,
 ) -> Prepared:
-    """Bring `volume` to the grid and values that a package wants.
+    """Resample `volume` to the grid and values that a package requires.
 
     lungs: where they are already known (a phantom's truth), on the scan reoriented as `wanted` says.
     around: for the region `found`: what it lies around.
 
-    Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes a voxel)
-    and, for lungs, a mask of 1 byte a voxel of the scan. Raises ScanError where the scan does not suit the model.
+    Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes per voxel)
+    and, for lungs, a mask of 1 byte per voxel of the scan. Raises ScanError where the scan does not suit the model.
     """
     _check_suits(volume, wanted)
     scan = reorient(volume, wanted.orientation)
@@ -110,8 +110,8 @@ def _check_suits(volume: Volume, wanted: Prepare) -> None:
     if (np.sort(extent) < np.sort(needed)).any() or min(volume.shape) < 2:
         size = " × ".join(f"{value:.0f}" for value in extent[::-1])
         raise ScanError(
-            f"{volume.name} covers {size} mm in {' × '.join(str(n) for n in volume.shape[::-1])} voxels, too little "
-            f"for this model (at least {' × '.join(f'{value:.0f}' for value in needed[::-1])} mm): choose a whole scan."
+            f"{volume.name} covers only {size} mm ({' × '.join(str(n) for n in volume.shape[::-1])} voxels), but this "
+            f"model needs at least {' × '.join(f'{value:.0f}' for value in needed[::-1])} mm: choose a complete scan."
         )
     if extent.max() > _LARGEST_MM:
         raise ScanError(
@@ -123,8 +123,8 @@ def _check_suits(volume: Volume, wanted: Prepare) -> None:
         lowest = float(np.percentile(volume.voxels[::8, ::8, ::8].astype(np.float32), 1))
         if lowest > _CT_AIR_HU:
             raise ScanError(
-                f"{volume.name} does not look like a CT in Hounsfield units (its darkest values lie near {lowest:.0f}, "
-                "air would be −1000): choose a CT, or convert its values to HU."
+                f"{volume.name} does not look like a CT in Hounsfield units (its darkest values are near {lowest:.0f}, "
+                "but air is −1000): choose a CT, or convert its values to HU."
             )
 
 
@@ -134,7 +134,7 @@ def _body_box(scan: Volume, target: Grid, margin_mm: float) -> tuple[NDArray[np.
 
     coarse = np.greater(scan.voxels[::4, ::4, ::4], _BODY_HU, casting="unsafe")
     if not coarse.any():
-        raise ScanError(f"{scan.name} holds no body (nothing above {_BODY_HU} HU): choose another scan.")
+        raise ScanError(f"{scan.name} shows no body (nothing above {_BODY_HU} HU): choose another scan.")
     body = np.argwhere(cc3d.largest_k(np.ascontiguousarray(coarse), k=1))
     ratio = np.array(scan.spacing) / np.array(target.spacing)
     margin = margin_mm / np.array(target.spacing)

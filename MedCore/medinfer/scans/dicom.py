@@ -122,7 +122,7 @@ def find_series(paths: Iterable[Path]) -> DicomFiles:
         try:
             found = list(_slices(path))
         except _DamagedError as cause:
-            damaged[path] = f"{path} is cut short or damaged ({cause}); copy or export it again."
+            damaged[path] = f"{path} is truncated or damaged ({cause}); copy or export it again."
             continue
         others += not found
         for head, image in found:

@@ -45,14 +45,14 @@ def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
     """Read a series into one volume with its HU (or the modality's values), by position and not by name.
 
     Duplicate positions are left out, missing slices and unequal gaps are filled by linear interpolation,
-    a gantry tilt is resampled to right angles; each is said in `notes`. `where` is the folder, for messages.
+    a gantry tilt is resampled to right angles; each is recorded in `notes`. `where` is the folder, for messages.
     Raises ScanError: colour, a damaged slice (by name), impossible geometry, too many gaps, too large.
     """
     slices, notes = _sorted(series)
     first = slices[0]
     name = f"{where}, series {series.number or series.uid}" + (f" ({series.description})" if series.description else "")
     if first.colour:
-        raise ScanError(f"{name} is a series of colour images; give the scan itself, with one value a pixel.")
+        raise ScanError(f"{name} is a series of colour images; give the scan itself, with one value per pixel.")
     plane = np.array([first.row, first.column]).T * first.spacing
     # Spacing and directions are checked in the plane first: the heights are worth nothing without them.
     across = first.normal if np.any(first.normal) else np.array(first.row)
@@ -67,7 +67,7 @@ def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
     grid = scan_grid(name, shape, _matrix(plane, drift * stacking.step, origin))
     voxels = _stacked(_pixels(slices), stacking)
     if first.inverted:
-        notes += ("the images are stored for inverted display (MONOCHROME1); their values are kept as they are",)
+        notes += ("the images are stored for inverted display (MONOCHROME1); their values are kept unchanged",)
     volume = Volume(voxels, grid, name, series.modality or None, (*series.notes, *notes, *stacking.notes))
     return orthogonal(finite(volume), "gantry tilt", max_voxels)
 
@@ -102,8 +102,8 @@ def _drift(name: str, slices: list[Slice], heights: Floats, normal: Floats) -> F
     drift: Floats = (rise @ (positions - positions.mean(axis=0))) / (rise @ rise)
     off = np.abs(positions - positions.mean(axis=0) - rise[:, None] * drift).max()
     if off > max(0.5, min(slices[0].spacing)):
-        raise ScanError(f"{name}: its slices are shifted sideways against each other by up to {off:.1f} mm, "
-                        "so they make no volume; export the scan again.")
+        raise ScanError(f"{name}: its slices are shifted sideways relative to each other by up to {off:.1f} mm, "
+                        "so they do not form a volume; export the scan again.")
     # The rounding of positions to 0.1 mm is no tilt.
     return normal if np.linalg.norm(drift - normal) * np.ptp(heights) < 0.2 else drift
 
@@ -113,7 +113,7 @@ def _stacking(name: str, heights: Floats, first: Slice) -> Stacking:
     count = len(heights)
     if count == 1:
         step, notes = (first.thickness, ()) if first.thickness > 0 else (
-            1.0, ("the only slice does not say how thick it is; 1 mm is assumed",))
+            1.0, ("the only slice gives no slice thickness; 1 mm is assumed",))
         return Stacking(np.zeros(1, np.intp), np.zeros(1), float(heights[0]), step, notes)
     gaps = np.diff(heights)
     for share in (10, 50):
@@ -124,8 +124,8 @@ def _stacking(name: str, heights: Floats, first: Slice) -> Stacking:
         if total + 1 <= 2 * count:
             break
     else:
-        raise ScanError(f"{name}: {total + 1 - count} of {total + 1} slices are missing, more than are there; "
-                        "export the whole series again.")
+        raise ScanError(f"{name}: {total + 1 - count} of {total + 1} slices are missing, more than are present; "
+                        "export the complete series again.")
     start, step = float(heights[0]), float(np.ptp(heights)) / total
     places = np.rint((heights - start) / step)
     fitted_step, fitted_start = np.polyfit(places, heights, 1)
@@ -148,7 +148,7 @@ def _tolerance(step: float) -> float:
 def _gap_notes(heights: Floats, gaps: Floats, step: float, used: set[int], first: Slice) -> tuple[str, ...]:
     if len(used) < len(heights):
         return (f"the slices are unevenly spaced, {gaps.min():.2f} to {gaps.max():.2f} mm; "
-                f"resampled to every {step:.2f} mm",)
+                f"resampled to {step:.2f} mm",)
     axis = int(np.abs(first.normal).argmax())
     places, missing = [], 0
     for index in np.flatnonzero(np.round(gaps / step) > 1):
@@ -184,7 +184,7 @@ def _pixels(slices: list[Slice]) -> list[NDArray[np.generic]]:
         frames = _frames(path)
         for image in group:
             if image.frame >= len(frames) or frames.shape[1:] != (image.rows, image.columns):
-                raise _damaged(path, "its pixels do not have the size its header says")
+                raise _damaged(path, "its pixel data do not match the size in its header")
             planes[path, image.frame] = rescaled(frames[image.frame], image.slope, image.intercept)
     return [planes[image.path, image.frame] for image in slices]
 
@@ -238,4 +238,4 @@ def _decompressed(dataset: Any) -> NDArray[np.generic]:
 
 
 def _damaged(path: Path, why: str) -> ScanError:
-    return ScanError(f"{path} is cut short or damaged ({why}); copy or export it again.")
+    return ScanError(f"{path} is truncated or damaged ({why}); copy or export it again.")

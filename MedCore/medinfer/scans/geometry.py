@@ -1,4 +1,4 @@
-"""The geometry a file claims: refused where it is impossible, made orthogonal where it is sheared."""
+"""The geometry of a file: refused if impossible, made orthogonal if sheared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def scan_grid(path: Path | str, shape: tuple[int, int, int], ijk_to_ras: Floats)
                         "correct its geometry, or export the scan again.")
     for axis, step in zip("ijk", spacing, strict=True):
         if step < 1e-6:
-            raise ScanError(f"{path} says that its voxels lie {step:g} mm apart along {axis}; "
+            raise ScanError(f"{path} gives a voxel spacing of {step:g} mm along {axis}; "
                             "correct the spacing in the file, or export the scan again.")
     if abs(np.linalg.det(ijk_to_ras[:3, :3] / spacing)) < 1e-6:
         raise ScanError(f"{path} has two parallel axes (its direction matrix has no inverse); "

@@ -1,4 +1,4 @@
-"""What SimpleITK reads for us: NRRD and MetaImage files, and compressed pixels of DICOM."""
+"""Reading with SimpleITK: NRRD and MetaImage files, and compressed DICOM pixels."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def _dtype(path: Path, reader: Any) -> np.dtype[Any]:
     if "complex" in words:
         raise ScanError(f"{path} holds complex numbers; give the magnitude image.")
     if "vector" in words or reader.GetNumberOfComponents() != 1:
-        raise ScanError(f"{path} has {reader.GetNumberOfComponents()} values a voxel (colour or a vector); "
-                        "give the scan itself, with one value a voxel.")
+        raise ScanError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or a vector); "
+                        "give the scan itself, with one value per voxel.")
     kind = "f" if "float" in words else "u" if "unsigned" in words else "i"
     return np.dtype(f"{kind}{int(words.split('-')[0]) // 8}")
 
@@ -114,12 +114,12 @@ def _unreadable(path: Path, cause: RuntimeError) -> ScanError:
     text = str(cause)
     if "Unable to determine ImageIO" in text:
         kind = "MetaImage" if path.suffix.lower() in {".mha", ".mhd"} else "NRRD"
-        return ScanError(f"{path} is not a {kind} file, whatever its name says; "
-                         "give the file the scan was exported to.")
+        return ScanError(f"{path} is not a {kind} file, despite its name; "
+                         "give the file that the scan was exported to.")
     if "spacing" in text:
         return ScanError(f"{path} has a spacing of 0; correct the spacing in the file, or export the scan again.")
     if "determinant is 0" in text:
         return ScanError(f"{path} has two parallel axes (its direction matrix has no inverse); "
                          "correct the directions in the file, or export the scan again.")
-    return ScanError(f"{path} is cut short or damaged, or a file of voxels that belongs to it is missing; "
+    return ScanError(f"{path} is truncated or damaged, or the separate file with its voxels is missing; "
                      "copy or export it again.")

@@ -118,7 +118,7 @@ def _header(path: Path, file: IO[bytes]) -> Header:
                 raise ScanError(f"{path} is an Analyze file or half of a .hdr/.img pair; "
                                 "convert it to one NIfTI file (.nii.gz).")
             return header
-    raise ScanError(f"{path} is not a NIfTI file, whatever its name says; give the file the scan was exported to.")
+    raise ScanError(f"{path} is not a NIfTI file, despite its name; give the file that the scan was exported to.")
 
 
 def _voxel_offset(path: Path, header: Header) -> int:
@@ -127,7 +127,7 @@ def _voxel_offset(path: Path, header: Header) -> int:
     if offset == 0:
         return int(first)
     if not first <= offset < 2**40:
-        raise ScanError(f"{path} says that its voxels begin at byte {offset:g}, which can't be; export the scan again.")
+        raise ScanError(f"{path} gives an impossible byte offset for its voxels ({offset:g}); export the scan again.")
     return int(offset)
 
 
@@ -146,11 +146,11 @@ def _shape(path: Path, header: Header) -> tuple[int, int, int]:
 def _dtype(path: Path, header: Header) -> np.dtype[Any]:
     code = int(header["datatype"])
     if code in _COLOURS:
-        raise ScanError(f"{path} is a colour image; give the scan itself, with one value a voxel.")
+        raise ScanError(f"{path} is a colour image; give the scan itself, with one value per voxel.")
     if code in _COMPLEX:
         raise ScanError(f"{path} holds complex numbers; give the magnitude image.")
     if code not in _SCALARS:
-        raise ScanError(f"{path} has voxels of a type (NIfTI code {code}) that is not read; convert it to int16.")
+        raise ScanError(f"{path} has an unsupported voxel type (NIfTI code {code}); convert it to int16.")
     dtype: np.dtype[Any] = np.dtype(header.dtype["dim"].base.byteorder + _SCALARS[code])
     return dtype
 
@@ -180,7 +180,7 @@ def _placement(header: Header) -> tuple[Floats, tuple[str, ...]]:
     if sform_code <= 0 and not has_qform:
         plain = np.diag([*np.array(header["pixdim"][1:4], float) * scale, 1.0])
         plain[:2] *= -1
-        return plain, ("the file does not say where the scan lies; left, right and position are assumed",)
+        return plain, ("the file gives no orientation or position, so left, right and position are assumed",)
     agree = sform_code > 0 and np.allclose(sform, qform, rtol=0, atol=1e-4)
     use_sform = sform_code > 0 and (
         not has_qform or agree or (_square(sform) and sform_code == _SCANNER)
@@ -189,7 +189,7 @@ def _placement(header: Header) -> tuple[Floats, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if has_qform and sform_code > 0 and not np.allclose(sform, qform, rtol=1e-3, atol=1e-2):
         name = "sform" if use_sform else "qform"
-        notes = (f"the file gives two different places for the scan; its {name} is used, as in 3D Slicer",)
+        notes = (f"the file gives two different positions for the scan; its {name} is used, as in 3D Slicer",)
     chosen = chosen.copy()
     chosen[:3] *= scale
     return chosen, notes
@@ -226,4 +226,4 @@ def _square(matrix: Floats) -> bool:
 
 
 def _cut_short(path: Path) -> ScanError:
-    return ScanError(f"{path} is cut short or damaged: not all of its voxels are there; copy or export it again.")
+    return ScanError(f"{path} is truncated or damaged: some of its voxels are missing; copy or export it again.")

@@ -1,4 +1,4 @@
-"""Scans from disk: which ones a path holds, and each as a Volume in RAS mm."""
+"""Scans from disk: finding those at a path, and reading each as a Volume in RAS mm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KNOWN = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or 
 
 @dataclass(frozen=True)
 class ScanSource:
-    """A scan that has been found and not read yet.
+    """A scan that has been found but not read yet.
 
     name: safe as a file name, the same at every run, unique among the sources of one `find_scans`.
     path: its file, or the folder of its DICOM files. series: its DICOM slices.
@@ -62,7 +62,7 @@ def read_volume(path: Path | str, max_voxels: int = MAX_VOXELS) -> Volume:
         raise ScanError(damaged.problem)
     if len(sources) > 1:
         names = ", ".join(source.name for source in sources[:6]) + (", …" if len(sources) > 6 else "")
-        raise ScanError(f"{path} holds {len(sources)} scans ({names}); give one of them, by its file or its folder.")
+        raise ScanError(f"{path} contains {len(sources)} scans ({names}); give the file or folder of one of them.")
     return sources[0].read(max_voxels)
 
 
@@ -78,14 +78,14 @@ def find_scans(path: Path | str) -> tuple[ScanSource, ...]:
         if path.is_dir():
             return _in_folder(path)
         if not path.exists():
-            raise ScanError(f"{path} is not there; check the path.")
+            raise ScanError(f"{path} does not exist; check the path.")
         if _is_image(path):
             return (ScanSource(_safe(_stem(path)), path),)
         if path.is_file() and is_dicom(path):
             return (_of_file(path),)
     except OSError as cause:
         raise ScanError(f"{path} cannot be read: {cause.strerror or cause}.") from cause
-    raise ScanError(f"{path} is no scan that can be read; give {_KNOWN}.")
+    raise ScanError(f"{path} is not a scan that MedInfer can read; give {_KNOWN}.")
 
 
 def _read_file(path: Path, max_voxels: int) -> Volume:
@@ -122,10 +122,10 @@ def _in_folder(root: Path) -> tuple[ScanSource, ...]:
         for path, problem in found.damaged.items()
     ]
     if not parts and found.others:
-        raise ScanError(f"{root} holds {found.others} DICOM files, and none is a slice with a position in space; "
+        raise ScanError(f"{root} contains {found.others} DICOM files, but none is a slice with a position in space; "
                         "give the folder of a CT or MR series.")
     if not parts:
-        raise ScanError(f"{root} holds no scan; give a folder with {_KNOWN} files.")
+        raise ScanError(f"{root} contains no scan; give a folder with {_KNOWN} files.")
     return _named([(source, "-".join([root.resolve().name, *below])) for source, below in parts])
 
 
@@ -158,7 +158,7 @@ def _series_sources(
     sources = []
     for series, folder in zip(scans, folders, strict=True):
         notes = tuple(
-            f"beside it, series {other.number or '?'}{f' ({other.description})' if other.description else ''} of "
+            f"series {other.number or '?'}{f' ({other.description})' if other.description else ''} with "
             f"{len(other.slices)} images was not read (a localizer, or too short)"
             for other in aside if other.study == series.study
         )

@@ -26,12 +26,12 @@ def check_size(path: Path | str, shape: tuple[int, int, int], dtype: DTypeLike, 
     k, j, i = shape
     voxels = k * j * i
     if min(shape) < 1:
-        raise ScanError(f"{path} holds no voxels ({i} × {j} × {k}); export the scan again.")
+        raise ScanError(f"{path} contains no voxels ({i} × {j} × {k}); export the scan again.")
     if voxels > max_voxels:
         gib = voxels * np.dtype(dtype).itemsize / 2**30
         raise ScanError(
             f"{path} is too large: {i} × {j} × {k} voxels would need {gib:.1f} GiB as {np.dtype(dtype).name}, "
-            f"and at most {max_voxels / 1e6:.0f} million voxels are read; crop or downsample it first."
+            f"but the limit is {max_voxels / 1e6:.0f} million voxels; crop or downsample it first."
         )
 
 
@@ -77,7 +77,7 @@ def finite(volume: Volume) -> Volume:
     if bad == 0:
         return volume
     if good.size - bad < max(1, _LEAST_FINITE * good.size):
-        raise ScanError(f"{volume.name} holds {bad} voxels of {good.size} that are not numbers (NaN or infinite); "
+        raise ScanError(f"{volume.name} has {bad} of {good.size} voxels that are not numbers (NaN or infinite); "
                         "export the scan again.")
     low, high = (float(edge(volume.voxels, where=good, initial=start))
                  for edge, start in ((np.min, np.inf), (np.max, -np.inf)))

@@ -26,7 +26,7 @@ def write_volume(volume: Volume, path: Path | str) -> None:
                 _write_itk(volume, partial)
         except (RuntimeError, ValueError) as cause:
             raise OutputError(
-                f"{path} cannot be written; the disk may be full, or the format may not hold such voxels "
+                f"{path} cannot be written; the disk may be full, or the format may not support these voxels "
                 f"({_last_line(cause)})."
             ) from cause
 

@@ -1,4 +1,4 @@
-"""Putting the results of tiles together again, part by part.
+"""Joining the results of tiles, part by part.
 
 A joiner takes one tile's result at a time and hands on the parts of the output that no later tile
 will change. A decoder uses them at once; nothing holds the whole output with all its channels.
@@ -41,7 +41,7 @@ class Joined:
 
 
 class Joiner(Protocol):
-    """What the two ways to join have in common."""
+    """The common interface of the two ways to join."""
 
     def add(self, tile: Tile, result: NDArray[Any]) -> list[Joined]:
         """Take one tile's result `[c, k, j, i]`, on the output grid; hand on the parts that it completes."""
@@ -241,8 +241,8 @@ def _output_size(plan: TilePlan, size: tuple[int, ...]) -> Shape:
 
 def _wrong_shape(plan: TilePlan, result: NDArray[Any]) -> PackageError:
     return PackageError(
-        f"The network answered {result.shape[1:]} voxels for a tile of {plan.patch}; its package declares the output "
-        f"stride {plan.stride}, which makes {_output_size(plan, plan.patch)}. Correct the tiling in model.json."
+        f"The network returned {result.shape[1:]} voxels for a tile of {plan.patch}, but the declared output stride "
+        f"{plan.stride} implies {_output_size(plan, plan.patch)}: correct the tiling in model.json."
     )
 
 

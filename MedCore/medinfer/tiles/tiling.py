@@ -1,4 +1,4 @@
-"""Cutting a volume into the tiles that a network can take.
+"""Cutting a volume into tiles of a size that a network accepts.
 
 A plan is made before anything runs. It says which tiles there are, in an order in which results
 finish from the first slice to the last, and which part of each tile's result is to be believed:
@@ -72,7 +72,7 @@ class TilePlan:
 
     join: how `joining` puts the results together. volume_shape: the volume's voxels (k, j, i).
     patch: the tiles' shape, the same for all. before, after: the margins of a crop plan (0 for
-    blend). stride: input voxels an output voxel. axes: the spans along k, j and i. border: as in `plan_crop`.
+    blend). stride: input voxels per output voxel. axes: the spans along k, j and i. border: as in `plan_crop`.
     """
 
     join: Literal["crop", "blend"]
@@ -116,7 +116,7 @@ def plan_crop(
 
     shape: the volume's voxels (k, j, i).
     patch: the tile's voxels with its margins, or the most of them where `fit`.
-    margin: voxels of a tile's result that are not believed: one number, one an axis, or a pair
+    margin: voxels of a tile's result that are discarded: one number, one per axis, or a pair
         (before, after) an axis. Multiples of `stride`.
     multiple: the network's own down-sampling: tiles start this many voxels apart, so that its
         pooling falls on the same voxels as on the whole volume, and patches shrink by this much.
@@ -230,11 +230,13 @@ class _Axis:
     def __post_init__(self) -> None:
         for name, value in (("patch", self.largest), ("margin", self.before), ("margin", self.after)):
             if value % self.stride:
-                raise PackageError(f"The tile's {name} of {value} voxels is no multiple of the stride {self.stride}.")
+                raise PackageError(
+                    f"The tile's {name} of {value} voxels is not a multiple of the stride {self.stride}."
+                )
         if self._advance(self.largest) <= 0:
             raise PackageError(
                 f"A patch of {self.largest} voxels with margins {self.before} and {self.after} leaves no core of "
-                f"{self._step} voxels or more; take a larger patch or smaller margins."
+                f"{self._step} voxels or more; use a larger patch or smaller margins."
             )
 
     @property
@@ -276,7 +278,7 @@ class _Axis:
 
 def _blend_spans(length: int, patch: int, stride: int, overlap: float) -> tuple[Span, ...]:
     if patch % stride:
-        raise PackageError(f"The tile's patch of {patch} voxels is no multiple of the stride {stride}.")
+        raise PackageError(f"The tile's patch of {patch} voxels is not a multiple of the stride {stride}.")
     if length <= patch:
         return (Span(-((patch - length) // 2 // stride * stride), 0, length),)
     # 80 · (1 − 0.9) is 7.999…: rounded first, or the tiles would come twice as close.

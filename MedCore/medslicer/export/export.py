@@ -1,6 +1,6 @@
-"""A result as files: what the views show of it, without what a user rejected or filtered away.
+"""Export of a result to files: the findings that the views show, without rejected or filtered ones.
 
-All are written beside and renamed (`medinfer.writing`): a full disk leaves the old file or none, and one sentence.
+All files are written under a temporary name and renamed, so a full disk leaves the old file or none, and an error.
 """
 
 from __future__ import annotations

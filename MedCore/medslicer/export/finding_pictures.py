@@ -1,4 +1,4 @@
-"""A small axial picture of a finding for a report: the scan as it is windowed, the finding outlined, a scale bar."""
+"""A small axial picture of a finding for a report: the windowed scan, the outlined finding, and a scale bar."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""From a run's plain data to files for Slicer: markups or segmentation, scene, pictures.
+"""Files for Slicer from a run's findings: markups or segmentation, scene, pictures.
 
 The command line calls it, if it is installed: it is registered under the entry points `medinfer.outputs`, and
-`medinfer` itself knows nothing of Slicer.
+`medinfer` itself does not depend on Slicer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A report of a result as one HTML file that needs nothing else: no script, no font, nothing from a network."""
+"""A report of a result as one self-contained HTML file: no scripts, fonts or network access."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def report_html(result: Result) -> str:
 
 
 def place_words(position: Vector | None) -> str:
-    """A place as radiologists say it: "R 12.3  P 40.1  S 300.2" (mm)."""
+    """A position in radiologists' notation: "R 12.3  P 40.1  S 300.2" (mm)."""
     if position is None:
         return "–"
     return "  ".join(
@@ -62,7 +62,7 @@ def place_words(position: Vector | None) -> str:
 
 
 def _limits(result: Result) -> str:
-    """What the model's card says of its limits, without what stands before it already."""
+    """The limits from the model's card, without the warning that already precedes them."""
     limits = result.record.model.limits.strip()
     if limits.lower().startswith(WARNING.lower()):
         limits = limits[len(WARNING):].lstrip(". ")
@@ -114,8 +114,8 @@ def _findings(result: Result) -> str:
     left_out = f"<p>Not found: {_text(missing)}.</p>\n" if missing else ""
     return (
         f'<h2>Findings</h2>\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n{left_out}'
-        '<p class="small">Positions are of the scene, towards the patient’s Right or Left, Anterior or Posterior, '
-        "Superior or Inferior. A score is the model’s confidence from 0 to 1, not a probability of disease.</p>"
+        '<p class="small">Positions are in scene coordinates, towards the patient’s Right or Left, Anterior or '
+        "Posterior, Superior or Inferior. A score is the model’s confidence (0 to 1), not a probability of disease.</p>"
     )
 
 
@@ -136,7 +136,7 @@ def _row(result: Result, row: Row, *, flags: bool) -> str:
 
 
 def _state(result: Result, row: Row) -> str:
-    """What became of a finding, in words."""
+    """The state of a finding, in words."""
     if row.status == "removed":
         return "removed from the scene"
     if row.review:
@@ -156,7 +156,7 @@ def _measures(result: Result) -> str:
         f'<tr><td>{_text(one.name)}</td><td class="number">{_text(one.words)}</td></tr>'
         for one in measures
     )
-    return f"<h2>Measures</h2>\n<table class=\"narrow\">\n<tbody>{rows}</tbody>\n</table>"
+    return f"<h2>Measurements</h2>\n<table class=\"narrow\">\n<tbody>{rows}</tbody>\n</table>"
 
 
 def _pictures(result: Result) -> str:
@@ -164,11 +164,11 @@ def _pictures(result: Result) -> str:
     if not shown:
         return ""
     if result.volume_node is None:
-        return "<h2>Pictures</h2>\n<p>The scan was removed from the scene, so there are none.</p>"
+        return "<h2>Pictures</h2>\n<p>There are none, because the scan was removed from the scene.</p>"
     drawn = [(row, picture_of(result, row)) for row in shown[:MOST_PICTURES]]
     figures = "\n".join(_figure(row, picture) for row, picture in drawn if picture is not None)
     left = len(shown) - MOST_PICTURES
-    more = f"<p>{left} more are not drawn here.</p>" if left > 0 else ""
+    more = f"<p>{left} more are not shown here.</p>" if left > 0 else ""
     return f'<h2>Pictures</h2>\n<div class="pictures">\n{figures}\n</div>\n{more}'
 
 
@@ -191,7 +191,7 @@ def _model(result: Result) -> str:
         ("Intended use", model.intended_use),
         ("Licence", model.licence),
         ("Authors", model.authors),
-        ("To cite", model.citation),
+        ("Citation", model.citation),
         ("Threshold", f"{result.record.threshold:.2f}" if result.record.threshold else ""),
     ])
     return f"<h2>The model</h2>\n{facts}"

@@ -1,4 +1,4 @@
-"""How a report looks, on a screen and on paper."""
+"""The style of a report, on screen and on paper."""
 
 STYLE = """
 :root { color-scheme: light; }

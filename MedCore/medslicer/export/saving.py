@@ -1,6 +1,6 @@
 """Files that Slicer opens: markups in one `.mrk.json`, segments in one `.seg.nrrd`, the whole scene in one `.mrb`.
 
-All are written beside and renamed, so that a full disk or a crash leaves the old file or none.
+All are written under a temporary name and renamed, so that a full disk or a crash leaves the old file or none.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def save_markups(
 ) -> None:
     """Write all `markups` (nodes of any kind) to one Markups JSON file, each under its own name.
 
-    missing: of a node the numbers of points that are written as missing though they are there.
+    missing: for each node, the numbers of existing points to be written as missing.
 
     Slicer's writer puts one markup into a file; its reader takes as many as the file lists, with their names
     (vtkSlicerMarkupsLogic.LoadMarkups). So each node is written by Slicer and the lists are joined.
@@ -71,7 +71,7 @@ def save_scene(scene: Any, path: Path) -> None:
             written = scene.WriteToMRB(str(bundle), None, messages)
         if not written or not _is_whole(bundle):
             try_to_write([folder, Path(scene.GetCacheManager().GetRemoteCacheDirectory())], _bytes_of(scene))
-            reason = messages.GetAllMessagesAsString().strip().splitlines() or ["it gave no reason"]
+            reason = messages.GetAllMessagesAsString().strip().splitlines() or ["no reason given"]
             raise OutputError(f"{path} cannot be written by Slicer's writer: {reason[-1]}")
         os.replace(bundle, path)
 

@@ -1,4 +1,4 @@
-"""A closed surface a segment as STL, for printing and planning. The command line calls it, if it is asked to.
+"""One closed surface per segment as STL, for printing and planning. The command line calls it on request.
 
 It is registered under the entry points `medinfer.outputs`. Slicer's own writer makes the files: world millimetres in
 LPS, and the header of each says so ("SPACE=LPS"), by which Slicer turns them round when it reads them.
@@ -38,7 +38,7 @@ def write_surfaces(volume: Volume, findings: Findings, manifest: Manifest, folde
     A tooth is called by its FDI number (`tooth-11.stl`), anything else by its name (`mandibular-canal.stl`). The
     surfaces are those of the scene: of the voxels, smoothed as Slicer does by default. Coordinates are LPS mm. A
     segment too small for a surface has no file. Raises OutputError where a file cannot be written.
-    Without slicer-core there are none, and a warning in the log says what to install.
+    Without slicer-core none are written, and a warning in the log says what to install.
     """
     try:
         import_slicer()
@@ -107,7 +107,7 @@ def _write_surface(node: Any, segment: ShownSegment, place: Path) -> Path | None
     whole = [path for path in own.iterdir() if _is_whole(path)]
     if not whole:
         try_to_write([own], _HEADER + _TRIANGLE * surface.GetNumberOfCells())
-        raise OSError(f"Slicer's writer left no whole surface of {segment.name}")
+        raise OSError(f"Slicer's writer did not write a complete surface of {segment.name}")
     return whole[0]
 
 

@@ -1,1 +1,1 @@
-"""Runs and other errands in processes of their own."""
+"""Runs and model-library tasks in separate processes."""

@@ -1,4 +1,4 @@
-"""A Python process beside Slicer: it tells JSON lines, writes a log, and ends with all that it started."""
+"""A Python process next to Slicer: it reports JSON lines, writes a log, and ends with all its child processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Child:
 
     Its standard output goes to `folder`/events.jsonl and is handed on by `poll`, its standard error to
     `folder`/log.txt. Its standard input is a pipe that stays open as long as the child is wanted, so that it ends where
-    Slicer ends in whatever way. Call `poll` every now and then: it also carries a `cancel` through.
+    Slicer ends, however it ends. Call `poll` regularly: it also completes a `cancel`.
     """
 
     def __init__(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -59,8 +59,8 @@ class Child:
                 )
         except OSError as error:
             raise MedInferError(
-                f"No process could be started with {interpreter} ({error.strerror or error}); check that Slicer is "
-                "installed whole and that this computer has memory and disk left."
+                f"{interpreter} could not be started ({error.strerror or error}); check that Slicer is completely "
+                "installed and that this computer has free memory and disk space."
             ) from error
         # The greeting, without which a worker does not believe the end of its input.
         with suppress(OSError):
@@ -80,7 +80,7 @@ class Child:
         return None if self._process is None else self._process.poll()
 
     def poll(self) -> tuple[Mapping[str, Any], ...]:
-        """The JSON objects that it told since the last call; lines that are none are left out."""
+        """The JSON objects reported since the last call; other lines are left out."""
         if self._kill_at is not None and time.monotonic() >= self._kill_at and self.running:
             self.kill()
         return tuple(event for line in self._new_lines(self._events) for event in _parsed(line))
@@ -90,7 +90,7 @@ class Child:
         return tuple(line.rstrip() for line in self._new_lines(self._log) if line.strip())
 
     def cancel(self) -> None:
-        """Ask it to end; whatever of it lives 1.5 seconds later is killed by `poll`. Asking again changes nothing."""
+        """Ask it to end; what still runs 1.5 seconds later is killed by `poll`. Asking again changes nothing."""
         if self._process is None or self._kill_at is not None or not self.running:
             return
         self._kill_at = time.monotonic() + _GRACE_S
@@ -160,7 +160,7 @@ def fresh_folder() -> Path:
     except OSError as error:
         raise MedInferError(
             f"No temporary folder could be made in {tempfile.tempdir or 'this computer'} ({error.strerror or error}); "
-            "check that it is there, can be written and has room left."
+            "check that it exists, is writable and has free space."
         ) from error
 
 

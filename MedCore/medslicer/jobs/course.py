@@ -1,4 +1,4 @@
-"""How far a run is: what the worker tells, as a share of the whole, words for a user, and the seconds left."""
+"""Progress of a run from the worker's events: a share of the whole, a text for the user, and the seconds left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORDS = {
     "prepare": "Preparing the scan",
     "network": "Searching",
     "findings": "Measuring",
-    "names": "Naming what was found",
+    "names": "Naming the findings",
     "borders": "Drawing borders",
     "measures": "Measuring",
     "write": "Finishing",
@@ -30,12 +30,12 @@ _PASS_STEPS = ("prepare", "network", "findings", "names")
 
 
 def words_for(stage: str) -> str:
-    """What is done in a step of the worker, in words for a user; which pass it is of ("teeth network") is left out."""
+    """The user's text for a step of the worker, without the name of the pass ("teeth network")."""
     return _WORDS.get(stage, _WORDS.get(stage.rpartition(" ")[2], stage.capitalize()))
 
 
 class Course:
-    """A run's way from its first step to its last. `share` never goes back."""
+    """The progress of a run from its first step to its last. `share` never decreases."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.stage, self.share = "", 0.0
@@ -59,7 +59,7 @@ class Course:
         return (at.index(mine) + 1, len(at)) if inside else (0, 0)
 
     def told(self, event: Mapping[str, Any]) -> None:
-        """Take a worker's event; others than `steps` and `progress` change nothing."""
+        """Take a worker's event; events other than `steps` and `progress` change nothing."""
         if event.get("event") == "steps":
             self._steps = _whole({str(step["name"]): float(step["weight"]) for step in event["steps"]})
         elif event.get("event") == "progress":

@@ -1,4 +1,4 @@
-"""What it means when a process ends that said nothing of it."""
+"""The message for a process that ended without reporting a reason."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def unexpected_end(exit_code: int | None, log_file: Path) -> str:
     where = f"the log is in {log_file}"
     if exit_code == -9 or exit_code in _NO_MEMORY:
         return (
-            "The run ended unexpectedly: the system stopped its process, most likely because the memory of this "
-            f"computer is used up, or someone ended it. Close other programs and run it again; {where}."
+            "The run ended unexpectedly: its process was stopped, most likely because this computer ran out of memory; "
+            f"close other programs and run it again ({where})."
         )
     if exit_code is not None and exit_code < 0:
         return f"The run ended unexpectedly: its process was stopped by {_signal(-exit_code)}; {where}."
     if exit_code in (130, 143):
-        return f"The run was stopped from outside of Slicer; run it again, or see why: {where}."
+        return f"The run was stopped from outside Slicer; run it again ({where})."
     return (
-        f"The run ended unexpectedly, without a word (exit code {exit_code}); a library may have crashed, or memory or "
-        f"the disk run out: {where}."
+        f"The run ended unexpectedly without an error message (exit code {exit_code}); a library may have crashed, or "
+        f"memory or disk space may have run out: {where}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The voxels of a volume node on their way to another process: a `.npy` file, written a little at a time."""
+"""Handing the voxels of a volume node to another process: a `.npy` file, written in small steps."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def scan_of(volume_node: Any) -> Volume:
     image = volume_node.GetImageData() if hasattr(volume_node, "GetImageData") else None
     values = image.GetPointData().GetScalars() if image is not None else None
     if image is None or values is None or values.GetNumberOfTuples() == 0:
-        raise ScanError(f"{name} holds no voxels; load its images again or choose another volume.")
+        raise ScanError(f"{name} contains no voxels; load its images again or choose another volume.")
     if values.GetNumberOfComponents() != 1:
         raise ScanError(
-            f"{name} has {values.GetNumberOfComponents()} values a voxel (a colour image or a field); "
-            "choose a scan with one."
+            f"{name} has {values.GetNumberOfComponents()} values per voxel (a colour image or a vector field); "
+            "choose a scan with one value per voxel."
         )
     i, j, k = image.GetDimensions()
     if values.GetNumberOfTuples() != i * j * k:
         raise ScanError(
-            f"{name} holds {values.GetNumberOfTuples()} voxels where it says {i} × {j} × {k}; load its images again."
+            f"{name} contains {values.GetNumberOfTuples()} voxels instead of {i} × {j} × {k}; load its images again."
         )
     voxels: NDArray[Any] = vtk_to_numpy(values).reshape(k, j, i)
     # Here, and not by the process that gets them minutes and gigabytes later.
@@ -78,7 +78,7 @@ class Handover:
             free = shutil.disk_usage(self._path.parent).free
             if free < self._voxels.nbytes + _SPARE:
                 raise OutputError(
-                    f"The disk of {self._path.parent} has {free / 1e6:.0f} MB left, and handing the scan over takes "
+                    f"The disk of {self._path.parent} has {free / 1e6:.0f} MB free, but handing over the scan needs "
                     f"{(self._voxels.nbytes + _SPARE) / 1e6:.0f} MB: free some space there."
                 )
             # Unbuffered: a full disk is met by the write that it is too small for.

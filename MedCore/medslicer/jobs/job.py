@@ -44,7 +44,7 @@ class RunSettings:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises MedInferError where a share is none."""
+        """Raises MedInferError if a share is not between 0 and 1."""
         for name, value in (("threshold", self.threshold), ("tile overlap", self.overlap)):
             if value is not None and not (isinstance(value, (int, float)) and 0 <= value <= 1):
                 raise MedInferError(f"The {name} must be a number from 0 to 1, not {value!r}.")
@@ -56,7 +56,7 @@ class Job:
     Someone calls `start` once and `step` every now and then (`JobQueue` does); each returns within some 20 ms. It holds
     on to the voxels and not to the node: deleting the volume or closing the scene changes nothing.
 
-    stage: what it does, in words. share: of the whole, 0 … 1, never going back. problem: one sentence, of a failed one.
+    stage: what it does, in words. share: of the whole, 0 … 1, never decreasing. problem: one sentence, if it failed.
     log: the last lines; log_count: how many there were in all. log_file: all that the process wrote, where it did.
     findings: with their label map; only of a done one. device: what it really runs on ("cpu, openvino, bfloat16").
     ijk_to_ras: where the scan lay when the run was wanted, 4×4, mm.
@@ -143,7 +143,7 @@ class Job:
         except MedInferError as error:
             self._fail(str(error))
         except Exception as error:  # a bug of ours must not leave a job that never ends
-            self._fail(f"MedInfer failed in an unexpected way ({type(error).__name__}: {error}).")
+            self._fail(f"MedInfer failed unexpectedly ({type(error).__name__}: {error}).")
         return before != (self.state, self.stage, self.share, self.log_count)
 
     def cancel(self) -> None:

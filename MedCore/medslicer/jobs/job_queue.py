@@ -1,4 +1,4 @@
-"""Jobs of all modules, one after the other, while the window stays live."""
+"""Jobs of all modules, one after the other, while the window stays responsive."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class QtLoop:
 
 
 class JobQueue:
-    """One job at a time, the others wait; the loop runs only while there are jobs."""
+    """Runs one job at a time while the others wait; the loop runs only while there are jobs."""
 
     def __init__(self, loop: Loop | None = None) -> None:
         self._loop: Loop = loop or QtLoop()
@@ -64,7 +64,7 @@ class JobQueue:
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """The one that runs, then those that wait."""
+        """The running job, then the waiting ones."""
         return tuple(self._jobs)
 
     def add(self, job: Job, on_change: OnChange) -> None:

@@ -1,6 +1,6 @@
-"""From a volume node to a result in the scene, for scripts: `process` waits while the window stays live.
+"""From a volume node to a result in the scene, for scripts: `process` waits while the window stays responsive.
 
-The panel does the same without waiting; what both share is here.
+The panel does the same without waiting; this module holds the shared code.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def process(
     profile: Profile, volume_node: Any, settings: RunSettings, *,
     region: Any | None = None, replace: Result | None = None, progress: Callable[[str, float], None] | None = None,
 ) -> Result:
-    """Run a model on `volume_node` and return what it found, as it stands in the scene.
+    """Run a model on `volume_node` and return its result in the scene.
 
-    region: a ROI node; only what lies inside it is looked at. replace: the result that this one takes the place of.
+    region: an ROI node; only its inside is searched. replace: the earlier result that this one replaces.
     progress(stage, share of the whole) is called now and then; what it raises ends the run and is raised. The run
     takes its turn behind those that wait already. Raises MedInferError (one sentence) where something is missing or
     wrong, Cancelled where someone stopped it; the scene is then as it was.
@@ -46,7 +46,7 @@ def process(
         raise MedInferError(missing_text(needs))
     job = Job(volume_node, settings, region=region, title=profile.module)
     if volume_node.GetScene() is None:
-        raise ScanError(f"{job.name} is in no scene that could hold the result; load it again.")
+        raise ScanError(f"{job.name} is not in a scene, so its result cannot be stored; load it again.")
     broken: list[Exception] = []
 
     def changed(changed_job: Job) -> None:
@@ -84,18 +84,18 @@ def result_of(
     if job.findings is None:
         raise MedInferError(job.problem)
     if volume_node is None or volume_node.GetScene() is None:
-        raise ScanError("The scan was removed from the scene while it was being looked at, so there is no result.")
+        raise ScanError("The scan was removed from the scene during the run, so there is no result.")
     if not np.allclose(grid_matrix(volume_node), job.ijk_to_ras):
         raise ScanError(
-            f"{volume_node.GetName()} was moved while it was being looked at (its origin, spacing or directions are "
-            "others now), and the findings would lie in the wrong place: run it again."
+            f"{volume_node.GetName()} was moved during the run (its origin, spacing or directions have changed), so "
+            "the findings would be in the wrong place: run it again."
         )
     from medinfer.library.library import find_package
 
     package = find_package(job.settings.model)
     manifest = package.manifest
     if job.findings.model != package.reference:
-        raise PackageError(f"The model {job.settings.model} was exchanged while it ran; run it again.")
+        raise PackageError(f"The model {job.settings.model} was replaced during the run; run it again.")
     return add_result(
         volume_node.GetScene(), job.findings, volume_node, manifest, profile, name=profile.results, replace=replace,
         surfaces=surfaces,
@@ -103,7 +103,7 @@ def result_of(
 
 
 def model_of(profile: Profile, name: str) -> Any:
-    """The model of an id in the library or in a folder. Raises PackageError where it cannot be run as it is."""
+    """The model of an id in the library or in a folder. Raises PackageError if it cannot be run."""
     from ..models.model_shelf import model_in, shelf
 
     model = model_in(name) or next((entry for entry in shelf(profile.task) if entry.id == name), None)
@@ -117,5 +117,7 @@ def model_of(profile: Profile, name: str) -> Any:
     if model.task != profile.task:
         raise PackageError(f"{model.title} is not a model for {profile.module}.")
     if model.folder is None:
-        raise PackageError(f"The model {model.title} is not here yet; fetch it in {profile.module}'s panel.")
+        raise PackageError(
+            f"The model {model.title} is not on this computer; fetch it in {profile.module}'s panel."
+        )
     return model

@@ -1,4 +1,4 @@
-"""The block of a scan that lies inside a ROI."""
+"""The block of a scan inside an ROI."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def block_of(region: Any, scan: Volume, volume_node: Any) -> Block:
     """
     name, box = scan.name, region.GetName() or "The region"
     if not region.IsA("vtkMRMLMarkupsROINode"):
-        raise ScanError(f"{box} is no region of interest; give a ROI drawn around the part of {name} to look at.")
+        raise ScanError(f"{box} is not a region of interest; choose an ROI around the part of {name} to search.")
     size = np.zeros(3)
     region.GetSizeWorld(size)
     if region.GetNumberOfControlPoints() < 1 or not (size > 0).all():
-        raise ScanError(f"{box} has no size; draw it around the part of {name} to look at.")
+        raise ScanError(f"{box} has no size; draw it around the part of {name} to search.")
     index = scan.grid.to_index(in_node(volume_node, _corners(region, size)))
     if not np.isfinite(index).all():
-        raise ScanError(f"{box} lies nowhere (its position or its transform is no number); draw it again.")
+        raise ScanError(f"{box} has no valid position (it or its transform is not a number); draw it again.")
     low = np.maximum(np.ceil(index.min(axis=0) - _TOUCH).astype(int), 0)
     high = np.minimum(np.floor(index.max(axis=0) + _TOUCH).astype(int) + 1, scan.shape)
     if (high <= low).any():
-        raise ScanError(f"{box} lies outside of {name}; move it to the part of the scan to look at.")
+        raise ScanError(f"{box} lies outside {name}; move it to the part of the scan to search.")
     (a, b, c), (d, e, f) = low.tolist(), high.tolist()
     return (a, b, c), (d, e, f)
 

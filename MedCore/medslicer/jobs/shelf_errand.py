@@ -1,4 +1,4 @@
-"""Errands for the shelf of models, beside Slicer: fetching, adding and removing a model, listing devices."""
+"""Model-library tasks in a process next to Slicer: fetching, adding and removing a model, listing devices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KERAS = (".h5", ".hdf5")
 
 
 class Errand:
-    """One command of `medinfer` in a process of its own: `start` it, call `step` now and then until it is `over`,
+    """One command of `medinfer` in a separate process: `start` it, call `step` regularly until it is `over`,
     then `close` it.
 
     problem: a sentence for the user where it failed, else "". cancelled: whether it was stopped by `cancel`.
@@ -39,7 +39,7 @@ class Errand:
         self._asked_to_stop = False
 
     def missing(self) -> tuple[Dependency, ...]:
-        """What must be installed before it can start."""
+        """The packages that must be installed before it can start."""
         return missing(converters=self._needs)
 
     def start(self) -> None:
@@ -56,7 +56,7 @@ class Errand:
             raise
 
     def step(self) -> bool:
-        """Look what it told since the last call, without waiting; whether there was something new."""
+        """Read its new events without waiting; returns whether there were any."""
         if self.over or self._child is None:
             return False
         ended = not self._child.running  # asked first: what it told before its end is there then
@@ -123,5 +123,5 @@ def remove(model: str) -> Errand:
 
 
 def list_devices() -> Errand:
-    """Find out what networks can really run on here; the answer is in `devices`. It takes a few seconds."""
+    """List the devices that networks can run on; the answer is in `devices`. It takes a few seconds."""
     return Errand("devices")

@@ -1,1 +1,1 @@
-"""Models as the panel shows them, and what they need installed."""
+"""Models as the panel shows them, and the packages they need."""

@@ -1,6 +1,6 @@
-"""What inference needs besides what comes with Slicer: how much that is, and how it gets into Slicer's Python.
+"""The packages that inference needs beyond Slicer's own: their size, and their installation into Slicer's Python.
 
-Looking is done through metadata alone; nothing of it is imported. Installing asks nobody: the caller has the consent.
+Checks use metadata alone and import nothing. Installing does not ask: the caller must have the user's consent.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Dependency:
 
 REQUIRED = (
     Dependency("onnxruntime", "onnxruntime", "1.17", 25, "runs the networks"),
-    Dependency("pydantic", "pydantic", "2.5", 3, "checks that a model is what it says"),
-    Dependency("connected-components-3d", "cc3d", "3.12", 5, "tells findings apart"),
+    Dependency("pydantic", "pydantic", "2.5", 3, "validates the model description"),
+    Dependency("connected-components-3d", "cc3d", "3.12", 5, "separates the findings"),
 )
-TORCH = Dependency("torch", "torch", "2.2", 200, "runs what only PyTorch reads; with NVIDIA GPUs up to 3,000 MB")
+TORCH = Dependency("torch", "torch", "2.2", 200, "runs networks that need PyTorch; up to 3,000 MB with an NVIDIA GPU")
 OPENVINO = Dependency("openvino", "openvino", "2024.4", 85, "runs the networks faster on Intel processors")
 CONVERTERS = {
-    "h5py": Dependency("h5py", "h5py", "3.10", 6, "reads the weights of Keras"),
-    "onnx": Dependency("onnx", "onnx", "1.15", 11, "writes the network of a model"),
+    "h5py": Dependency("h5py", "h5py", "3.10", 6, "reads Keras weights"),
+    "onnx": Dependency("onnx", "onnx", "1.15", 11, "writes network files"),
 }
 
 # What Slicer 5.10 or 5.12 brings in its Python (SuperBuild/External_python-*.cmake); what is not there is passed over.
@@ -69,7 +69,7 @@ _INSTALLING = threading.Lock()
 
 
 def missing(model: ShelfModel | None = None, *, converters: Sequence[str] = ()) -> tuple[Dependency, ...]:
-    """What is not installed, or too old, to run `model` (None: any model that needs no PyTorch).
+    """Packages that are missing or too old to run `model` (None: any model that needs no PyTorch).
 
     converters: what must be there besides to make a model of a download or file (`ShelfModel.needs`).
     """
@@ -80,25 +80,25 @@ def missing(model: ShelfModel | None = None, *, converters: Sequence[str] = ()) 
 
 
 def optional() -> tuple[Dependency, ...]:
-    """What is not needed, but would make it faster on this computer."""
+    """Optional packages that would make runs faster on this computer."""
     intel = platform.machine().lower() in ("x86_64", "amd64")
     return (OPENVINO,) if intel and not _is_there(OPENVINO) else ()
 
 
 def consent_text(needs: Sequence[Dependency], _: Callable[[str], str] = str) -> str:
-    """What a user agrees to who lets `needs` be installed. _: translates."""
+    """The text that asks for consent to install `needs`. _: translates."""
     lines = [_("This needs packages that do not come with Slicer:"), ""]
     lines += [f"• {entry.distribution}, {entry.megabytes} MB: {_(entry.purpose)}" for entry in needs]
     total = sum(entry.megabytes for entry in needs)
     lines += ["", _(
-        "About {total} MB are downloaded from the Python Package Index and installed into this Slicer. "
-        "Packages that come with Slicer stay as they are, and your images stay on this computer."
+        "About {total} MB will be downloaded from the Python Package Index and installed into this Slicer. "
+        "Packages that come with Slicer are not changed, and your images stay on this computer."
     ).format(total=total), "", _("Install them now?")]
     return "\n".join(lines)
 
 
 def missing_text(needs: Sequence[Dependency]) -> str:
-    """The sentence for a script, which cannot be asked."""
+    """The message for a script, which cannot ask the user."""
     them = "them" if len(needs) > 1 else "it"
     return (
         f"MedInfer needs {_names(needs)}: press Run in its panel, which offers to install {them}, or call "
@@ -111,13 +111,13 @@ def install(needs: Sequence[Dependency]) -> None:
 
     Slicer 5.12 shows its own progress dialog; in 5.10 the window goes on to be drawn. Torch comes through the
     extension “PyTorch” alone. Raises MedInferError: pip failed (with what to do without a connection), the extension
-    is not there, or another install is still going on.
+    is missing, or another installation is still running.
     """
     if not needs:
         return
     if not _INSTALLING.acquire(blocking=False):
         # Both ways let the window handle clicks meanwhile.
-        raise MedInferError("Packages are being installed at this moment; wait until that is done.")
+        raise MedInferError("Packages are already being installed; wait until the installation has finished.")
     try:
         torch = _torch_extension() if TORCH in needs else None
         with _pins() as pins:
@@ -129,14 +129,14 @@ def install(needs: Sequence[Dependency]) -> None:
     except OSError as error:
         raise MedInferError(
             f"{_names(needs)} could not be installed: no temporary file can be written ({error.strerror or error}); "
-            "check that the disk has room left."
+            "check that the disk has free space."
         ) from error
     finally:
         _INSTALLING.release()
         importlib.invalidate_caches()
     left = [entry for entry in needs if not _is_there(entry)]
     if left:
-        raise MedInferError(f"{_names(left)} cannot be found after installing; restart Slicer and run it again.")
+        raise MedInferError(f"{_names(left)} cannot be found after the installation; restart Slicer and run it again.")
 
 
 def _install_by_pip(needs: Sequence[Dependency], pins: Path) -> None:
@@ -159,9 +159,9 @@ def _pip_failed(needs: Sequence[Dependency], error: Exception) -> str:
     why = f"it ended with code {error.returncode}" if isinstance(error, CalledProcessError) else str(error)
     wanted = " ".join(f'"{entry.requirement}"' for entry in needs)
     return (
-        f"pip could not install {_names(needs)} ({why}; what it said is in Slicer's Python console). "
-        "Without a connection: on a computer that has one, with the same Slicer and system, run "
-        f"PythonSlicer -m pip download --only-binary=:all: -d FOLDER {wanted}, bring the folder here and run "
+        f"pip could not install {_names(needs)} ({why}; see its output in Slicer's Python console). "
+        "Without an internet connection: on a connected computer with the same Slicer and operating system, run "
+        f"PythonSlicer -m pip download --only-binary=:all: -d FOLDER {wanted}, copy the folder here and run "
         f"PythonSlicer -m pip install --no-index --find-links FOLDER {wanted}."
     )
 
@@ -184,8 +184,8 @@ def _install_torch(logic: Any, pins: Path) -> None:
             torch = logic.installTorch(askConfirmation=False, torchVersionRequirement=f">={TORCH.minimum}")
         except Exception as error:  # whatever the extension meets
             raise MedInferError(
-                f"The extension “PyTorch” could not install it ({error}); open its module “PyTorch Utils”, which says "
-                "more, then run it again."
+                f"The extension “PyTorch” could not install PyTorch ({error}); see its module “PyTorch Utils” for "
+                "details, then run it again."
             ) from error
     if torch is None:
         raise MedInferError("PyTorch was not installed, and this model cannot run without it.")

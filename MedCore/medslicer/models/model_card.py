@@ -12,7 +12,7 @@ _FEW = 4
 
 
 def card_html(model: ShelfModel, _: Callable[[str], str] = str) -> str:
-    """What a user must know before trusting `model`: everything in it is escaped, and no colour is set.
+    """The facts that a user needs before trusting `model`; all text is escaped, and no colour is set.
 
     _: translates what this function says itself.
     """
@@ -21,7 +21,7 @@ def card_html(model: ShelfModel, _: Callable[[str], str] = str) -> str:
     if model.problem:
         parts.append(f"<p><b>{_('It cannot be used.')}</b> {_line(model.problem)}</p>")
     if model.origin == TO_FETCH:
-        parts.append(f"<p>{_('Not here yet: fetch it to use it.')}</p>")
+        parts.append(f"<p>{_('Not on this computer yet: fetch it to use it.')}</p>")
     parts.append(_paragraph("", card.get("summary")))
     parts.append(_paragraph(_("Use"), card.get("intended_use")))
     parts.append(_paragraph(_("Limits"), card.get("limits")))
@@ -34,7 +34,7 @@ def card_html(model: ShelfModel, _: Callable[[str], str] = str) -> str:
         _("Labels"): _line(_short(model.labels)),
         _("Licence"): _line(card.get("licence")),
         _("Authors"): _line(card.get("authors")),
-        _("To cite"): _line(card.get("citation")),
+        _("Citation"): _line(card.get("citation")),
         _("Home page"): _link(card.get("homepage")),
     }
     rows = "".join(_row(f"<b>{name}</b>", value) for name, value in facts.items() if value)

@@ -1,4 +1,4 @@
-"""The models of a task as a panel shows them, read from plain JSON: nothing needs to be installed for that.
+"""The models of a task as a panel shows them, read from plain JSON without any installed package.
 
 What is read here is only shown. Before a model runs, the engine validates all of `model.json` and its files' sha256.
 """
@@ -61,7 +61,7 @@ class ShelfModel:
 
     @property
     def candidates_from(self) -> float:
-        """The score from which a run keeps what it finds: below `threshold` for detectors whose boxes stand alone.
+        """The score from which a run keeps findings: below `threshold` for detectors whose boxes are independent.
 
         Boxes around what lies above a threshold would become larger and run together below it; landmarks and segments
         take their neighbours into account. So theirs is `threshold`.
@@ -87,7 +87,7 @@ def shelf(task: str) -> tuple[ShelfModel, ...]:
 
 
 def model_in(folder: str | Path) -> ShelfModel | None:
-    """The model in a folder of the disk (or of the `model.json` there); None where there is none. Never raises."""
+    """The model in a folder on disk (or of the `model.json` in it); None if there is none. Never raises."""
     path = Path(folder)
     path = path.parent if path.name == "model.json" else path
     try:
@@ -150,7 +150,7 @@ class _Unfit(Exception):  # noqa: N818 (it becomes a problem's sentence)
 def _json(path: Path) -> Any:
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise _Unfit("it is far too large for a model's description; copy the model again")
+            raise _Unfit("it is too large for a model description; copy the model again")
         data = json.loads(path.read_text(encoding="utf-8"))
         # Half a surrogate pair is JSON, but no text that can be shown: a UnicodeEncodeError, which is a ValueError.
         json.dumps(data, ensure_ascii=False).encode()
@@ -227,7 +227,7 @@ def _size(folder: Path, passes: list[Mapping[str, Any]]) -> int:
         try:
             total += (folder / path).stat().st_size
         except (OSError, ValueError):
-            raise _Unfit(f"its file {path[:80]} is missing or cannot be read; install the model again") from None
+            raise _Unfit(f"its file {path[:80]} is missing or cannot be read; reinstall the model") from None
     return total
 
 

@@ -25,7 +25,7 @@ def add_fiducials(
 ) -> Any:
     """Add `landmarks` to `scene` as a locked point list called `name` and return its vtkMRMLMarkupsFiducialNode.
 
-    One control point a landmark, in the same order and with its label; a missing landmark is a missing point. The
+    It has one control point per landmark, in that order and with its label; a missing landmark is a missing point. The
     confidences are the control-point measurement "confidence"
     (`slicer.util.arrayFromMarkupsControlPointData(node, "confidence")`), the flags the points' descriptions; both
     survive `.mrk.json`. A flagged point is not selected, and so has another colour than the others.

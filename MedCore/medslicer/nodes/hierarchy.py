@@ -1,4 +1,4 @@
-"""Where new nodes stand in the Data module's tree: in a folder beside the scan, under its study.
+"""The place of new nodes in the Data module's tree: a folder next to the scan, under its study.
 
 In the application plugins make an item for every node. Without it nobody does, so the items are made here, with
 the owners that the application would name; a `.mrb` written by slicer-core then opens with the same tree.
@@ -26,7 +26,7 @@ _OWNERS = {
 def put_in_folder(scene: Any, volume_node: Any, nodes: Sequence[Any], name: str) -> int:
     """Make a folder called `name` beside `volume_node` and move `nodes` into it; return its item.
 
-    A scan without a study stands at the root of the tree, and so does the folder.
+    If the scan has no study, it and the folder are at the root of the tree.
     """
     import slicer
 
@@ -42,7 +42,7 @@ def put_in_subfolder(scene: Any, folder: int, nodes: Sequence[Any], name: str) -
 
 
 def move_into(scene: Any, folder: int, nodes: Sequence[Any]) -> None:
-    """Let `nodes` stand in the folder whose item is `folder`; 0: at the root of the tree."""
+    """Move `nodes` into the folder whose item is `folder`; 0: to the root of the tree."""
     import slicer
 
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
@@ -89,7 +89,7 @@ def _add_folder(tree: Any, parent: int, nodes: Sequence[Any], name: str) -> int:
 
 
 def _item(tree: Any, node: Any) -> int:
-    """The item of `node`, made at the root of the tree where there is none."""
+    """The item of `node`, created at the root of the tree if missing."""
     item = tree.GetItemByDataNode(node)
     if item == tree.GetInvalidItemID():
         item = tree.CreateItem(tree.GetSceneItemID(), node)

@@ -26,7 +26,7 @@ def label_map_from_node(node: Any) -> LabelMap | None:
 
     segmentation = node.GetSegmentation()
     if segmentation.GetNumberOfLayers() > 1:
-        raise ValueError(f"{node.GetName()} has segments that overlap: one label map cannot hold them")
+        raise ValueError(f"{node.GetName()} has overlapping segments, which one label map cannot hold")
     image = segmentation.GetLayerDataObject(0, labelmap_name()) if segmentation.GetNumberOfSegments() else None
     if image is None or image.GetNumberOfPoints() == 0:
         return None

@@ -1,4 +1,4 @@
-"""What the Slicer side asks of a class of findings."""
+"""The properties of a class of findings that Slicer needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all markups of a run have in common: the scan they belong to, a lock, measurements."""
+"""Common properties of a run's markups: the scan they belong to, a lock, measurements."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add_measurement(markup: Any, name: str, value: float, units: str, print_form
 
 
 def add_point_measurement(markup: Any, name: str, values: Sequence[float], print_format: str) -> None:
-    """Add a number a control point, in their order. It survives `.mrk.json`."""
+    """Add one number per control point, in their order. It survives `.mrk.json`."""
     import vtk
 
     measurement = _new_measurement(name, "", print_format)

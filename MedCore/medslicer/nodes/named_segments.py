@@ -1,4 +1,4 @@
-"""What each segment of a run is called, looks like and belongs to, by the labels of the package."""
+"""The name, look and group of each segment of a run, by the labels of the package."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NamedSegment:
 
 
 def named_segments(segments: Sequence[Segment], labels: Sequence[Label]) -> tuple[NamedSegment, ...]:
-    """`segments` in their order. One whose label is none of `labels` is a "Tooth without number 1", in grey."""
+    """`segments` in their order. One whose label is not in `labels` is a "Tooth without number 1", in grey."""
     known = {label.name: label for label in labels}
     total, seen = Counter(segment.label for segment in segments), Counter[str]()
     named = []

@@ -57,7 +57,7 @@ def box_from_roi(roi: Any) -> Box:
     import slicer
 
     matrix = slicer.util.arrayFromVTKMatrix(roi.GetObjectToNodeMatrix())
-    # A row an axis. Which way the third one points is not kept by a ROI; the box is the same.
+    # One row per axis. Which way the third one points is not kept by a ROI; the box is the same.
     first, second, third = (_vector(column) for column in matrix[:3, :3].T)
     return Box(
         label=roi.GetNthControlPointLabel(0),

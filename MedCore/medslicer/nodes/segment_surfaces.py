@@ -1,4 +1,4 @@
-"""Closed surfaces of segments that share one labelmap, a segment at a time.
+"""Closed surfaces of segments that share one labelmap, one segment at a time.
 
 Slicer's own conversion looks through the whole labelmap once for every segment: of 32 teeth at 0.25 mm that takes three
 times as long as the surfaces themselves. Here each segment is cut out first and converted by Slicer in its own box.

@@ -68,7 +68,7 @@ def add_segmentation(
 
 
 def shown_segments(node: Any) -> tuple[ShownSegment, ...]:
-    """The segments of `node`, in its order. A tag that is not there is empty, a confidence 0."""
+    """The segments of `node`, in its order. A missing tag is empty, a missing confidence 0."""
     segmentation = node.GetSegmentation()
     ids = [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
     return tuple(_shown(one, segmentation.GetSegment(one)) for one in ids)

@@ -1,4 +1,4 @@
-"""Findings as a vtkMRMLTableNode: a row a finding, with the columns of the CSV."""
+"""Findings as a vtkMRMLTableNode: one row per finding, with the columns of the CSV."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class LandmarkInList:
 
 
 BOX_COLUMNS: tuple[Column[RankedBox], ...] = (
-    Column("rank", "Rank", "", "Place among the findings of this run, best score first",
+    Column("rank", "Rank", "", "Rank among the findings of this run, best score first",
            "vtkIntArray", lambda row: row.rank),
     Column("label", "Finding", "", "What was found", "vtkStringArray", lambda row: row.box.label),
     Column("score", "Score", "", "The model's confidence, 0 to 1; not a probability of disease",
            "vtkDoubleArray", lambda row: row.box.score),
-    Column("diameter_mm", "Diameter", "mm", "Size as a report would give it",
+    Column("diameter_mm", "Diameter", "mm", "Diameter as stated in reports",
            "vtkDoubleArray", lambda row: row.box.diameter_mm),
     Column("r_mm", "R", "mm", "Centre, towards the patient's right",
            "vtkDoubleArray", lambda row: row.box.center_ras[0]),
@@ -60,28 +60,28 @@ BOX_COLUMNS: tuple[Column[RankedBox], ...] = (
            "vtkDoubleArray", lambda row: row.box.center_ras[1]),
     Column("s_mm", "S", "mm", "Centre, towards the head",
            "vtkDoubleArray", lambda row: row.box.center_ras[2]),
-    Column("side", "Side", "", "The patient's left or right, where it has a meaning",
+    Column("side", "Side", "", "The patient's left or right side, where applicable",
            "vtkStringArray", lambda row: row.box.side),
 )
 
 LANDMARK_COLUMNS: tuple[Column[LandmarkInList], ...] = (
-    Column("label", "Landmark", "", "Which point it is", "vtkStringArray", lambda row: row.landmark.label),
-    Column("status", "Status", "", "found; flagged: found, but it contradicts others; missing: not found",
+    Column("label", "Landmark", "", "Name of the landmark", "vtkStringArray", lambda row: row.landmark.label),
+    Column("status", "Status", "", "found; flagged: found, but contradicts others; missing: not found",
            "vtkStringArray", lambda row: row.landmark.status),
     Column("r_mm", "R", "mm", "Position, towards the patient's right", "vtkDoubleArray", lambda row: row.coordinate(0)),
     Column("a_mm", "A", "mm", "Position, towards the front", "vtkDoubleArray", lambda row: row.coordinate(1)),
     Column("s_mm", "S", "mm", "Position, towards the head", "vtkDoubleArray", lambda row: row.coordinate(2)),
-    Column("confidence", "Confidence", "", "The model's confidence, 0 to 1; of a missing point the best that was seen",
+    Column("confidence", "Confidence", "", "The model's confidence, 0 to 1; for a missing point, the best candidate's",
            "vtkDoubleArray", lambda row: row.landmark.confidence),
     Column("to_next_mm", "To next", "mm", "Distance to the next landmark in the list, where both were found",
            "vtkDoubleArray", lambda row: nan if row.to_next_mm is None else row.to_next_mm),
-    Column("flags", "Flags", "", "What contradicts the other landmarks",
+    Column("flags", "Flags", "", "Contradictions with the other landmarks",
            "vtkStringArray", lambda row: "; ".join(row.landmark.flags)),
 )
 
 SEGMENT_COLUMNS: tuple[Column[NamedSegment], ...] = (
-    Column("label", "Segment", "", "What it is called in the segmentation", "vtkStringArray", lambda row: row.title),
-    Column("fdi", "FDI", "", "Number of the tooth by ISO 3950", "vtkStringArray", lambda row: row.fdi),
+    Column("label", "Segment", "", "Name of the segment", "vtkStringArray", lambda row: row.title),
+    Column("fdi", "FDI", "", "Tooth number (ISO 3950)", "vtkStringArray", lambda row: row.fdi),
     Column("name", "Name", "", "Anatomical name", "vtkStringArray", lambda row: row.name),
     Column("volume_mm3", "Volume", "mm³", "Volume of its voxels",
            "vtkDoubleArray", lambda row: row.segment.volume_mm3),
@@ -95,8 +95,8 @@ SEGMENT_COLUMNS: tuple[Column[NamedSegment], ...] = (
            "vtkDoubleArray", lambda row: row.segment.center_ras[1]),
     Column("s_mm", "S", "mm", "Centre of mass, towards the head",
            "vtkDoubleArray", lambda row: row.segment.center_ras[2]),
-    Column("value", "Value", "", "In the label map", "vtkIntArray", lambda row: row.segment.value),
-    Column("flags", "Flags", "", "What to check by eye", "vtkStringArray", lambda row: "; ".join(row.segment.flags)),
+    Column("value", "Value", "", "Value in the label map", "vtkIntArray", lambda row: row.segment.value),
+    Column("flags", "Flags", "", "What to check", "vtkStringArray", lambda row: "; ".join(row.segment.flags)),
 )
 
 

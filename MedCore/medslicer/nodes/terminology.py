@@ -1,4 +1,4 @@
-"""What a finding is, in codes: terminology entries as Slicer writes them, kept on a node.
+"""Coded meanings of findings: terminology entries in Slicer's format, stored on a node.
 
 An entry is `context~category~type~modifier~regionContext~region~regionModifier`, each code as
 `scheme^value^meaning` (Slicer's vtkSlicerTerminologiesModuleLogic.SerializeTerminologyEntry).
@@ -54,7 +54,7 @@ def terminology_entry(terminology: Terminology) -> str:
 
 @dataclass(frozen=True)
 class CommonTerminology:
-    """What several findings are in one word."""
+    """A terminology shared by several findings."""
 
     category: Code
     type: Code

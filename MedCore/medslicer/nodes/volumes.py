@@ -38,7 +38,7 @@ def add_volume(scene: Any, volume: Volume, window: tuple[float, float] = LUNG_WI
 
 
 def dental_window(volume: Volume) -> tuple[float, float]:
-    """Window and level in which air and enamel of this scan are black and white, whatever its grey values mean."""
+    """Window and level that show this scan's air black and enamel white, independent of its grey-value scale."""
     # Every few voxels tell as much as all of them.
     some = volume.voxels[::2, ::3, ::3].astype(np.float32)
     low, high = (float(value) for value in np.percentile(some, [_BLACK, _WHITE]))

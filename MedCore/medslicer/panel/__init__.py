@@ -1,3 +1,3 @@
-"""The panel that the three modules share, on real Qt inside Slicer: what it shows, and what each control does."""
+"""The Qt panel that the three modules share in Slicer: its contents, and the action of each control."""
 
 from .panel import Panel as Panel

@@ -1,4 +1,4 @@
-"""Advanced: what the network runs on, with what is really there, and how the scan is cut."""
+"""The Advanced section: device and precision, threshold, tile overlap, and region."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _INSTALL = "install"
 
 
 class DeviceSection:
-    """The folded part of the panel. What is there is asked in a child process when it is first unfolded."""
+    """The folded part of the panel. Devices are listed by a child process when it is first opened."""
 
     def __init__(self, ui: Any, message: MessageLine, settings: Settings, models: ModelSection) -> None:
         self._ui, self._message, self._settings, self._models = ui, message, settings, models
         self._there: tuple[Available, ...] = ()
-        self._why_unknown = _("unfold to look what is there")
+        self._why_unknown = _("open this section to list devices")
         self._work = ErrandWork(lambda errand: None, self._looked)
         ui.advancedSection.connect("contentsCollapsed(bool)", self._folded)
         ui.deviceSelector.connect("activated(int)", self._device_chosen)
@@ -60,7 +60,7 @@ class DeviceSection:
         self._work.close()
 
     def look(self) -> None:
-        """Ask what is there, once."""
+        """List the devices, once."""
         if self._work.going_on or self._there:
             return
         if missing(None):
@@ -83,9 +83,9 @@ class DeviceSection:
         self.refresh()
 
     def _device_entries(self) -> list[tuple[str, str]]:
-        """What can be chosen; a choice that is not there (any more) stays in the list and says so."""
+        """The choices; a chosen device that is not available (any more) stays in the list and is marked."""
         usable = [row for row in self._there if row.usable]
-        entries = [(_("Automatic (the fastest)"), AUTOMATIC)]
+        entries = [(_("Automatic (fastest)"), AUTOMATIC)]
         entries += [(f"{row.backend} – {row.device}", f"{row.backend}:{row.device}") for row in usable]
         if self._there:
             offer = _("{name} – install, {megabytes} MB…")
@@ -94,7 +94,7 @@ class DeviceSection:
             ]
         chosen = self._settings.device
         if chosen and chosen not in [data for _text, data in entries]:
-            entries.append((f"{chosen.replace(':', ' – ')} ({self._why_unknown or _('not here')})", chosen))
+            entries.append((f"{chosen.replace(':', ' – ')} ({self._why_unknown or _('not available')})", chosen))
         return entries
 
     def _precision_entries(self) -> list[tuple[str, str]]:
@@ -112,7 +112,7 @@ class DeviceSection:
             self._settings.device = data
 
     def _install(self) -> None:
-        """Install what would make it faster here, after asking, and look again what is there."""
+        """Install optional packages, after asking, and list the devices again."""
         offers = optional()
         self.refresh()
         if not offers or not confirmed(consent_text(offers, _)):

@@ -1,4 +1,4 @@
-"""An errand that goes on beside Slicer, followed by a timer."""
+"""A task in a process next to Slicer, followed by a timer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ErrandWork:
             self._errand.cancel()
 
     def close(self) -> None:
-        """End it now, and tell nobody: the panel goes away."""
+        """End it now, without notification, because the panel is closing."""
         self._timer.stop()
         errand, self._errand = self._errand, None
         if errand is not None:

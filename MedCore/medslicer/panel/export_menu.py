@@ -1,4 +1,4 @@
-"""What a result can be written to: CSV, the files of Slicer, surfaces, a report."""
+"""Export of a result: CSV, Slicer's files, surfaces, a report."""
 
 from __future__ import annotations
 

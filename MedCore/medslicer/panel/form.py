@@ -1,4 +1,4 @@
-"""Forms (`.ui`) that lie beside this package, and what several sections do with the controls in them."""
+"""The forms (`.ui`) next to this package, and helpers for their controls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_form(name: str, place: Any) -> Any:
 
 
 def show_node(selector: Any, node: Any | None) -> None:
-    """Show `node` in a qMRMLNodeComboBox without telling anyone; from here on it tells what a user chooses.
+    """Show `node` in a qMRMLNodeComboBox without a signal; from then on it signals the user's choices.
 
     Listen to its nodeActivated: currentNodeChanged also comes when a deleted node's neighbour takes its place, when the
     rows shift, and with None while a scene is read.
@@ -41,7 +41,7 @@ def plain(text: str) -> str:
 
 @contextmanager
 def quiet(widget: Any) -> Iterator[None]:
-    """What the block changes in `widget` is told to nobody."""
+    """Suppress the signals of `widget` during the block."""
     before = widget.blockSignals(True)
     try:
         yield
@@ -50,7 +50,7 @@ def quiet(widget: Any) -> Iterator[None]:
 
 
 def confirmed(question: str) -> bool:
-    """Whether the user says yes."""
+    """Whether the user confirms."""
     return bool(slicer.util.confirmOkCancelDisplay(plain(question), windowTitle="MedInfer"))
 
 

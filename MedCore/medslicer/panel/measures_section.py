@@ -34,14 +34,14 @@ class MeasuresSection:
             combo.connect("activated(int)", lambda index: self._enable())
 
     def refresh(self) -> None:
-        """Offer the landmarks that were found, and list the measures that are there."""
+        """Offer the landmarks that were found, and list the existing measurements."""
         result = self._results.result
         rows = [row for row in result.rows if row.position_world is not None] if result else []
         labels = [(row.title, str(row.number)) for row in rows]
         if labels != self._labels:
             self._labels = labels
             fill(self._ui.fromSelector, labels, labels[0][1] if labels else NONE)
-            fill(self._ui.viaSelector, [(_("None: a distance"), NONE), *labels], NONE)
+            fill(self._ui.viaSelector, [(_("None (distance)"), NONE), *labels], NONE)
             fill(self._ui.toSelector, labels, labels[-1][1] if labels else NONE)
         table, measures = self._ui.measuresTable, measures_of(result) if result else ()
         table.setRowCount(len(measures))
@@ -56,14 +56,14 @@ class MeasuresSection:
         return self._ui.fromSelector, self._ui.viaSelector, self._ui.toSelector
 
     def _chosen(self) -> list[int]:
-        """The numbers of the chosen landmarks, from, via, to; without one that is none."""
+        """The numbers of the chosen landmarks: from, via, to, without a via that is “None”."""
         return [int(combo.currentData) for combo in self._combos if combo.currentData]
 
     def _enable(self) -> None:
         chosen = self._chosen()
         distinct = len(chosen) >= 2 and len(set(chosen)) == len(chosen)
         self._ui.addMeasureButton.setEnabled(distinct)
-        self._ui.addMeasureButton.setToolTip("" if distinct else _("Choose landmarks that differ."))
+        self._ui.addMeasureButton.setToolTip("" if distinct else _("Choose different landmarks."))
         self._ui.removeMeasureButton.setEnabled(self._ui.measuresTable.currentRow() >= 0)
 
     def _add(self, checked: bool = False) -> None:

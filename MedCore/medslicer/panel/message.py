@@ -1,4 +1,4 @@
-"""The lines under the Run button and under the results: what happens, what came of it, or what hinders."""
+"""The lines under the Run button and under the results: progress, the outcome, or what prevents a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONG_WORD = re.compile(r"[^\s/\\_-]{24}|[^\s/\\_-]*[/\\_-](?=\S)")
 
 
 class MessageLine:
-    """Shows the latest news until it is cleared, and else what stands in the way of a run."""
+    """Shows the latest message until it is cleared, otherwise what prevents a run."""
 
     def __init__(self, label: Any) -> None:
         self._label = label
@@ -25,17 +25,17 @@ class MessageLine:
         self._show()
 
     def say(self, text: str, kind: str = "") -> None:
-        """News; kind: "" for a remark, "error", or "done"."""
+        """Show a message; kind: "" for a remark, "error", or "done"."""
         self._news = (text, kind)
         self._show()
 
     def clear(self) -> None:
-        """The news is old: the user went on to something else."""
+        """Clear the message when the user has moved on."""
         self._news = None
         self._show()
 
     def hindered_by(self, text: str) -> None:
-        """Why Run is not to be had; empty where it is."""
+        """Set why Run is disabled; empty if it is enabled."""
         self._hindrance = text
         self._show()
 
@@ -56,7 +56,7 @@ class MessageLine:
 
 
 def with_time_left(stage: str, seconds: float | None) -> str:
-    """What is being done, and how long it will still take where that is known: no more exactly than it is."""
+    """The current stage, with the time left if known, rounded to its accuracy."""
     if seconds is None:
         return stage
     left = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

@@ -1,4 +1,4 @@
-"""Which model: the library with cards, and what changes it: fetch, add, remove."""
+"""The choice of the model, with its card, and changes to the library: fetch, add, remove."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ModelSection:
         return next((model.threshold for model in self._models if model.id == model_id), 0.0)
 
     def read_library(self) -> None:
-        """Look again at what is there."""
+        """Read the library again."""
         self._models = shelf(self._profile.task)
 
     def refresh(self) -> None:
@@ -84,7 +84,7 @@ class ModelSection:
         self._stop.setEnabled(self.busy)
 
     def close(self) -> None:
-        """End what goes on."""
+        """End the running task."""
         self._work.close()
 
     def _make_menu(self, button: Any) -> None:
@@ -106,7 +106,7 @@ class ModelSection:
         model = self.chosen
         if model is None:
             return
-        question = _("Fetch {title} ({size:.1f} MB) from its public home? Nothing of yours is sent.").format(
+        question = _("Fetch {title} ({size:.1f} MB) from its public source? None of your data is sent.").format(
             title=model.title, size=model.bytes / 1e6
         )
         if confirmed(question):
@@ -141,7 +141,7 @@ class ModelSection:
             install(needs)
             if self.busy or self._locked:
                 # While packages were installed the window was live.
-                self._message.say(_("The model library is in use now; try again when that is over."), "error")
+                self._message.say(_("The model library is in use; try again later."), "error")
                 return
             self._work.begin(errand)
         except MedInferError as error:
@@ -165,7 +165,7 @@ class ModelSection:
         for line in (*errand.said, *filter(None, [errand.problem])):
             self._ui.logText.appendPlainText(line)
         if errand.cancelled:
-            self._message.say(_("Stopped; what was fetched so far is kept for the next time."))
+            self._message.say(_("Stopped; the part already fetched is kept for the next time."))
         elif errand.problem:
             self._message.say(errand.problem, "error")
         else:

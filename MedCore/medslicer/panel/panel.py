@@ -1,4 +1,4 @@
-"""The panel of a module: its sections, and what the scene tells them."""
+"""The panel of a module: its sections, and their updates from the scene."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _SCAN = "vtkMRMLScalarVolumeNode"
 class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
     """Lives as long as the module's widget. ui: the module's own form with its places; parameter_node(): the module's.
 
-    Everything is shown anew once after whatever happened, from the settings and the scene: the controls themselves
-    hold nothing.
+    After any change, everything is shown again from the settings and the scene: the controls themselves store
+    nothing.
     """
 
     def __init__(self, profile: Profile, ui: Any, parameter_node: Callable[[], Any]) -> None:
@@ -78,7 +78,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
         self._watch_result()
 
     def refresh_soon(self) -> None:
-        """Show everything anew when the event loop comes round, once for all that happened until then."""
+        """Show everything again in the next turn of the event loop, once for all changes until then."""
         self._soon.start()
 
     def enter(self) -> None:

@@ -1,4 +1,4 @@
-"""The results: a row a finding, a click jumps there; accept, reject, filter by score, export."""
+"""The results: one row per finding, which a click jumps to; accept, reject, filter by score, export."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class ResultsSection:
         return self._table.selected
 
     def refresh(self) -> None:
-        """Show the chosen result as it now stands in the scene."""
+        """Show the chosen result as it is now in the scene."""
         results, ui = results_in(slicer.mrmlScene, self._profile.module), self._ui
         result = self._chosen_of(results)
         entries = [(entry.name, entry.table.GetID()) for entry in results]
-        fill(ui.resultSelector, entries or [(_("Nothing yet"), "")], result.table.GetID() if result else "")
+        fill(ui.resultSelector, entries or [(_("No results yet"), "")], result.table.GetID() if result else "")
         for widget in (
             ui.resultSelector, ui.removeResultButton, ui.exportButton, ui.filterLabel, ui.scoreSlider, ui.findingsTable,
         ):
@@ -123,7 +123,7 @@ class ResultsSection:
         result = self.result
         if result is None:
             return
-        question = _("Delete {name} and all that belongs to it from the scene?").format(name=result.name)
+        question = _("Delete {name} and everything that belongs to it from the scene?").format(name=result.name)
         if confirmed(question):
             result.remove()
 
@@ -142,7 +142,7 @@ class ResultsSection:
         self._ui.acceptButton.setText(_("Accepted") if row and row.review == ACCEPTED else _("Accept"))
         self._ui.rejectButton.setText(_("Rejected") if row and row.review == REJECTED else _("Reject"))
         if result is None:
-            text = _("Results appear here after a run, and when a scene with results is opened.")
+            text = _("Results appear here after a run or when a scene with results is opened.")
         else:
             text = _counts(result, rows)
         self._ui.summaryLabel.setText(text)
@@ -154,7 +154,7 @@ class ResultsSection:
 
 
 def _counts(result: Result, rows: Sequence[Row]) -> str:
-    """How many of its rows are shown, hidden, judged, not there or doubtful."""
+    """The numbers of rows that are shown, hidden, reviewed, missing or to check."""
     shown = sum(result.shows(row) for row in rows)
     hidden = sum(row.score < result.shown_score and not row.review for row in rows if row.status != "missing")
     parts = [_("{n} shown").format(n=shown)]

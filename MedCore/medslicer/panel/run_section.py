@@ -1,4 +1,4 @@
-"""Scan, model and target, Run and Cancel, and what becomes of a run."""
+"""Scan, model and target, Run and Cancel, and the outcome of a run."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class RunSection:
             return str(_("Choose a scan to run on."))
         model = self._models.chosen
         if model is None:
-            return str(_("There is no model here: add one with the … button."))
+            return str(_("No model is available: add one with the … button."))
         if model.problem:
             return str(model.problem)
         if model.folder is None:
             return str(_("This model is not on this computer yet: fetch it with the … button."))
         if self._models.busy:
             return str(_("The model library is being changed."))
-        return str(_("What the model needs is being installed.")) if self._installing else ""
+        return str(_("The packages that the model needs are being installed.")) if self._installing else ""
 
     def refresh(self) -> None:
         """Show the settings and what can be done now."""
@@ -76,7 +76,7 @@ class RunSection:
         show_node(ui.scanSelector, settings.scan)
         results = results_in(slicer.mrmlScene, self._profile.module)
         entries = [(_("New result"), NEW)]
-        entries += [(_("In place of {name}").format(name=entry.name), entry.table.GetID()) for entry in results]
+        entries += [(_("Replace {name}").format(name=entry.name), entry.table.GetID()) for entry in results]
         target = settings.target
         fill(ui.targetSelector, entries, target.GetID() if target is not None else NEW)
         ui.targetSelector.setEnabled(bool(results))
@@ -120,7 +120,7 @@ class RunSection:
             return
         try:
             if not self._dependencies_there():
-                self._message.say(_("Not run: what it needs is not installed."))
+                self._message.say(_("Not run: the packages it needs are not installed."))
                 return
             scan, target, model = self._settings.scan, self._settings.target, self._models.chosen
             if self.hindrance() or scan is None or model is None:
@@ -195,7 +195,7 @@ class RunSection:
         try:
             self._finish(job)
         except Exception as error:  # a bug of ours: the queue logs it, and the user must know that there is no result
-            self._fail(_("The result could not be shown ({error}); Slicer's log says more.").format(error=error))
+            self._fail(_("The result could not be shown ({error}); see Slicer's log for details.").format(error=error))
             raise
         finally:
             job.close()
@@ -204,7 +204,7 @@ class RunSection:
         self._ui.progressBar.setValue(round(1000 * job.share))
         ahead = job_queue().position(job)
         if job.state == "waiting" and ahead:
-            self._message.say(_("Waiting for the run before this one."))
+            self._message.say(_("Waiting for an earlier run to finish."))
             # What it waits is not what it takes.
             self._begun = time.monotonic()
             return

@@ -1,4 +1,4 @@
-"""Words that come from files which know nothing of Slicer, in the language of the user.
+"""Translations of texts from files that do not depend on Slicer.
 
 They stand here as literals, because Slicer's translators are given what stands inside `_()`.
 """
@@ -18,7 +18,7 @@ def spoken(text: str) -> str:
         "Loading the model": _("Loading the model"),
         "Preparing the scan": _("Preparing the scan"),
         "Searching": _("Searching"),
-        "Naming what was found": _("Naming what was found"),
+        "Naming the findings": _("Naming the findings"),
         "Drawing borders": _("Drawing borders"),
         "Measuring": _("Measuring"),
         "Finishing": _("Finishing"),
@@ -29,7 +29,7 @@ def spoken(text: str) -> str:
         "tooth": _("tooth"),
         "teeth": _("teeth"),
         "runs the networks": _("runs the networks"),
-        "checks that a model is what it says": _("checks that a model is what it says"),
-        "tells findings apart": _("tells findings apart"),
+        "validates the model description": _("validates the model description"),
+        "separates the findings": _("separates the findings"),
     }
     return words.get(text, text)

@@ -10,7 +10,7 @@ from ..results.result import Result
 
 
 class SurfaceWork:
-    """A surface a turn of the event loop, until all are there or the result is gone."""
+    """Makes one surface per turn of the event loop, until all are made or the result is deleted."""
 
     def __init__(self) -> None:
         self._result: Result | None = None

@@ -66,7 +66,7 @@ class ToothChart:
                 state = "flagged" if row.flags else "found"
                 if row.number not in shown:
                     state = "rejected" if row.review == REJECTED else "hidden"
-                why = _("hidden by its score") if state == "hidden" else ""
+                why = _("hidden: low score") if state == "hidden" else ""
                 words = ", ".join(filter(None, [row.title, row.detail, *row.flags, why]))
             style = _STYLES[state] + (_CHOSEN if row is not None and row.number == selected else "")
             sheet = _CELL.format(style=style)

@@ -64,7 +64,7 @@ def fit_arch(points_ras: Floats) -> DentalArch:
     Raises ValueError without a point.
     """
     if not len(points_ras):
-        raise ValueError("an arch needs a tooth at least")
+        raise ValueError("an arch needs at least one tooth")
     flat, height = points_ras[:, :2], points_ras[:, 2]
     center = _circle_center(flat)
     away = flat - center

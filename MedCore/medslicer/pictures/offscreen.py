@@ -1,4 +1,4 @@
-"""A render window that nobody sees, with Slicer's displayable managers in it or without, and its picture as PNG."""
+"""An offscreen render window, with or without Slicer's displayable managers, and its picture as PNG."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class OffscreenWindow:
         writer.SetInputConnection(grab.GetOutputPort())
         writer.Write()
         if writer.GetErrorCode() or not path.is_file():
-            raise OutputError(f"{path} cannot be written: the picture did not fit on the disk or the folder is closed.")
+            raise OutputError(
+                f"{path} cannot be written; check the free space and permissions of its folder."
+            )
 
     def close(self) -> None:
         """Let go of the graphics context."""

@@ -88,7 +88,7 @@ def draw_file(scene_file: Path, folder: Path) -> list[Path]:
         if headless.scene.ReadFromMRB(str(scene_file), True):
             volumes = nodes_of(headless.scene, "vtkMRMLScalarVolumeNode")
         if not volumes:
-            raise PictureError(f"{scene_file} is no Slicer scene with a scan in it.")
+            raise PictureError(f"{scene_file} is not a Slicer scene with a scan.")
         logic, (volume_node, *_) = headless.application_logic, volumes
         for segmentation in nodes_of(headless.scene, "vtkMRMLSegmentationNode"):
             if segmentation.GetNodeReference(VOLUME_ROLE):
@@ -101,7 +101,7 @@ def draw_file(scene_file: Path, folder: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child: draw, and print the files or why not, a line each."""
+    """The child: draw, and print the files or why not, one line each."""
     scene_file, folder = (Path(argument) for argument in arguments)
     try:
         print(*draw_file(scene_file, folder), sep="\n")

@@ -71,12 +71,12 @@ def measure_of(node: Any) -> Measure:
 
 def _add(result: Result, kind: str, numbers: Sequence[int]) -> Any:
     if len(set(numbers)) < len(numbers):
-        raise ScanError("Choose different points: from a point to itself there is nothing to measure.")
+        raise ScanError("Choose different points: a point has no distance to itself.")
     rows = [result.row(number) for number in numbers]
     places = []
     for row in rows:
         if row.position_world is None:
-            raise ScanError(f"{row.title} was not found, so nothing can be measured there; place it by hand first.")
+            raise ScanError(f"{row.title} was not found, so it cannot be measured; place it by hand first.")
         places.append(row.position_world)
     name = BETWEEN.join(row.title for row in rows)
     scene = result.table.GetScene()

@@ -1,4 +1,4 @@
-"""Segments under the names of another scheme (FDI, Universal, in words), without running the model again."""
+"""Renaming segments to another scheme (FDI, Universal, anatomical) without running the model again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rename_segments(result: Result, scheme: str) -> None:
     known = {entry.casefold(): entry for entry in ("", *result.schemes)}
     if scheme.casefold() not in known:
         offered = ", ".join(result.schemes) or "no others"
-        raise PackageError(f"{result.model} has no names of the scheme {scheme!r}; it knows {offered}.")
+        raise PackageError(f"{result.model} has no label names in the scheme {scheme!r}; it has {offered}.")
     chosen = known[scheme.casefold()]
     table, nodes = result.table, result.nodes
     table.GetScene().SaveStateForUndo()

@@ -1,4 +1,4 @@
-"""A run's findings as they stand in the scene: rows to review, what the views show of them, where they lie."""
+"""A run's findings in the scene: rows to review, their visibility in the views, and their positions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Result:
 
     All that it knows stands in its table (a vtkMRMLTableNode) and in the nodes that the table refers to: so it is found
     again in a scene that was saved and loaded (`results_in`), and two objects of one table are the same result.
-    Raises ValueError where the table is none of a result.
+    Raises ValueError if the table does not belong to a result.
     """
 
     def __init__(self, table: Any) -> None:
@@ -94,7 +94,7 @@ class Result:
         return read_rows(self.nodes, self.task) if self.there else ()
 
     def row(self, number: int) -> Row:
-        """The finding with that number (from 1). Raises ValueError where there is none."""
+        """The finding with that number (from 1). Raises ValueError if there is none."""
         for row in self.rows:
             if row.number == number:
                 return row
@@ -161,7 +161,7 @@ class Result:
         return True
 
     def surface_steps(self) -> Iterator[None]:
-        """Make the surfaces of segments for the 3-D views, one a step; nothing where there are none to make."""
+        """Make the missing surfaces of segments for the 3-D views, one per step."""
         if self.nodes.segmentation is not None:
             yield from surface_steps(self.nodes.segmentation)
 
@@ -242,7 +242,7 @@ def _add_review_column(table: Any) -> None:
         column.InsertNextValue("")
     table.AddColumn(column)
     table.SetColumnTitle(REVIEW_COLUMN, "Review")
-    table.SetColumnDescription(REVIEW_COLUMN, "What a user thinks of it: accepted, rejected, or nothing yet")
+    table.SetColumnDescription(REVIEW_COLUMN, "Review by a user: accepted, rejected or empty")
 
 
 def _distinct(name: str, taken: list[str]) -> str:

@@ -21,7 +21,7 @@ PLACED = "placed by hand"
 
 @dataclass(frozen=True)
 class Row:
-    """One finding as it stands in the scene.
+    """One finding in the scene.
 
     number: in the table, from 1. title: what it is called. score: 0…1. detail: size and lung of a box, of a landmark
     the distance to the next one, of a segment length and volume. flags: what to check by eye. status: "found",
@@ -118,7 +118,7 @@ def _landmark_row(nodes: ResultNodes, cells: Cells) -> Row:
 
 
 def _with_steps(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Landmarks with the distance to the next one in the list, where both are there."""
+    """Landmarks with the distance to the next one in the list, if both were found."""
     steps = [
         "" if one.position_world is None or following.position_world is None
         else f"{dist(one.position_world, following.position_world):.1f} mm"

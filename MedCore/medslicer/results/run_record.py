@@ -83,7 +83,7 @@ class RunRecord:
                 _alike(record, blank) and _alike(model, blank.model) and record.task in TASKS
                 and all(isinstance(entries, list) for entries in lists.values())
             ):
-                raise TypeError("a field of another kind")
+                raise TypeError("a field has the wrong type")
             return record
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"not a record of a run ({error})") from None

@@ -22,7 +22,7 @@ VALUES_ATTRIBUTE = "MedInfer.values"
 def add_numbers(scene: Any, segments: Sequence[NamedSegment], volume_node: Any) -> dict[str, Any]:
     """Add a locked point list for each group of `segments` to `scene`; return them by the group's name, in its order.
 
-    A point a segment, at its centre of mass, called by its FDI number where its title is longer; confidence and flags
+    One point per segment, at its centre of mass, called by its FDI number if its title is longer; confidence and flags
     are kept as those of landmarks are. A segment without a group has no point.
     """
     groups: dict[str, list[Landmark]] = {}

@@ -39,7 +39,7 @@ def turn_views(scene: Any, volume_node: Any, sights: Sights) -> None:
 
 
 def zoom(slice_node: Any, field_of_view_mm: float) -> None:
-    """Let the shorter side of a slice view show so many millimetres."""
+    """Zoom a slice view so that its shorter side shows this many millimetres."""
     width, height, _ = slice_node.GetDimensions()
     millimetres = field_of_view_mm / max(1, min(width, height))
     slice_node.SetFieldOfView(width * millimetres, height * millimetres, slice_node.GetFieldOfView()[2])
@@ -100,7 +100,7 @@ def _aim_camera(camera: Any, overview: Overview) -> None:
 
 
 def _singleton(scene: Any, kind: str, tag: str) -> Any:
-    """The scene's one node of that class and tag, made where there is none (its ID is class and tag together)."""
+    """The scene's singleton node of that class and tag, created if missing (its ID is class and tag together)."""
     node = scene.GetSingletonNode(tag, kind)
     if node is not None:
         return node

@@ -367,7 +367,7 @@ def test_nothing_found_has_no_names() -> None:
 def test_wrong_shapes_and_values_are_refused() -> None:
     with pytest.raises(ValueError, match="52 labels"):
         names_along_arches(np.ones((2, 3)), NAMES, np.zeros((2, 3)), ARCHES, THRESHOLD)
-    with pytest.raises(ValueError, match="a row an object"):
+    with pytest.raises(ValueError, match="one row per object"):
         names_along_arches(answers(["11"]), NAMES, np.zeros((2, 3)), ARCHES, THRESHOLD)
     with pytest.raises(ValueError, match="finite"):
         names_along_arches(answers(["11"]) * np.nan, NAMES, np.zeros((1, 3)), ARCHES, THRESHOLD)

@@ -85,7 +85,7 @@ def test_results_of_another_setting_are_not_silently_kept_or_replaced(
     out, model = tmp_path / "out", blob_package()
     detect(scan, "-o", out, "--model", model)
     assert detect(scan, "-o", out, "--model", model, "--threshold", "0.9") == 1
-    assert "at another threshold; give another folder, or --overwrite" in capsys.readouterr().err
+    assert "at another threshold; choose another folder, or use --overwrite" in capsys.readouterr().err
 
 
 def test_an_overlap_is_obeyed_kept_and_not_mixed_with_another(
@@ -99,10 +99,10 @@ def test_an_overlap_is_obeyed_kept_and_not_mixed_with_another(
     assert runs["wide"]["tiles"] > runs["plain"]["tiles"]
     assert (runs["plain"].get("overlap"), runs["wide"]["overlap"]) == (None, 0.6)
     assert detect(scan, "-o", out / "wide", "--model", model, "--overlap", "0.6") == 0
-    assert "done before, skipped" in capsys.readouterr().out
+    assert "already done, skipped" in capsys.readouterr().out
     for name, more in (("plain", ["--overlap", "0.6"]), ("wide", ["--overlap", "0.5"]), ("wide", [])):
         assert detect(scan, "-o", out / name, "--model", model, *more) == 1
-        assert "with another overlap of tiles; give another folder" in capsys.readouterr().err
+        assert "with another tile overlap; choose another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("share", ["1", "-0.5", "half"])
@@ -132,7 +132,7 @@ def test_another_patient_of_the_same_file_name_is_not_taken_for_done(
     assert names(out) == {"chest", "chest-2"}
     capsys.readouterr()
     assert detect(other, "-o", out, "--model", model) == 0
-    assert "chest-2: done before" in capsys.readouterr().out
+    assert "chest-2: already done" in capsys.readouterr().out
 
 
 def test_one_bad_scan_does_not_stop_the_others(
@@ -155,8 +155,8 @@ def test_a_scan_that_is_not_there_is_named_once(
     missing = tmp_path / "none.nii.gz"
     assert detect(missing, scan, "-o", tmp_path / "out", "--model", blob_package()) == 1
     said = capsys.readouterr()
-    assert said.err == f"error: {missing} is not there; check the path.\n"
-    assert f"  failed: {missing} is not there; check the path.\n" in said.out
+    assert said.err == f"error: {missing} does not exist; check the path.\n"
+    assert f"  failed: {missing} does not exist; check the path.\n" in said.out
 
 
 def test_scans_of_the_same_name_get_folders_of_their_own(scan: Path, blob_package: Make, tmp_path: Path) -> None:

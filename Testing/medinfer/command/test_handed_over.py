@@ -35,13 +35,13 @@ def test_a_volume_arrives_as_it_left(tmp_path: Path, blob_scan: Any) -> None:
 def test_a_file_cut_short_is_one_sentence(tmp_path: Path, kept: int) -> None:
     path = saved(tmp_path, np.zeros((4, 5, 6), np.int16))
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ScanError, match=r"^The voxels of CHEST 1 did not arrive whole .*run it again"):
+    with pytest.raises(ScanError, match=r"^The voxels of CHEST 1 arrived incomplete .*run it again"):
         read_handed_over(path, IDENTITY, "CHEST 1")
 
 
 def test_pickles_are_never_opened(tmp_path: Path) -> None:
     path = saved(tmp_path, np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ScanError, match="did not arrive whole"):
+    with pytest.raises(ScanError, match="arrived incomplete"):
         read_handed_over(path, IDENTITY, "CHEST 1")
 
 
@@ -79,7 +79,7 @@ def test_a_few_voxels_that_are_no_numbers_are_filled_with_a_note(tmp_path: Path)
 def test_a_focus_that_is_no_block_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, np.zeros((4, 5, 6)))
     assert read_handed_over(path, IDENTITY, "CHEST 1", focus=[[0, 0, 0], [2, 3, 4]]).focus is not None
-    with pytest.raises(ScanError, match="no block of voxels"):
+    with pytest.raises(ScanError, match="not a block of voxels"):
         read_handed_over(path, IDENTITY, "CHEST 1", focus=[[0, 0, 0]])
 
 

@@ -88,7 +88,7 @@ def test_a_thin_slab_fails_with_a_sentence_and_the_others_go_on(
     write_volume(one, tmp_path / "one.nrrd")
     out = tmp_path / "out"
     assert landmark(tmp_path / "one.nrrd", scan, "-o", out, "--model", dots_package()) == SCAN_FAILED
-    assert "too little for this model" in capsys.readouterr().err
+    assert "but this model needs at least" in capsys.readouterr().err
     assert (out / "dots" / "landmarks.csv").exists()
     assert not (out / "one").exists()
 

@@ -111,7 +111,7 @@ def test_a_scheme_the_model_does_not_know_is_said_before_the_run(
     scan: Path, peas_package: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert teeth(scan, "-o", tmp_path / "out", "--model", peas_package(), "--names", "Palmer") == REFUSED
-    assert "no names of the scheme 'Palmer'; it knows FDI, Universal, anatomical" in capsys.readouterr().err
+    assert "no label names in the scheme 'Palmer'; it has FDI, Universal, anatomical" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -121,9 +121,9 @@ def test_a_second_run_skips_what_is_done_and_keeps_other_names_apart(
     run = [scan, "-o", tmp_path / "out", "--model", peas_package()]
     assert teeth(*run, "--names", "Universal") == OK
     assert teeth(*run, "--names", "universal") == OK
-    assert "done before, skipped" in capsys.readouterr().out
+    assert "already done, skipped" in capsys.readouterr().out
     assert teeth(*run) == SCAN_FAILED
-    assert "under other names" in capsys.readouterr().err
+    assert "with other label names" in capsys.readouterr().err
     assert teeth(*run, "--overwrite") == OK
     assert findings_in(tmp_path / "out" / "jaw").segments[0].label == "13"
 
@@ -146,7 +146,7 @@ def test_nothing_found_is_an_answer(
         assert findings_in(tmp_path / "out" / name).segments == ()
         said = capsys.readouterr().out
         assert "0 found" in said
-        assert "note: nothing was found: the anatomy that this model knows is not in view" in said
+        assert "note: nothing was found: the anatomy that this model was trained on is not in view" in said
 
 
 def only_upper(volume: Volume) -> Volume:
@@ -210,7 +210,7 @@ def no_spacing(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"), [((2, 3, 3), "too little for this model"), ((1, 33, 47), "too little for this model")]
+    ("shape", "words"), [((2, 3, 3), "but this model needs at least"), ((1, 33, 47), "but this model needs at least")]
 )
 def test_a_tiny_scan_is_refused_in_a_sentence(
     peas_scan: Volume, peas_package: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: Any, words: str
@@ -228,7 +228,7 @@ def test_a_scan_without_spacing_is_refused_in_a_sentence(
 ) -> None:
     no_spacing(scan)
     assert teeth(scan, "-o", tmp_path / "out", "--model", peas_package()) == SCAN_FAILED
-    assert "its voxels lie 0 mm apart along i; correct the spacing in the file" in capsys.readouterr().err
+    assert "gives a voxel spacing of 0 mm along i; correct the spacing in the file" in capsys.readouterr().err
 
 
 def test_another_modality_is_refused_in_a_sentence(

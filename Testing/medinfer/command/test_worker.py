@@ -138,7 +138,7 @@ def test_a_crash_is_told_with_its_error_and_the_stack_trace_goes_to_standard_err
     assert last["event"] == "error"
     assert last["crash"] is True
     assert last["text"] == (
-        f"MedInfer failed in an unexpected way (ValueError: {words}); the details are in the log."
+        f"MedInfer failed unexpectedly (ValueError: {words}); see the log for details."
     )
     assert "Traceback" in complained
     assert "cc3d.py" in complained
@@ -195,8 +195,8 @@ def test_it_says_what_it_will_run_and_on_what(handed_over: dict[str, Any], tmp_p
     ("change", "words"),
     [
         ({"modality": "MR"}, "CHEST 1 is MR"),
-        ({"ijk_to_ras": [[1, 0], [0, 1]]}, "CHEST 1 came without its place in space"),
-        ({"focus": [[900, 0, 0], [901, 1, 1]]}, "lies outside of CHEST 1"),
+        ({"ijk_to_ras": [[1, 0], [0, 1]]}, "CHEST 1 has no valid geometry"),
+        ({"focus": [[900, 0, 0], [901, 1, 1]]}, "lies outside CHEST 1"),
     ],
 )
 def test_what_is_wrong_with_an_array_is_one_sentence(
@@ -212,7 +212,7 @@ def test_an_array_that_did_not_arrive_whole_is_one_sentence(handed_over: dict[st
     (tmp_path / "scan.npy").write_bytes(whole[: len(whole) // 2])
     code, said, _ = end(start(handed_over, tmp_path))
     assert code == 2
-    assert "The voxels of CHEST 1 did not arrive whole" in events(said)[-1]["text"]
+    assert "The voxels of CHEST 1 arrived incomplete" in events(said)[-1]["text"]
 
 
 def test_an_overlap_and_a_focus_are_obeyed_and_kept(
@@ -345,7 +345,7 @@ def test_memory_used_up_is_told_as_such(job: dict[str, Any], tmp_path: Path, err
     code, said, complained = end(start(job, tmp_path, PYTHONPATH=str(tmp_path / "starved")))
     last = events(said)[-1]
     assert code == 2
-    assert last["text"].startswith("The memory of this computer is used up")
+    assert last["text"].startswith("This computer ran out of memory")
     assert "crash" not in last
     assert "Traceback" in complained
 
@@ -356,7 +356,7 @@ def test_a_library_that_is_missing_is_one_sentence(job: dict[str, Any], tmp_path
     code, said, complained = end(start(job, tmp_path, PYTHONPATH=str(tmp_path / "broken")))
     assert code == 2
     assert events(said)[-1]["text"] == (
-        "A library that MedInfer needs is missing or not whole (No module named 'a_library_that_nobody_has'); "
-        "install what MedInfer needs again."
+        "A library that MedInfer needs is missing or incomplete (No module named 'a_library_that_nobody_has'); "
+        "reinstall MedInfer's packages."
     )
     assert "Traceback" in complained

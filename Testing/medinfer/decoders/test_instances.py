@@ -347,7 +347,7 @@ def test_confidence_is_the_mean_foreground_times_the_share_of_near_votes() -> No
 
 
 def test_another_number_of_channels_is_one_clear_sentence() -> None:
-    with pytest.raises(PackageError, match="gives 2 channels; decoder instances needs 4"):
+    with pytest.raises(PackageError, match="returns 2 channels, but the decoder instances needs 4"):
         decode(np.zeros((2, 4, 4, 4), np.float32))
 
 

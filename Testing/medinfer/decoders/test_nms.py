@@ -144,7 +144,7 @@ def test_memory_stays_small_when_all_cubes_overlap() -> None:
 def test_a_candidate_that_is_no_box_is_refused_by_its_number(column: int, value: float) -> None:
     cubes = random_cubes(6, 5, 50, (3, 9))
     cubes[3, column] = value
-    with pytest.raises(PackageError, match=r"^Candidate 3 of 5 has .* the network's output is broken"):
+    with pytest.raises(PackageError, match=r"^Candidate 3 of 5 has .* the network's output is invalid"):
         nms_cubes(cubes, 0.1)
 
 

@@ -125,9 +125,9 @@ def change_in(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (change_in("coarse", "network", "channels", value=3), "3, but there are 4 labels"),
+        (change_in("coarse", "network", "channels", value=3), "3, but must be 4, one per label"),
         (change_in("coarse", value=None), "need a coarse stage"),
-        (change_in("task", value="detect"), "task detect goes with"),
+        (change_in("task", value="detect"), "task detect needs"),
         (change_in("tiling", value={"join": "crop", "patch": [16, 16, 16], "margin": [2, 2, 2]}), "point input"),
         (change_in("decoder", "chain", "spacing_mm", value=[80, 20]), "smallest distance"),
         (change_in("decoder", "position", value="middle"), "decoder.position"),
@@ -163,5 +163,5 @@ def test_channels_that_the_network_does_not_have_are_told(dots_package: Make, do
 def test_a_single_slice_is_refused_in_a_sentence(dots_package: Make, dots_scan: Any) -> None:
     volume, _ = dots_scan
     slice_ = Volume(volume.voxels[:1], volume.grid.cropped((0, 0, 0), (1, *volume.shape[1:])), "slice")
-    with pytest.raises(ScanError, match="too little"):
+    with pytest.raises(ScanError, match="but this model needs at least"):
         find(dots_package(), slice_)

@@ -192,9 +192,9 @@ def test_the_labels_given_are_left_alone() -> None:
 
 def test_what_cannot_be_is_one_clear_sentence() -> None:
     labels = np.zeros((4, 5, 6), np.uint8)
-    with pytest.raises(ValueError, match="must be on one grid"):
+    with pytest.raises(ValueError, match="must share a grid"):
         refine_labels(np.zeros((4, 5, 7), np.float32), labels, (1, 1, 1))
-    with pytest.raises(ValueError, match="wider than 0 mm"):
+    with pytest.raises(ValueError, match="must be above 0 mm"):
         refine_labels(np.zeros(labels.shape), labels, (1, 1, 1), band_mm=0)
 
 

@@ -384,7 +384,7 @@ def test_names_of_another_scheme_are_for_all_that_have_one(peas_package: Make, p
     assert [segment.label for segment in other.segments] == [*(peas.UNIVERSAL[name] for name in TEETH), peas.CANAL]
     assert [segment.value for segment in other.segments] == [segment.value for segment in findings.segments]
     assert [label.name for label in words.labels] == [*peas.UNIVERSAL.values(), peas.CANAL]
-    with pytest.raises(PackageError, match="no names of the scheme 'Palmer'; it knows FDI, Universal, anatomical"):
+    with pytest.raises(PackageError, match="no label names in the scheme 'Palmer'; it has FDI, Universal, anatomical"):
         renamed(findings, manifest, "Palmer")
 
 
@@ -394,5 +394,5 @@ def test_scores_with_a_place_are_refused_in_a_sentence(peas_package: Make, peas_
     def change(manifest: dict[str, Any]) -> None:
         manifest["naming"]["network"] = {**manifest["network"], "output": ["seg"] * 13, "channels": 13}
 
-    with pytest.raises(PackageError, match="for each of 13 labels"):
+    with pytest.raises(PackageError, match="for each of the 13 labels"):
         find(peas_package(change), peas_scan)

@@ -73,7 +73,7 @@ def put(value: Any, *path: Any) -> Callable[[dict[str, Any]], None]:
         (put([2, 0, 2], "prepare", "spacing"), ["prepare.spacing", "greater than 0"]),
         (put("LPX", "prepare", "orientation"), ["prepare.orientation", "three letters"]),
         (put("LRS", "prepare", "orientation"), ["prepare.orientation", "three letters"]),
-        (put([4, 4, 4], "tiling", "patch"), ["tiling", "leaves nothing"]),
+        (put([4, 4, 4], "tiling", "patch"), ["tiling", "leaves no voxels"]),
         (put("../evil.onnx", "network", "files", 0, "path"), ["network.files.0.path", "inside the package"]),
         (put("/etc/passwd", "network", "files", 0, "path"), ["network.files.0.path", "inside the package"]),
         (put("1234", "network", "files", 0, "sha256"), ["network.files.0.sha256"]),
@@ -83,7 +83,7 @@ def put(value: Any, *path: Any) -> Callable[[dict[str, Any]], None]:
         (put("guess", "decoder", "kind"), ["decoder", "guess"]),
         (put(99, "schema_version"), ["schema_version 99", "update MedInfer"]),
         (put("1", "schema_version"), ["schema_version", "must be 1"]),
-        (put([{"value": 7, "name": "x"}], "labels"), ["labels name a value"]),
+        (put([{"value": 7, "name": "x"}], "labels"), ["labels include a value"]),
     ],
 )
 def test_a_wrong_field_is_named_with_what_to_do(blob_package: Make, change: Any, words: list[str]) -> None:

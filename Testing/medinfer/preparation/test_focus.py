@@ -82,7 +82,7 @@ def test_a_focus_is_cut_to_the_scan(blob_scan: Any) -> None:
 
 
 def test_a_focus_outside_the_scan_is_refused(blob_scan: Any) -> None:
-    with pytest.raises(ScanError, match="region to look at lies outside of blobs"):
+    with pytest.raises(ScanError, match="region of interest lies outside blobs"):
         focused_on(blob_scan[0], (100, 0, 0), (120, 10, 10))
 
 
@@ -90,7 +90,7 @@ def test_a_focus_beside_what_the_model_looks_at_is_refused(blob_package: Make, b
     """The body of this scan is its larger ball; the corner holds none of it."""
     model = blob_package(lambda manifest: manifest["prepare"].update(region={"kind": "body", "margin_mm": 0}))
     assert len(find(model, blob_scan[0]).boxes) == 1
-    with pytest.raises(ScanError, match="holds nothing of what this model looks at in blobs"):
+    with pytest.raises(ScanError, match="misses the part of blobs that this model searches"):
         find(model, focused_on(blob_scan[0], (0, 0, 0), (4, 4, 4)))
 
 

@@ -118,13 +118,13 @@ def test_values_that_are_no_hounsfield_units_are_refused(blob_package: Make, blo
 @pytest.mark.parametrize("shape", [(2, 2, 2), (1, 64, 64), (3, 2, 300)])
 def test_a_scan_that_is_too_small_is_refused(blob_package: Make, shape: tuple[int, int, int]) -> None:
     volume = Volume(np.full(shape, -900, np.int16), Grid(shape, np.eye(4)), "tiny")
-    with pytest.raises(ScanError, match=r"tiny covers .* too little"):
+    with pytest.raises(ScanError, match=r"tiny covers only .* but this model needs"):
         prepare(volume, wanted(blob_package))
 
 
 def test_a_scan_without_a_body_is_refused(blob_package: Make) -> None:
     volume = Volume(np.full((40, 40, 40), -1000, np.int16), Grid((40, 40, 40), np.eye(4)), "air")
-    with pytest.raises(ScanError, match="holds no body"):
+    with pytest.raises(ScanError, match="shows no body"):
         prepare(volume, wanted(blob_package, region={"kind": "body"}))
 
 

@@ -228,7 +228,7 @@ def test_several_series_in_one_folder_are_told_apart(tmp_path: Path) -> None:
     sources = find_scans(folder)
     assert [source.name for source in sources] == ["study-2-Lung-1.0", "study-3-Bone-é-1"]
     assert [source.read().shape[0] for source in sources] == [6, 7]
-    with pytest.raises(ScanError, match="holds 2 scans"):
+    with pytest.raises(ScanError, match="contains 2 scans"):
         read_volume(folder)
     file_of_other = next(f for f in sorted(folder.iterdir()) if pydicom.dcmread(f).SeriesNumber == 3)
     assert read_volume(file_of_other).shape[0] == 7
@@ -271,7 +271,7 @@ def test_a_localizer_is_set_aside_and_told(tmp_path: Path) -> None:
     assert volume.shape[0] == 9
     assert volume.name == "study"
     assert volume.notes == (
-        "beside it, series 1 (Topogram) of 2 images was not read (a localizer, or too short)",
+        "series 1 (Topogram) with 2 images was not read (a localizer, or too short)",
     )
 
 
@@ -416,8 +416,8 @@ def test_a_file_cut_short_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[
     bad = (folder / "IM00031").rename(folder / "IM0003.dcm")
     whole = bad.read_bytes()
     bad.write_bytes(whole[:int(kept if kept > 1 else kept * len(whole))])
-    refused(folder, bad, "cut short or damaged")
-    refused(bad, bad, "cut short or damaged")
+    refused(folder, bad, "truncated or damaged")
+    refused(bad, bad, "truncated or damaged")
     assert capfd.readouterr() == ("", "")
 
 
@@ -427,7 +427,7 @@ def test_a_compressed_file_cut_short_is_named(tmp_path: Path, capfd: pytest.Capt
         compressed(path, path, "JPEG")
     bad = folder / "IM00031"
     bad.write_bytes(bad.read_bytes()[:-200])
-    refused(folder, bad, "cut short or damaged")
+    refused(folder, bad, "truncated or damaged")
     assert capfd.readouterr() == ("", "")
 
 
@@ -437,7 +437,7 @@ def test_a_damaged_header_does_not_stop_the_other_series(tmp_path: Path) -> None
     (tmp_path / "all" / "bad" / "x.dcm").write_bytes(b"not DICOM at all")
     good, bad = sorted(find_scans(tmp_path / "all"), key=lambda source: bool(source.problem))
     assert good.read().shape[0] == 8
-    with pytest.raises(ScanError, match=r"x\.dcm is cut short or damaged"):
+    with pytest.raises(ScanError, match=r"x\.dcm is truncated or damaged"):
         bad.read()
 
 
@@ -450,8 +450,8 @@ def with_field(name: str, content: Any) -> Callable[[Dataset], None]:
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    (with_field("PixelSpacing", [0, 0.9]), ("0 mm apart along j", "spacing")),
-    (with_field("PixelSpacing", [0.8, 0]), ("0 mm apart along i", "spacing")),
+    (with_field("PixelSpacing", [0, 0.9]), ("0 mm along j", "spacing")),
+    (with_field("PixelSpacing", [0.8, 0]), ("0 mm along i", "spacing")),
     (with_field("ImageOrientationPatient", [1, 0, 0, 1, 0, 0]), ("parallel", "directions")),
     (with_field("ImageOrientationPatient", [0, 0, 0, 0, 1, 0]), ("along i",)),
 ])

@@ -250,7 +250,7 @@ def refused(path: Path, *words: str, **options: int) -> str:
 
 
 def test_a_missing_path_is_said(tmp_path: Path) -> None:
-    refused(tmp_path / "none.nii.gz", "not there")
+    refused(tmp_path / "none.nii.gz", "does not exist")
 
 
 def test_an_unknown_kind_of_file_is_said_with_the_kinds_that_are_read(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_an_empty_file_is_said(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.nhdr", "a.mha", "a.mhd"])
 def test_a_text_file_with_an_image_name_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
     (tmp_path / name).write_text("Dear radiologist, please find the scan attached.\n" * 20)
-    refused(tmp_path / name, "not a", "whatever its name says")
+    refused(tmp_path / name, "not a", "despite its name")
     assert capfd.readouterr() == ("", "")
 
 
@@ -280,7 +280,7 @@ def test_a_file_cut_short_is_said_and_nothing_else_is_printed(
     sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / name), useCompression=True)
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[:int(len(whole) * kept)])
-    refused(tmp_path / name, "cut short")
+    refused(tmp_path / name, "truncated")
     assert capfd.readouterr() == ("", "")
 
 
@@ -409,12 +409,12 @@ def test_a_folder_of_image_files_is_as_many_scans_with_names_of_their_own(tmp_pa
     assert all(source.read().name == source.name for source in find_scans(root))
     (root / "a.nrrd").unlink()
     assert [source.name for source in find_scans(root)] == ["scans-a", "scans-b-c", "scans-sub-a"]
-    assert "holds 3 scans" in refused(root, "scans-sub-a")
+    assert "contains 3 scans" in refused(root, "scans-sub-a")
 
 
 def test_a_folder_with_no_scan_is_said(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    refused(tmp_path, "holds no scan")
+    refused(tmp_path, "contains no scan")
 
 
 # --- writing ----------------------------------------------------------------------------------------------------

@@ -231,5 +231,5 @@ def test_a_single_channel_is_cut_at_the_threshold():
 @pytest.mark.parametrize("plan", [plan_crop((40, 40, 40), patch=16, margin=4), plan_blend((40, 40, 40), patch=16)])
 def test_a_result_of_another_size_is_refused_in_words(plan):
     for size in (8, 12, 20):
-        with pytest.raises(PackageError, match=r"Correct the tiling in model\.json"):
+        with pytest.raises(PackageError, match=r"correct the tiling in model\.json"):
             open_joiner(plan).add(plan.tiles[0], np.zeros((2, size, size, size), dtype=np.float32))

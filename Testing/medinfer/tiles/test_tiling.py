@@ -173,12 +173,12 @@ def test_an_overlap_that_is_not_exact_in_binary_gives_no_more_tiles_than_it_says
     ("build", "said"),
     [
         (lambda: plan_crop((9, 9, 9), patch=64, margin=32), "64 voxels with margins 32 and 32 leaves no core"),
-        (lambda: plan_crop((9, 9, 9), patch=64, margin=6, stride=4), "margin of 6 voxels is no multiple"),
-        (lambda: plan_crop((9, 9, 9), patch=66, margin=8, stride=4), "patch of 66 voxels is no multiple"),
+        (lambda: plan_crop((9, 9, 9), patch=64, margin=6, stride=4), "margin of 6 voxels is not a multiple"),
+        (lambda: plan_crop((9, 9, 9), patch=66, margin=8, stride=4), "patch of 66 voxels is not a multiple"),
         (lambda: plan_crop((9, 9, 9), patch=(64, 64)), "patch must be one positive number or three"),
         (lambda: plan_crop((9, 9, 9), patch=8, margin=(1, -1, 1)), "margin must be one number, three"),
         (lambda: plan_blend((9, 9, 9), patch=8, overlap=1.0), "overlap must be at least 0 and less than 1"),
-        (lambda: plan_blend((9, 9, 9), patch=9, stride=2), "patch of 9 voxels is no multiple"),
+        (lambda: plan_blend((9, 9, 9), patch=9, stride=2), "patch of 9 voxels is not a multiple"),
         (lambda: plan_slabs((9, 9, 9), window=8, position=8), "has no slice 8"),
     ],
 )

@@ -318,6 +318,6 @@ def test_a_disk_that_fills_is_one_sentence_and_leaves_the_old_file(
     assert (child.returncode, child.stderr) == (0, "")
     sentences = child.stdout.splitlines()
     for sentence, name in zip(sentences, "abcd", strict=True):
-        assert sentence.startswith(f"{folder / name} cannot be written: the file grew past the size allowed there")
+        assert sentence.startswith(f"{folder / name} cannot be written: the file exceeds the size limit there")
     assert [(folder / name).read_text() for name in "abc"] == ["of yesterday"] * 3
     assert sorted(os.listdir(folder)) in (["a", "b", "c"], ["a", "b", "c", "d"])

@@ -142,7 +142,7 @@ def test_without_findings_or_without_the_scan_it_says_so(scene: Any, nodule_case
     scene.RemoveNode(result.nodes.roi(2))
     scene.RemoveNode(result.volume_node)
     page = Page(report_html(result))
-    assert "The scan was removed from the scene, so there are none." in page.text
+    assert "There are none, because the scan was removed from the scene." in page.text
     assert "removed from the scene" in page.text
     assert page.sources == []
 
@@ -152,7 +152,7 @@ def test_of_very_many_findings_only_the_first_are_drawn(scene: Any, nodule_case:
     many = Findings(boxes=(box,) * (MOST_PICTURES + 3))
     page = Page(report_html(dataclasses.replace(nodule_case, findings=many).add(scene)))
     assert len(page.sources) == MOST_PICTURES
-    assert "3 more are not drawn here." in page.text
+    assert "3 more are not shown here." in page.text
 
 
 def test_the_scene_does_not_change(scene: Any, any_case: Any) -> None:

@@ -177,7 +177,7 @@ def test_a_disk_that_fills_is_one_sentence_and_leaves_the_old_file(tmp_path: Pat
     sentences = child.stdout.splitlines()
     assert len(sentences) == 3
     for sentence in sentences:
-        assert sentence.startswith(f"{path} cannot be written: the file grew past the size allowed there")
+        assert sentence.startswith(f"{path} cannot be written: the file exceeds the size limit there")
     assert path.read_text() == "of yesterday"
     assert os.listdir(tmp_path) == ["result"]
 

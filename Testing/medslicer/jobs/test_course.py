@@ -102,7 +102,7 @@ def test_what_it_does_not_know_changes_nothing(course: Course) -> None:
     ("stage", "words"),
     [
         ("read", "Starting"), ("coarse prepare", "Preparing the scan"), ("network", "Searching"),
-        ("naming names", "Naming what was found"), ("the two of them network", "Searching"),
+        ("naming names", "Naming the findings"), ("the two of them network", "Searching"),
         ("polishing", "Polishing"),
     ],
 )

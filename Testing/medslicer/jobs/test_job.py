@@ -257,7 +257,7 @@ def test_a_region_keeps_its_segments_and_their_voxels_alone(
 
 
 def test_a_region_outside_is_refused_at_once(scene: Any, volume_node: Any) -> None:
-    with pytest.raises(ScanError, match="lesion lies outside of blobs; move it"):
+    with pytest.raises(ScanError, match="lesion lies outside blobs; move it"):
         Job(volume_node, RunSettings("any"), region=add_roi(scene, (900, 900, 900), (910, 910, 910)))
     empty = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "empty")
     with pytest.raises(ScanError, match="empty has no size"):
@@ -265,17 +265,17 @@ def test_a_region_outside_is_refused_at_once(scene: Any, volume_node: Any) -> No
 
 
 def test_what_is_no_scan_is_refused_at_once(scene: Any) -> None:
-    with pytest.raises(ScanError, match="holds no voxels"):
+    with pytest.raises(ScanError, match="contains no voxels"):
         Job(None, RunSettings("any"))
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT 7")
-    with pytest.raises(ScanError, match="CT 7 holds no voxels"):
+    with pytest.raises(ScanError, match="CT 7 contains no voxels"):
         Job(empty, RunSettings("any"))
     colours = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "photo")
     image = vtk.vtkImageData()
     image.SetDimensions(4, 4, 4)
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
     colours.SetAndObserveImageData(image)
-    with pytest.raises(ScanError, match="photo has 3 values a voxel"):
+    with pytest.raises(ScanError, match="photo has 3 values per voxel"):
         Job(colours, RunSettings("any"))
 
 
@@ -283,7 +283,7 @@ def test_what_is_no_scan_is_refused_at_once(scene: Any) -> None:
     ("voxels", "words"),
     [
         (np.full((20, 20, 20), np.nan, np.float32), "not numbers"),
-        (np.full((1, 40, 40), -1000, np.int16), "too little for this model"),
+        (np.full((1, 40, 40), -1000, np.int16), "but this model needs at least"),
         (np.full((20, 20, 20), 7, np.int16), "does not look like a CT"),
     ],
     ids=["no numbers", "one slice", "no CT"],
@@ -416,7 +416,7 @@ def test_an_exception_in_the_worker_is_told_and_its_stack_trace_kept(
     job.close()
     assert job.state == "failed"
     assert job.problem == (
-        "MedInfer failed in an unexpected way (ValueError: numpy.dtype size changed); the details are in the log: "
+        "MedInfer failed unexpectedly (ValueError: numpy.dtype size changed); see the log for details: "
         f"{job.log_file}."
     )
     assert any("Traceback" in line for line in job.log)
@@ -439,7 +439,7 @@ def test_a_disk_that_fills_up_while_handing_over_is_one_sentence_and_nothing_sta
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) -> None:
     # A hundred terabytes that take no memory.
     voxels = np.broadcast_to(np.int16(0), (500_000, 10_000, 10_000))
-    with pytest.raises(OutputError, match=r"MB left, and handing the scan over takes 100000017 MB"):
+    with pytest.raises(OutputError, match=r"MB free, but handing over the scan needs 100000017 MB"):
         Handover(voxels, tmp_path / "scan.npy").start()
     assert not (tmp_path / "scan.npy").exists()
 
@@ -466,7 +466,7 @@ def test_a_temporary_folder_that_is_cleared_away_meanwhile_is_one_sentence(
     assert cancelled.state == "cancelled"
     finish(failing)
     assert (failing.state, failing.findings) == ("failed", None)
-    assert "did not arrive whole" in failing.problem
+    assert "arrived incomplete" in failing.problem
 
 
 def test_the_volume_may_be_deleted_and_the_scene_closed_while_it_runs(

@@ -88,8 +88,8 @@ def test_a_wrong_checksum_is_told_and_nothing_is_installed(offer: Callable[..., 
     offer(sha256="0" * 64)
     errand = done(fetch("blobs"))
     assert errand.problem == (
-        f"{server.address} is not the file that the catalogue names (its sha256 differs); nothing was installed. "
-        "Try again, and if it stays so, ask the model's authors."
+        f"{server.address} is not the file in the catalogue (its sha256 differs), so nothing was installed; "
+        "try again, and if it fails again, ask the model's authors."
     )
     assert installed() == []
 
@@ -104,7 +104,7 @@ def test_a_download_that_is_no_model_is_told(offer: Callable[..., None], server:
     body = b"<html>Please sign in</html>" * 10
     offer(sha256=hashlib.sha256(body).hexdigest(), size=len(body))
     server.body = body
-    assert "is not a whole .zip archive" in done(fetch("blobs")).problem
+    assert "is not a complete .zip archive" in done(fetch("blobs")).problem
     assert installed() == []
 
 
@@ -175,8 +175,8 @@ def test_what_cannot_be_added_or_removed_is_told(blob_package: Make, tmp_path: P
     assert "the field card is missing" in done(add(spoiled)).problem
     exchanged = blob_package()
     (exchanged / "network.onnx").write_bytes(b"exchanged")
-    assert "is damaged or was exchanged" in done(add(exchanged)).problem
-    assert "came with MedInfer and stays" in done(remove("chest-nodules")).problem
+    assert "is damaged or was replaced" in done(add(exchanged)).problem
+    assert "comes with MedInfer and cannot be removed" in done(remove("chest-nodules")).problem
     assert "is not an installed model" in done(remove("--help")).problem
     assert installed() == []
 
@@ -212,6 +212,6 @@ def test_an_interpreter_that_cannot_be_started_is_told(tmp_path: Path, monkeypat
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     errand = list_devices()
-    with pytest.raises(MedInferError, match="No process could be started"):
+    with pytest.raises(MedInferError, match="could not be started"):
         errand.start()
     assert not errand._folder.exists()

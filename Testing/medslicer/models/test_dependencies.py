@@ -189,7 +189,7 @@ def test_a_second_install_while_one_goes_on_is_refused(slicer_python: Path, monk
     monkeypatch.setattr(sys.modules["slicer"].util, "pip_install", pip_install)
     with pytest.raises(MedInferError, match="PythonSlicer executable not found"):
         install([TINY])
-    assert told == ["Packages are being installed at this moment; wait until that is done."]
+    assert told == ["Packages are already being installed; wait until the installation has finished."]
     assert not dependencies._INSTALLING.locked()
 
 
@@ -244,5 +244,5 @@ def test_what_the_extension_could_not_do_is_told(torch_extension: Callable[..., 
 
 def test_what_cannot_be_found_afterwards_is_told(monkeypatch: pytest.MonkeyPatch, slicer_python: Path) -> None:
     monkeypatch.setattr(sys.modules["slicer"].util, "pip_install", lambda arguments: None)
-    with pytest.raises(MedInferError, match="medinfer-tiny cannot be found after installing; restart Slicer"):
+    with pytest.raises(MedInferError, match="medinfer-tiny cannot be found after the installation; restart Slicer"):
         install([TINY])

@@ -169,7 +169,7 @@ def test_missing_bundled_models_are_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
     monkeypatch.setattr(model_shelf, "bundled_folder", gone)
     (only,) = shelf("segment")
-    assert "No model package" in only.problem
+    assert "is not a model package" in only.problem
 
 
 def test_thresholds_that_are_left_out_are_those_of_the_schema() -> None:

@@ -35,7 +35,7 @@ def test_after_a_no_nothing_is_installed_and_nothing_runs(
     assert not user.running
     assert not workers()
     assert not list(site_packages.iterdir())
-    assert user.message == "Not run: what it needs is not installed."
+    assert user.message == "Not run: the packages it needs are not installed."
     assert not user.complains
     assert user.may_run
 
@@ -98,7 +98,7 @@ def test_what_a_user_does_while_it_is_installed_is_safe(
 def test_devices_are_unknown_until_it_is_installed_and_that_is_said(user: PanelUser, site_packages: Path) -> None:
     user.unfold("advancedSection")
     assert not workers()
-    assert user.entries("deviceSelector") == ["Automatic (the fastest)"]
+    assert user.entries("deviceSelector") == ["Automatic (fastest)"]
 
 
 def test_adding_a_model_asks_as_well(

@@ -57,7 +57,7 @@ def test_an_exception_in_the_worker_is_one_sentence_and_its_trace_in_the_log(
     before = nodes()
     user.run_to_the_end()
     assert user.complains
-    assert user.message.startswith("MedInfer failed in an unexpected way (ValueError: numpy.dtype size changed)")
+    assert user.message.startswith("MedInfer failed unexpectedly (ValueError: numpy.dtype size changed)")
     assert "cc3d.py" in log_named_in(user.message).read_text()
     assert "Traceback" in user.log
     assert "cc3d.py" in user.log
@@ -107,7 +107,7 @@ def test_a_network_with_another_checksum_is_not_run(user: PanelUser, own_library
     (own_library / "blobs" / "network.onnx").write_bytes(b"exchanged")
     user.run_to_the_end()
     assert user.complains
-    assert "is damaged or was exchanged" in user.message
+    assert "is damaged or was replaced" in user.message
     assert "network.onnx" in user.message
 
 

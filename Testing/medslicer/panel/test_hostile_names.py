@@ -175,7 +175,7 @@ def test_two_results_and_two_scans_of_one_name_are_told_apart(
     user.click("rejectButton")
     assert [row.review for row in first.rows] == ["rejected", ""]
     assert [row.review for row in second.rows] == ["", ""]
-    user.choose("targetSelector", "In place of Nodules")
+    user.choose("targetSelector", "Replace Nodules")
     user.run_to_the_end()
     assert not first.there
     assert second.there

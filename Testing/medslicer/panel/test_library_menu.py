@@ -131,7 +131,7 @@ def test_fetching_can_be_stopped_and_says_so(
     user.wait(lambda: bar.isVisible() and bar.value() > 100, "the first bytes")
     user.menu(MENU, STOP)
     until_idle(user)
-    assert user.message == "Stopped; what was fetched so far is kept for the next time."
+    assert user.message == "Stopped; the part already fetched is kept for the next time."
     assert not user.complains
     assert not bar.isVisible()
     assert not (own_library / "blobs").exists()
@@ -242,7 +242,7 @@ def test_what_is_no_model_is_refused(
     (tmp_path / "note.zip").write_text("no archive")
     (tmp_path / "nothing").mkdir()
     for entry, path, words in (
-        (FROM_FOLDER, tampered, "is damaged or was exchanged"),
+        (FROM_FOLDER, tampered, "is damaged or was replaced"),
         (FROM_FOLDER, tmp_path / "nothing", "model.json"),
         (FROM_FILE, tmp_path / "note.zip", "note.zip"),
     ):

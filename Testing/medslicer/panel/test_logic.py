@@ -107,14 +107,14 @@ def test_a_folder_that_merely_has_the_models_name_is_passed_over(
 
 
 def test_no_scan_is_one_sentence(volume_node: Any) -> None:
-    with pytest.raises(MedInferError, match="holds no voxels"):
+    with pytest.raises(MedInferError, match="contains no voxels"):
         logic().process(None, model="blobs")
 
 
 def test_what_fails_in_the_run_is_raised_and_the_scene_is_as_it_was(volume_node: Any, own_library: Path) -> None:
     (own_library / "blobs" / "network.onnx").write_bytes(b"exchanged")
     before = names(volume_node.GetScene())
-    with pytest.raises(MedInferError, match="is damaged or was exchanged"):
+    with pytest.raises(MedInferError, match="is damaged or was replaced"):
         logic().process(volume_node, model="blobs")
     assert names(volume_node.GetScene()) == before
 

@@ -95,7 +95,7 @@ def test_long_names_and_messages_fit(
     user.choose("scanSelector", LONG[:20])
     user.unfold("advancedSection")
     user.choose("regionSelector", LONG[:20])
-    user.choose("targetSelector", "In place of")
+    user.choose("targetSelector", "Replace")
     # A path has no place where it could be broken.
     user.export("Table", tmp_path / "nowhere" / f"{'Thorax_' * 30}.csv")
     assert user.complains

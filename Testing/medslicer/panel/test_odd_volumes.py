@@ -89,10 +89,10 @@ def refused(node: Any, words: str, **settings: Any) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], np.ndarray], np.ndarray, str]] = {
-    "one voxel": (lambda: ball()[20:21, 25:26, 30:31], SQUARE, "odd covers 1 × 1 × 2 mm in 1 × 1 × 1 voxels"),
-    "NaN alone": (lambda: np.full(SHAPE, np.nan, np.float32), SQUARE, "120000 voxels of 120000 that are not numbers"),
+    "one voxel": (lambda: ball()[20:21, 25:26, 30:31], SQUARE, r"odd covers only 1 × 1 × 2 mm \(1 × 1 × 1 voxels\)"),
+    "NaN alone": (lambda: np.full(SHAPE, np.nan, np.float32), SQUARE, "120000 of 120000 voxels that are not numbers"),
     "NaN in the geometry": (ball, np.diag([np.nan, 1, 1, 1]), "odd gives a position that is not a number"),
-    "spacing 0": (ball, np.diag([1e-7, 1, 1, 1]), "its voxels lie 1e-07 mm apart along i; correct the spacing"),
+    "spacing 0": (ball, np.diag([1e-7, 1, 1, 1]), "gives a voxel spacing of 1e-07 mm along i; correct the spacing"),
     "parallel axes": (ball, np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), "two parallel axes"),
     "metres": (ball, np.diag([1000, 1000, 1000, 1]), "covers 60 × 50 × 40 m, more than any patient: correct its spac"),
 }
@@ -107,13 +107,13 @@ def test_a_volume_that_makes_no_sense_is_one_sentence(volume: Callable[..., Any]
 def test_colours_are_one_sentence_whatever_node_holds_them(volume: Callable[..., Any]) -> None:
     colours = np.stack([ball()] * 3, axis=-1)
     for kind in ("vtkMRMLVectorVolumeNode", "vtkMRMLScalarVolumeNode"):
-        refused(volume(colours, kind=kind, components=3), "3 values a voxel")
+        refused(volume(colours, kind=kind, components=3), "3 values per voxel")
 
 
 def test_voxels_that_are_fewer_than_the_image_says_are_one_sentence(volume: Callable[..., Any]) -> None:
     node = volume()
     node.GetImageData().GetPointData().SetScalars(image_of(ball()[:7]).GetPointData().GetScalars())
-    refused(node, "holds 21000 voxels where it says 60 × 50 × 40")
+    refused(node, "contains 21000 voxels instead of 60 × 50 × 40")
 
 
 def test_a_volume_that_is_too_large_is_refused_before_a_byte_is_handed_over(
@@ -141,7 +141,7 @@ def test_what_is_no_volume_of_a_scene_is_one_sentence(
     elif what == "a removed volume":
         node = volume()
         harness.scene.RemoveNode(node)
-    refused(node, "in no scene" if what == "a removed volume" else "holds no voxels")
+    refused(node, "not in a scene" if what == "a removed volume" else "contains no voxels")
     assert workers() == []
 
 
@@ -225,9 +225,9 @@ def test_under_a_transform_findings_and_region_are_of_the_world(
 def test_a_region_that_makes_no_sense_is_one_sentence(volume: Callable[..., Any], harness: SlicerHarness) -> None:
     scene, node = harness.scene, volume()
     refused(node, "part has no size; draw it", region=region(scene, (0, 0, 0), 0))
-    refused(node, "part lies outside of odd; move it", region=region(scene, (900, 0, 0)))
-    refused(node, "part lies nowhere", region=region(scene, (np.nan, 0, 0)))
-    refused(node, "line is no region of interest", region=scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", "line"))
+    refused(node, "part lies outside odd; move it", region=region(scene, (900, 0, 0)))
+    refused(node, "part has no valid position", region=region(scene, (np.nan, 0, 0)))
+    refused(node, "line is not a region of interest", region=scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", "line"))
 
 
 # What happens meanwhile ---------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def test_a_transform_that_comes_and_goes_meanwhile_carries_the_findings(
 
 def test_a_scan_that_is_moved_meanwhile_gets_no_findings_in_the_wrong_place(volume: Callable[..., Any]) -> None:
     node = volume()
-    refused(node, "odd was moved while it was being looked at", progress=once(lambda: node.SetOrigin(300, 0, 0)))
+    refused(node, "odd was moved during the run", progress=once(lambda: node.SetOrigin(300, 0, 0)))
 
 
 def test_voxels_that_go_meanwhile_change_nothing(volume: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ from harness import SlicerHarness
 from panel_user import PanelUser
 
 Make = Callable[..., Path]
-WAITING = "Waiting for the run before this one."
+WAITING = "Waiting for an earlier run to finish."
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def test_deleting_asks_and_takes_all_of_one_result_only(
     nodules.choose("resultSelector", "Nodules 2")
     nodules.harness.answer(confirm=False)
     nodules.click("removeResultButton")
-    assert "Delete Nodules 2 and all that belongs to it" in nodules.harness.shown_dialogs[-1].text
+    assert "Delete Nodules 2 and everything that belongs to it" in nodules.harness.shown_dialogs[-1].text
     assert nodules.titles == ["Nodule 1", "Nodule 2"]
     nodules.harness.answer(confirm=True)
     nodules.click("removeResultButton")
@@ -188,7 +188,7 @@ def test_deleting_asks_and_takes_all_of_one_result_only(
     assert nodules.scene.GetNumberOfNodes() == before
     nodules.harness.answer(confirm=True)
     nodules.click("removeResultButton")
-    assert (nodules.titles, nodules.entries("resultSelector")) == ([], ["Nothing yet"])
+    assert (nodules.titles, nodules.entries("resultSelector")) == ([], ["No results yet"])
     for name in ("removeResultButton", "exportButton", "scoreSlider", "acceptButton", "rejectButton", "filterLabel"):
         assert not nodules.ui(name).isEnabled(), name
     assert nodules.nodes("vtkMRMLMarkupsROINode") == nodules.nodes("vtkMRMLTableNode") == []

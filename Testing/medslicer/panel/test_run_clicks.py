@@ -120,7 +120,7 @@ def test_after_a_run_its_best_finding_is_selected_and_shown(user: PanelUser, har
 
 def test_running_again_makes_a_second_result(user: PanelUser, harness: SlicerHarness) -> None:
     user.run_to_the_end()
-    assert user.entries("targetSelector") == ["New result", "In place of Nodules"]
+    assert user.entries("targetSelector") == ["New result", "Replace Nodules"]
     user.run_to_the_end()
     assert [result.name for result in results(harness)] == ["Nodules", "Nodules 2"]
     assert user.chosen("resultSelector") == "Nodules 2"
@@ -132,18 +132,18 @@ def test_a_run_in_place_of_a_result_replaces_it(user: PanelUser, harness: Slicer
     (before,) = results(harness)
     harness.click(user.ui("rejectButton"))
     assert before.rows[0].review == "rejected"
-    user.choose("targetSelector", "In place of Nodules")
+    user.choose("targetSelector", "Replace Nodules")
     user.run_to_the_end()
     (after,) = results(harness)
     assert (after.name, before.there, len(boxes(harness))) == ("Nodules", False, 2)
     assert [row.review for row in after.rows] == ["", ""]
-    assert user.chosen("targetSelector") == "In place of Nodules"
+    assert user.chosen("targetSelector") == "Replace Nodules"
     assert user.chosen("resultSelector") == "Nodules"
 
 
 def test_a_result_that_was_deleted_meanwhile_is_not_replaced(user: PanelUser, harness: SlicerHarness) -> None:
     user.run_to_the_end()
-    user.choose("targetSelector", "In place of Nodules")
+    user.choose("targetSelector", "Replace Nodules")
     user.run()
     harness.answer(True)
     user.click("removeResultButton")
@@ -160,7 +160,7 @@ def test_another_scans_run_does_not_replace_the_result_unasked(
     from medslicer.nodes.volumes import add_volume
 
     user.run_to_the_end()
-    user.choose("targetSelector", "In place of Nodules")
+    user.choose("targetSelector", "Replace Nodules")
     other = add_volume(harness.scene, blob_scan[0])
     other.SetName("another")
     harness.process_events()
@@ -192,7 +192,7 @@ def test_a_result_that_cannot_be_shown_is_told(
 
 def test_a_failed_run_replaces_nothing(user: PanelUser, harness: SlicerHarness, own_library: Path) -> None:
     user.run_to_the_end()
-    user.choose("targetSelector", "In place of Nodules")
+    user.choose("targetSelector", "Replace Nodules")
     (own_library / "blobs" / "network.onnx").write_bytes(b"exchanged")
     user.run_to_the_end()
     assert user.complains
@@ -254,7 +254,7 @@ def test_only_inside_a_region(user: PanelUser, harness: SlicerHarness, blob_scan
     user.run()
     assert not user.running
     assert user.complains
-    assert "lesion lies outside of blobs" in user.message
+    assert "lesion lies outside blobs" in user.message
 
 
 def test_a_scan_with_a_very_long_name_runs_as_any(user: PanelUser, harness: SlicerHarness) -> None:
@@ -279,5 +279,5 @@ def test_a_scan_that_cannot_be_looked_at_is_one_sentence(
     user.choose("scanSelector", "empty")
     user.run()
     assert (user.running, user.complains) == (False, True)
-    assert "empty holds no voxels" in user.message
+    assert "empty contains no voxels" in user.message
     assert results(harness) == []

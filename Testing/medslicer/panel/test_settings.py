@@ -93,7 +93,7 @@ def test_a_scene_that_was_saved_and_loaded_shows_the_same(
     set_everything(user)
     user.choose("regionSelector", "whole chest")
     user.run_to_the_end()
-    user.choose("targetSelector", "In place of Nodules")
+    user.choose("targetSelector", "Replace Nodules")
     user.run_to_the_end()
     user.click("rejectButton")
     user.ui("findingsTable").setCurrentCell(1, 1)
@@ -103,7 +103,7 @@ def test_a_scene_that_was_saved_and_loaded_shows_the_same(
     before = shown(user)
     assert before["struck"] == [True, False]
     assert before["ticks"] == [0, 2]
-    assert before["targetSelector"] == "In place of Nodules"
+    assert before["targetSelector"] == "Replace Nodules"
     save_scene(harness.scene, tmp_path / "case.mrb")
 
     harness.scene.Clear(0)
@@ -195,4 +195,4 @@ def test_undo_is_seen_in_the_table(user: PanelUser, harness: SlicerHarness) -> N
     harness.scene.Undo()
     harness.process_events()
     assert user.rows == []
-    assert user.chosen("resultSelector") == "Nothing yet"
+    assert user.chosen("resultSelector") == "No results yet"

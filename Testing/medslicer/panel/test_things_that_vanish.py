@@ -131,7 +131,7 @@ def test_a_record_that_this_version_cannot_read_is_an_ordinary_table(
     result.table.SetAttribute("MedInfer.run", json.dumps({**asdict(result.record), **changed}))
     nodules.harness.process_events()
     assert nodules.rows == []
-    assert nodules.chosen("resultSelector") == "Nothing yet"
+    assert nodules.chosen("resultSelector") == "No results yet"
     assert result.table.GetNumberOfRows() == 6
 
 
@@ -177,7 +177,7 @@ def test_a_model_exchanged_while_it_runs_signs_no_result(
     job.findings = Findings(scan="blobs", model="blobs 1.0.0")
     changed = {**manifest_of(own_library / "blobs"), "version": "2.0.0"}
     (own_library / "blobs" / "model.json").write_text(json.dumps(changed))
-    with pytest.raises(PackageError, match="The model blobs was exchanged while it ran; run it again"):
+    with pytest.raises(PackageError, match="The model blobs was replaced during the run; run it again"):
         result_of(job, PROFILES["MedDetect"], node)
     job.close()
 

@@ -80,7 +80,7 @@ def test_one_tooth_or_a_straight_row_has_a_nearly_straight_arch() -> None:
 
 
 def test_without_a_tooth_there_is_no_arch() -> None:
-    with pytest.raises(ValueError, match="a tooth at least"):
+    with pytest.raises(ValueError, match="at least one tooth"):
         fit_arch(np.zeros((0, 3)))
 
 

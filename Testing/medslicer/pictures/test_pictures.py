@@ -144,6 +144,6 @@ def test_where_nothing_can_draw_one_sentence_names_the_packages(
 
 def test_a_file_that_is_no_scene_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "scene.mrb").write_text("not a zip")
-    with pytest.raises(PictureError, match=r"scene\.mrb is no Slicer scene with a scan in it"):
+    with pytest.raises(PictureError, match=r"scene\.mrb is not a Slicer scene with a scan"):
         draw_scene(tmp_path / "scene.mrb", tmp_path)
     assert os.listdir(tmp_path) == ["scene.mrb"]

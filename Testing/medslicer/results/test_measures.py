@@ -75,7 +75,7 @@ def test_under_a_parent_transform_line_and_points_move_together(
 
 def test_what_was_not_found_cannot_be_measured(scene: Any, landmark_case: Any) -> None:
     result = landmark_case.add(scene)
-    with pytest.raises(ScanError, match=r"^L2 was not found, so nothing can be measured there; place it by hand first"):
+    with pytest.raises(ScanError, match=r"^L2 was not found, so it cannot be measured; place it by hand first"):
         add_distance(result, T12, L2)
     with pytest.raises(ScanError, match="different points"):
         add_angle(result, T12, L1, T12)

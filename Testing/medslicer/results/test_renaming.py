@@ -93,9 +93,9 @@ def test_reviews_visibility_and_threshold_stay(scene: Any, universal_case: Any) 
 
 
 def test_an_unknown_scheme_is_refused_with_those_that_are_known(scene: Any, teeth_case: Any, nodule_case: Any) -> None:
-    with pytest.raises(PackageError, match=r"no names of the scheme 'Palmer'; it knows FDI, anatomical\.$"):
+    with pytest.raises(PackageError, match=r"no label names in the scheme 'Palmer'; it has FDI, anatomical\.$"):
         rename_segments(teeth_case.add(scene), "Palmer")
-    with pytest.raises(PackageError, match=r"it knows no others\.$"):
+    with pytest.raises(PackageError, match=r"it has no others\.$"):
         rename_segments(nodule_case.add(scene), "FDI")
 
 

@@ -163,7 +163,7 @@ def test_every_tissue_of_the_spine_phantom_has_its_hu() -> None:
         (np.full((4, 4, 4), -1, np.int16), "from -1 to -1"),
         (np.zeros((4, 4), np.uint8), "whole numbers"),
         (np.zeros((4, 4, 4), np.float32), "whole numbers"),
-        (np.zeros((4, 1, 4), np.uint8), "at least 2 voxels a side"),
+        (np.zeros((4, 1, 4), np.uint8), "at least 2 voxels per side"),
     ],
 )
 def test_what_is_no_label_map_of_the_table_is_refused(labels: np.ndarray, message: str) -> None:
@@ -172,5 +172,5 @@ def test_what_is_no_label_map_of_the_table_is_refused(labels: np.ndarray, messag
 
 
 def test_a_table_with_a_gap_is_refused() -> None:
-    with pytest.raises(ValueError, match="a mean, a jitter and a spread for each tissue"):
+    with pytest.raises(ValueError, match="one mean, jitter and spread per tissue"):
         IntensityTable((1, 2), (0,), (0, 0))

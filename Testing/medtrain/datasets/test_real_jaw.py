@@ -69,7 +69,7 @@ def test_only_unlabelled_holes_within_a_slice_are_filled() -> None:
 def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "other.nii.gz").write_bytes(b"x")
     for name in ("other.nii.gz", "missing.nii.gz"):
-        with pytest.raises(ScanError, match=f"{name} is not the jaw whose teeth were told apart by hand"):
+        with pytest.raises(ScanError, match=f"{name} is not the jaw whose teeth were separated by hand"):
             read_real_jaw(tmp_path / name)
 
 

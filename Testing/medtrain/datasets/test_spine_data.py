@@ -97,7 +97,7 @@ def test_the_public_label_maps_are_read_as_their_papers_say(tmp_path: Path) -> N
     (tmp_path / "names.json").write_text(json.dumps({"3": "L1"}))
     assert read_names(str(tmp_path / "names.json")) == {3: "L1"}
     (tmp_path / "names.json").write_text("[3]")
-    with pytest.raises(MedInferError, match="holds no label names"):
+    with pytest.raises(MedInferError, match="contains no label names"):
         read_names(str(tmp_path / "names.json"))
     with pytest.raises(MedInferError, match="give verse or totalsegmentator"):
         read_names("versee")
@@ -162,7 +162,7 @@ def test_a_label_map_of_fractions_is_refused(tmp_path: Path) -> None:
     write_scan(tmp_path, "a")
     labels = sitk.ReadImage(tmp_path / "a_seg.nii.gz")
     sitk.WriteImage(sitk.Cast(labels, sitk.sitkFloat32) * 0.3, tmp_path / "a_seg.nii.gz")
-    with pytest.raises(ScanError, match="holds fractions"):
+    with pytest.raises(ScanError, match="contains fractions"):
         read_case(find_pairs(tmp_path)[0], SCHEMES["verse"])
 
 
@@ -293,7 +293,7 @@ def test_the_patch_set_draws_the_same_patch_by_number(tmp_path: Path) -> None:
     assert {first[n].label for n in range(6)} == {L1, L2}
     assert all(torch.equal(first[n].image, again[n].image) for n in range(6))
     assert not torch.equal(VertebraPatches(cases, PatchPlan((12, 16, 16), alpha=0), seed=1)[0].image, first[0].image)
-    with pytest.raises(ScanError, match="no whole vertebra"):
+    with pytest.raises(ScanError, match="no complete vertebra"):
         VertebraPatches(CaseFolder(tmp_path, {22: "L3"}), plan)[0]
 
 

@@ -78,5 +78,5 @@ def test_the_manifests_labels_have_a_code_and_a_name_each_of_their_own() -> None
 
 @pytest.mark.parametrize("number", [0, 10, 19, 49, 56, 86, 201])
 def test_other_numbers_are_refused(number: int) -> None:
-    with pytest.raises(ValueError, match=f"{number} is no FDI number"):
+    with pytest.raises(ValueError, match=f"{number} is not an FDI number"):
         teeth.universal(number)

@@ -224,15 +224,15 @@ def test_what_can_not_be_used_is_named(folder: Path, tmp_path: Path) -> None:
     pairs = find_tooth_pairs(folder)
     empty = tooth_scan((28, 36, 30))
     empty.teeth[:, :, :] = 0
-    with pytest.raises(ScanError, match="holds no tooth"):
+    with pytest.raises(ScanError, match="contains no tooth"):
         crop(empty, SMALL)
-    with pytest.raises(ScanError, match=r"002\.nii\.gz has another grid than .*001\.nii\.gz"):
+    with pytest.raises(ScanError, match=r"002\.nii\.gz and .*001\.nii\.gz have different grids"):
         read_tooth_scan(ScanPair("mixed", pairs[0].image, pairs[1].truth))
     pairs[0].truth.write_text("no volume")
-    with pytest.raises(ScanError, match="can't be read as a volume"):
+    with pytest.raises(ScanError, match="cannot be read as a volume"):
         read_tooth_scan(pairs[0])
     pairs[0].truth.unlink()
     with pytest.raises(ScanError, match=r"001\.nii\.gz has no label map"):
         find_tooth_pairs(folder)
-    with pytest.raises(ScanError, match="holds no scans"):
+    with pytest.raises(ScanError, match="contains no scans"):
         find_tooth_pairs(tmp_path / "nowhere")

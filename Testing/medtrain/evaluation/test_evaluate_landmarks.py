@@ -85,7 +85,7 @@ def test_tables_are_read_in_ras_as_medinfer_writes_them_and_in_lps(tmp_path: Pat
 @pytest.mark.parametrize(("name", "text"), [("a.mrk.json", "{}"), ("a.mrk.json", "x"), ("a.csv", "label\nL1\n")])
 def test_a_file_without_landmarks_is_told_by_name(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(ScanError, match=rf"{name} holds no landmarks"):
+    with pytest.raises(ScanError, match=rf"{name} contains no readable landmarks"):
         read_truth(tmp_path / name, {})
 
 
@@ -137,7 +137,7 @@ def test_a_package_that_finds_boxes_and_an_empty_folder_are_refused(
     assert main([str(blob_package()), "--scans", str(tmp_path)]) == 2
     assert "blobs finds no landmarks" in capsys.readouterr().err
     assert main([str(blob_package(as_landmarks("L1"), name="landmarks")), "--scans", str(tmp_path)]) == 2
-    assert "holds no scan with its truth" in capsys.readouterr().err
+    assert "contains no scan with its truth" in capsys.readouterr().err
 
 
 def test_a_phantom_trial_has_its_truth_in_the_volume() -> None:

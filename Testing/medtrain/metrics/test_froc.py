@@ -347,7 +347,7 @@ BAD_TABLES = {
     "NaN": ({"submission": SUBMISSION + "a,nan,0,0,1\n"}, "line 6: coordX is 'nan'"),
     "an infinite score": ({"submission": SUBMISSION + "a,0,0,0,inf\n"}, "line 6: probability is 'inf'"),
     "a word for a number": ({"annotations": ANNOTATIONS + "a,0,zero,0,1\n"}, "line 5: coordY is 'zero'"),
-    "a short row": ({"excluded": EXCLUDED + "a,0,0\n"}, "line 3: 3 values where 5 are needed"),
+    "a short row": ({"excluded": EXCLUDED + "a,0,0\n"}, "line 3: 3 values instead of 5"),
     "an unknown scan": ({"submission": SUBMISSION + "q,0,0,0,1\n"}, "line 6: scan q is not in"),
     "a scan listed twice": ({"seriesuids": "a\nb\na\n"}, "line 3: scan a is listed twice"),
     "no scan": ({"seriesuids": "\n"}, "lists no scan"),

@@ -92,7 +92,7 @@ def test_without_teeth_there_is_nothing_to_divide_by() -> None:
 
 
 def test_maps_of_two_grids_are_refused() -> None:
-    with pytest.raises(ValueError, match="bring both to one grid"):
+    with pytest.raises(ValueError, match="resample both to one grid"):
         overlaps(np.zeros((1, 2, 3), np.uint8), np.zeros((3, 2, 1), np.uint8))
 
 

@@ -177,7 +177,7 @@ def test_six_steps_are_three_and_three_resumed(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_seed_is_refused(tmp_path: Path) -> None:
     Trainer(PLAN).save(tmp_path / "checkpoint.pt")
-    with pytest.raises(ValueError, match="seed 1: resume with it, not 2"):
+    with pytest.raises(ValueError, match="seed 1: resume with that seed, not 2"):
         Trainer(replace(PLAN, seed=2)).load(tmp_path / "checkpoint.pt")
 
 

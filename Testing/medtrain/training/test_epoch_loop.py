@@ -130,7 +130,7 @@ def test_fine_tuning_starts_from_a_checkpoints_weights_but_the_head(tmp_path: Pa
     run.run(training, list(training(99)))
     other = nn.Sequential(*small_net()[:3], nn.Conv3d(4, 3, 1))
     head = other[3].weight.clone()
-    with pytest.raises(ValueError, match=r"of another network: 2 parameters don't fit, such as 3\.weight"):
+    with pytest.raises(ValueError, match=r"belongs to another network: 2 parameters do not fit, such as 3\.weight"):
         load_weights(other, tmp_path / "best.pt")
     load_weights(other, tmp_path / "best.pt", but=["3."])
     trained = read_weights(tmp_path / "best.pt")
@@ -145,7 +145,7 @@ def test_weights_are_read_from_the_documents_checkpoints_and_from_bare_files(tmp
         torch.save(state, path)
         assert read_weights(path).keys() == net.state_dict().keys()
     torch.save({"epoch": 3}, path)
-    with pytest.raises(ValueError, match="holds no weights"):
+    with pytest.raises(ValueError, match="contains no weights"):
         read_weights(path)
 
 

@@ -1,1 +1,1 @@
-"""The same truth as another patient, scanner or pose would show it."""
+"""Augmentation: the same truth with another anatomy, scanner or pose."""

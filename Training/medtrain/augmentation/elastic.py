@@ -22,7 +22,7 @@ SIGMA = 5.0
 def displacement(
     shape: Sequence[int], rng: np.random.Generator, alpha: float = ALPHA, sigma: float = SIGMA
 ) -> NDArray[np.float32]:
-    """Where each voxel takes its value from, relative to itself: `[3, k, j, i]`, voxels along k, j, i."""
+    """The offset from each voxel to the position that it takes its value from: `[3, k, j, i]`, voxels along k, j, i."""
     noise = rng.random((3, *shape), dtype=np.float32) * 2 - 1
     # The noise is taken as 0 outside, so that the displacement fades towards the borders.
     smooth = [ndimage.gaussian_filter(axis, sigma, mode="constant") for axis in noise]

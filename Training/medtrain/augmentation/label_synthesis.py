@@ -22,7 +22,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class IntensityTable:
-    """How bright each tissue is; entry t belongs to the value t of the label map.
+    """The brightness of each tissue; entry t belongs to the value t of the label map.
 
     mean: the middle of the tissue's brightness over patients and scanners (HU for CT).
     jitter: how far an image's own mean may lie from it, either way (uniform).
@@ -36,20 +36,20 @@ class IntensityTable:
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.jitter) == len(self.spread) > 0:
             raise ValueError(
-                f"a table needs a mean, a jitter and a spread for each tissue, not {len(self.mean)}, "
+                f"a table needs one mean, jitter and spread per tissue, not {len(self.mean)}, "
                 f"{len(self.jitter)} and {len(self.spread)} of them"
             )
 
 
 def random_table(values: int, low: float = -1000.0, high: float = 1000.0, spread: float = 20.0) -> IntensityTable:
-    """A table for label values 0 … values − 1 that knows nothing: every mean anywhere between low and high."""
+    """A table for label values 0 … values − 1 without prior knowledge: every mean drawn between low and high."""
     middle, half = (low + high) / 2, (high - low) / 2
     return IntensityTable((middle,) * values, (half,) * values, (spread,) * values)
 
 
 @dataclass(frozen=True)
 class SynthesisPlan:
-    """How far images may stray. A range is drawn from uniformly; lengths are in voxels of the image (after pooling).
+    """The ranges of variation. Values are drawn uniformly; lengths are in voxels of the image (after pooling).
 
     strange: the chance that an image's means are wholly random, between `limits`.
     jitter: times the table's jitter. grain: σ of the smoothing of a tissue's texture.
@@ -136,12 +136,12 @@ class _Dice:
 def _check(labels: Tensor, table: IntensityTable, pool: int) -> None:
     if labels.ndim != 3 or min(labels.shape) < pool or labels.is_floating_point():
         raise ValueError(
-            f"labels must be whole numbers [k, j, i] of at least {pool} voxels a side, not {labels.dtype} "
+            f"labels must be whole numbers [k, j, i] with at least {pool} voxels per side, not {labels.dtype} "
             f"{list(labels.shape)}"
         )
     if int(labels.max()) >= len(table.mean) or int(labels.min()) < 0:
         raise ValueError(
-            f"the label map holds values from {int(labels.min())} to {int(labels.max())}, but the table only knows "
+            f"the label map has values from {int(labels.min())} to {int(labels.max())}, but the table only covers "
             f"0 to {len(table.mean) - 1}: give it an entry for each"
         )
 

@@ -1,4 +1,4 @@
-"""How bright the spine phantom's tissues are in CT, in Hounsfield units.
+"""CT values of the spine phantom's tissues, in Hounsfield units.
 
 The middle of the ranges that textbooks and atlases print, wide enough for kVp, age and disease (osteoporotic
 cancellous bone at 50 HU, a young one's at 350; a lung in full inspiration and a stiff one). Contrast medium lifts the

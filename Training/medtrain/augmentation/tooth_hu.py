@@ -1,4 +1,4 @@
-"""How bright the jaw phantom's tissues are in cone-beam CT, about in Hounsfield units.
+"""Cone-beam CT values of the jaw phantom's tissues, approximately in Hounsfield units.
 
 Cone-beam grey values are no Hounsfield units: they drift with the device, the exposure and what lies outside its field
 (Pauwels et al., Dentomaxillofac Radiol 44 (2015) 20140238). The middles are the tissues' own HU, the ranges are wide.

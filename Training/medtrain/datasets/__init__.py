@@ -1,1 +1,1 @@
-"""Cases to train on and to measure with."""
+"""Cases for training and evaluation."""

@@ -34,7 +34,7 @@ class Case:
 
     image: uint8 `[k, j, i]`, voxels of 1 mm, luminance (HU + 1200) / 1800 · 255, `FILL` outside the lungs.
     nodules: `[n, 4]` true cubes (z, y, x, d) in voxels of `image`.
-    ignored: `[m, 4]` cubes of which nothing is learnt.
+    ignored: `[m, 4]` cubes excluded from the loss.
     """
 
     name: str
@@ -51,7 +51,7 @@ def luminance(hu: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def save_case(case: Case, path: Path) -> None:
-    """Write a case; whole or not at all."""
+    """Write a case atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial.npz")
     np.savez_compressed(partial, image=case.image, nodules=case.nodules, ignored=case.ignored)

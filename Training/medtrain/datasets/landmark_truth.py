@@ -1,4 +1,4 @@
-"""Where the landmarks of a scan really are, from a label map or from a file of points; RAS mm.
+"""The true landmarks of a scan, from a label map or a file of points; RAS mm.
 
 - `NAME_seg.nii.gz`: centres of mass of its labels; a label that touches the map's outer faces is cut, not true.
 - `NAME.mrk.json`: control points of Slicer's markups.
@@ -31,7 +31,7 @@ _LPS = ("x_lps_mm", "y_lps_mm", "z_lps_mm")
 
 @dataclass(frozen=True)
 class LandmarkTruth:
-    """points: the landmarks in view, by label. cut: those partly in view, whose places (of that part) don't count."""
+    """points: the landmarks in view, by label. cut: those partly in view, which are not evaluated."""
 
     points: Mapping[str, Vector]
     cut: Mapping[str, Vector] = field(default_factory=dict)
@@ -45,7 +45,7 @@ def read_truth(path: Path, names: Mapping[int, str]) -> LandmarkTruth:
         text = path.read_text(encoding="utf-8")
         points = _of_markups(json.loads(text)) if path.name.endswith(".mrk.json") else _of_table(text)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ScanError(f"{path} holds no landmarks that can be read ({type(error).__name__}: {error}).") from error
+        raise ScanError(f"{path} contains no readable landmarks ({type(error).__name__}: {error}).") from error
     return LandmarkTruth(points)
 
 
@@ -57,7 +57,7 @@ def _of_labels(path: Path, names: Mapping[int, str]) -> LandmarkTruth:
         if value in names:
             (cut if found.at_border else points)[names[value]] = _vector(volume.grid.to_ras(found.centroid))
     if not points and not cut:
-        raise ScanError(f"{path} holds none of the labels that were named; check --label-names.")
+        raise ScanError(f"{path} contains none of the given label names; check --label-names.")
     return LandmarkTruth(points, cut)
 
 

@@ -22,7 +22,7 @@ DIAMETER_OF_UNMEASURED = 10.0
 
 
 class TableError(MedInferError, ValueError):
-    """A table that is not what LUNA16's rules need. Names the file and, where there is one, the line."""
+    """A table that does not follow LUNA16's rules. Names the file and, if known, the line."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Nodule:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A place that a detector marks. center_mm: world mm, in the nodules' frame. score: higher is surer."""
+    """A position marked by a detector. center_mm: world mm, in the nodules' frame. score: higher is more confident."""
 
     center_mm: Point
     score: float
@@ -43,7 +43,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan: what is there (nodules), what does not count (excluded) and what was marked (candidates)."""
+    """One scan: true findings (nodules), findings that do not count (excluded) and marks (candidates)."""
 
     name: str
     nodules: tuple[Nodule, ...] = ()
@@ -79,7 +79,7 @@ def read_scans(*, annotations: Path, seriesuids: Path, submission: Path, exclude
 
 
 def read_seriesuids(path: Path) -> Mapping[str, int]:
-    """Scan names, one a row in the first column, in order, each with its line; a header `seriesuid` may come first."""
+    """Scan names, one per row in the first column, in order, with their lines; a header `seriesuid` may come first."""
     names: dict[str, int] = {}
     for line, row in _rows(path):
         name = row[0].strip()
@@ -91,7 +91,7 @@ def read_seriesuids(path: Path) -> Mapping[str, int]:
             raise TableError(f"{path}, line {line}: scan {name} is listed twice; remove one of the lines.")
         names[name] = line
     if not names:
-        raise TableError(f"{path} lists no scan; it needs one seriesuid a line.")
+        raise TableError(f"{path} lists no scan; it needs one seriesuid per line.")
     return names
 
 
@@ -128,7 +128,7 @@ def _records(path: Path, *, last: str) -> Iterator[tuple[int, str, list[float]]]
     places = [header.index(name) for name in columns]
     for line, row in rows:
         if len(row) <= max(places):
-            raise TableError(f"{path}, line {line}: {len(row)} values where {len(header)} are needed.")
+            raise TableError(f"{path}, line {line}: {len(row)} values instead of {len(header)}.")
         yield line, row[places[0]].strip(), _numbers(path, line, columns[1:], [row[place] for place in places[1:]])
 
 

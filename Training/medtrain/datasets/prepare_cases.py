@@ -42,14 +42,14 @@ def prepare_case(
 
 
 def training_spec(seed: int, nodules: tuple[int, int] = (10, 20)) -> ChestSpec:
-    """What phantom to draw for `seed`: slices of 0.8–3 mm, pixels of 0.75–1 mm (the network sees 1 mm)."""
+    """The phantom to draw for `seed`: slices of 0.8–3 mm, pixels of 0.75–1 mm (the network sees 1 mm)."""
     rng = np.random.default_rng([seed, 20])
     spacing = float(rng.choice([0.8, 1.25, 1.5, 2.0, 2.5, 3.0], p=[0.1, 0.2, 0.15, 0.2, 0.25, 0.1]))
     return ChestSpec(nodules=nodules, slice_spacing_mm=spacing, pixel_mm=float(rng.uniform(0.75, 1.0)))
 
 
 def phantom_case(seed: int, spec: ChestSpec, find_lungs: bool = True) -> Case:
-    """The phantom of `seed` as a case; its lungs looked for as in a real scan, or (faster) known from its truth."""
+    """The phantom of `seed` as a case; its lungs are segmented as in a real scan, or (faster) taken from its truth."""
     phantom = make_chest(seed, spec)
     known = None if find_lungs else Lungs(phantom.lungs, (), split=True)
     centers: NDArray[np.float64] = np.array([nodule.center_ras for nodule in phantom.nodules])
@@ -59,16 +59,18 @@ def phantom_case(seed: int, spec: ChestSpec, find_lungs: bool = True) -> Case:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m medtrain prepare-cases", description="Make cases out of phantoms.")
+    parser = argparse.ArgumentParser(
+        prog="python -m medtrain prepare-cases", description="Make training cases from phantoms."
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--seeds", type=int, nargs="+", required=True, metavar="SEED", help="FIRST LAST [STEP]; last included"
+        "--seeds", type=int, nargs="+", required=True, metavar="SEED", help="FIRST LAST [STEP]; LAST is included"
     )
-    parser.add_argument("--held-out", action="store_true", help="phantoms as drawn by default, for measuring")
+    parser.add_argument("--held-out", action="store_true", help="phantoms with default settings, for evaluation")
     chosen = parser.parse_args(arguments)
     first, last, *step = chosen.seeds
     if max(first, last) >= FIRST_HELD_OUT_SEED and not chosen.held_out:
-        parser.error(f"seeds from {FIRST_HELD_OUT_SEED} on are for measuring (--held-out), never for training")
+        parser.error(f"seeds from {FIRST_HELD_OUT_SEED} on are for evaluation (--held-out), never for training")
     for seed in range(first, last + 1, *step):
         path = chosen.out / f"phantom-{seed:05d}.npz"
         if path.exists():

@@ -1,6 +1,6 @@
-"""Draw the phantom jaws that the tooth stages are learnt on: `python -m medtrain prepare-jaws --out FOLDER`.
+"""Draw the phantom jaws for training the tooth stages: `python -m medtrain prepare-jaws --out FOLDER`.
 
-One file a patient, named by its seed; files that are there already are kept, so a run can be stopped and repeated.
+One file per patient, named by its seed; existing files are kept, so a run can be stopped and repeated.
 Seeds from 9000 on are held out for evaluation.
 """
 
@@ -37,8 +37,10 @@ def prepare_trunk(seed: int, folder: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m medtrain prepare-jaws", description=__doc__.split("\n")[0])
-    parser.add_argument("--dentition", choices=list(DENTITIONS), help="of all patients; drawn for each where not given")
-    parser.add_argument("--trunks", action="store_true", help="draw trunks, in which there are no teeth")
+    parser.add_argument(
+        "--dentition", choices=list(DENTITIONS), help="dentition of all patients; default: drawn for each"
+    )
+    parser.add_argument("--trunks", action="store_true", help="draw trunks, which contain no teeth")
     add_drawing_arguments(parser)
     chosen = parser.parse_args(arguments)
     draw = prepare_trunk if chosen.trunks else partial(prepare_jaw, dentition=chosen.dentition)

@@ -1,6 +1,6 @@
-"""Draw the phantom patients that landmarks are learnt on: `python -m medtrain prepare-patients --out FOLDER`.
+"""Draw the phantom patients for training landmarks: `python -m medtrain prepare-patients --out FOLDER`.
 
-One file a patient, named by its seed; files that are there already are kept, so a run can be stopped and repeated.
+One file per patient, named by its seed; existing files are kept, so a run can be stopped and repeated.
 Seeds from 9000 on are held out for evaluation.
 """
 
@@ -21,7 +21,7 @@ from .vertebra_crops import PATIENT_MM, PatientMap
 
 
 def patient_map(patient: Patient) -> PatientMap:
-    """What training keeps of a patient."""
+    """The map of a patient that training keeps."""
     points = np.full((len(LEVELS), 3), np.nan)
     low, high = points.copy(), points.copy()
     boxes: Sequence[tuple[slice, ...] | None] = find_objects(patient.vertebrae, max_label=len(LEVELS))
@@ -42,7 +42,7 @@ def prepare_patient(seed: int, folder: Path) -> str:
 
 
 def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
-    """What every command that draws phantoms takes."""
+    """Arguments of every command that draws phantoms."""
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""The teeth of the one real jaw there is, one by one with their numbers: held out for measuring, never trained on.
+"""The numbered teeth of the only real jaw: held out for evaluation, never used for training.
 
     label map (tooth groups) -> basins of the depth (watershed) -> teeth, by seeds set by hand -> FDI numbers
 
@@ -84,7 +84,7 @@ def read_real_jaw(path: Path) -> RealJaw:
     """The jaw of that file. Raises ScanError for any other file: the seeds are this one's."""
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
         raise ScanError(
-            f"{path} is not the jaw whose teeth were told apart by hand: give PostDentalSurgery_Segmentation.nii.gz "
+            f"{path} is not the jaw whose teeth were separated by hand: give PostDentalSurgery_Segmentation.nii.gz "
             "of SlicerDentalSegmentator."
         )
     volume = reorient(read_volume(path), "LPS")

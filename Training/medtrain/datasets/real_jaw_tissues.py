@@ -1,4 +1,4 @@
-"""What surrounds and fills the teeth of the real jaw, so that a CBCT of it can be made (`jaw_phantom.scan_jaws`).
+"""The tissues around and in the teeth of the real jaw, so that a CBCT of it can be simulated (`jaw_phantom.scan_jaws`).
 
 The label map knows bones, teeth and canal; the rest is set here, in the order in which it is painted:
 

@@ -1,4 +1,4 @@
-"""CT with their vertebra label maps, from a folder, brought to one spacing: what the spine's data sets are cut from.
+"""CT scans with vertebra label maps from a folder, resampled to one spacing: the source of the spine data sets.
 
     find_pairs (files of a folder) -> read_case (both on one LPS grid, cut vertebrae dropped) -> SpineCase
 
@@ -75,7 +75,7 @@ def find_pairs(folder: Path, endings: Sequence[str] = LABEL_FILES) -> list[ScanP
             pairs.append(ScanPair(name, image, truth))
     if not pairs:
         beside = " or ".join(f"NAME{ending}" for ending in endings)
-        raise ScanError(f"{folder} holds no scan with its truth: it needs NAME.nii.gz beside {beside}.")
+        raise ScanError(f"{folder} contains no scan with its truth: it needs NAME.nii.gz next to {beside}.")
     return pairs
 
 
@@ -86,7 +86,7 @@ def read_labels(path: Path) -> Volume:
         return volume
     whole = np.rint(volume.voxels.astype(np.float64)).astype(np.int32)
     if not np.array_equal(whole, volume.voxels):
-        raise ScanError(f"{path} is no label map: it holds fractions.")
+        raise ScanError(f"{path} is not a label map: it contains fractions.")
     return volume.with_voxels(whole)
 
 

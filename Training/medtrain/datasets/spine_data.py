@@ -26,7 +26,7 @@ Target = Callable[[Tensor, tuple[int, int, int]], Tensor]
 
 
 class SpineSample(NamedTuple):
-    """What one item holds; a loader batches each field.
+    """One item of the data set; a loader batches each field.
 
     image: float32 `[1, k, j, i]`, −1 … 1. vertebrae: uint8 `[1, k, j, i]`, n + 1 for label n.
     target: `[channels, k, j, i]`. points: float32 `[labels, 3]`, voxels (k, j, i), NaN for absent ones.
@@ -81,7 +81,7 @@ class SpineCentroids(Dataset[SpineSample]):
         self, cases: CaseFolder, plan: SpineCropPlan | None = None, *, crops: int | None = None, seed: int = 0,
         target: Target = one_hot,
     ) -> None:
-        """crops: the length of the set with a plan; default one a scan.
+        """crops: the length of the set with a plan; default one per scan.
 
         target: `one_hot`, `one_channel`, or e.g. `partial(gaussian_heatmaps, sigma=2)`.
         """

@@ -1,4 +1,4 @@
-"""Crops of phantom jaws for the stages of the tooth package: what a network sees, what it shall answer.
+"""Crops of phantom jaws for the stages of the tooth package: network inputs and targets.
 
 A patient is kept as its tissues and its numbered teeth (0.5 mm, axes LPS). Every crop is a new scan of it: turned,
 stretched, perhaps mirrored (a mirrored tooth has the other side's number), with other intensities by domain
@@ -42,7 +42,7 @@ CBCT_PLAN = replace(
 
 @dataclass(frozen=True, eq=False)
 class JawMap:
-    """What training keeps of a patient.
+    """The maps of a patient that training keeps.
 
     voxels: `[k, j, i]` uint16, the tissue in the low byte and the tooth's number in the high one.
     teeth: the numbers that are there; centroids: `[n, 3]`, theirs in voxels k, j, i. spacing: mm of the voxels.
@@ -54,7 +54,7 @@ class JawMap:
     spacing: float = JAW_MM
 
     def save(self, path: Path) -> None:
-        """Write to `path` (.npz); whole or not at all."""
+        """Write to `path` (.npz) atomically."""
         partial = path.with_suffix(".partial.npz")
         np.savez_compressed(
             partial, voxels=self.voxels, teeth=self.teeth, centroids=self.centroids, spacing=self.spacing
@@ -69,7 +69,7 @@ class JawMap:
 
 
 def jaw_map(jaws: Jaws) -> JawMap:
-    """What training keeps of a phantom; its canals' voxels are of the tissue CANAL."""
+    """The maps of a phantom that training keeps; voxels of its canals have the tissue CANAL."""
     teeth = label_centroids(jaws.teeth)
     centroids = np.array([tooth.centroid for tooth in teeth.values()]).reshape(-1, 3)
     voxels = jaws.tissues.astype(np.uint16) | (jaws.teeth.astype(np.uint16) << np.uint16(8))
@@ -102,7 +102,7 @@ class JawView:
         return placed
 
     def numbers(self, jaw: JawMap) -> NDArray[np.uint8]:
-        """What the teeth of `jaw.teeth` are called in this view."""
+        """The numbers of the teeth of `jaw.teeth` in this view."""
         return _MIRRORED[jaw.teeth] if self.mirrored else jaw.teeth
 
 

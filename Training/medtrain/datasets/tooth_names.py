@@ -1,4 +1,4 @@
-"""What teeth are called: FDI numbers (ISO 3950) and, from them, Universal and anatomical names, codes, groups, colours.
+"""Names of teeth: FDI numbers (ISO 3950) and, from them, Universal and anatomical names, codes, groups, colours.
 
 An FDI number is a quadrant and a place. Quadrants run clockwise as the dentist sees the patient: 1 upper right,
 2 upper left, 3 lower left, 4 lower right; 5 to 8 are the same ones of the deciduous teeth. Places run from the midline
@@ -44,9 +44,9 @@ COLORS: dict[ToothType, tuple[float, float, float]] = {
 
 
 def is_deciduous(number: int) -> bool:
-    """Whether an FDI number is a milk tooth's. Raises ValueError for what is no FDI number."""
+    """Whether an FDI number is that of a deciduous tooth. Raises ValueError for any other number."""
     if number not in FDI:
-        raise ValueError(f"{number} is no FDI number: they run from 11 to 48 and from 51 to 85")
+        raise ValueError(f"{number} is not an FDI number: those run from 11 to 48 and from 51 to 85")
     return number in DECIDUOUS
 
 
@@ -72,7 +72,7 @@ def mirrored(number: int) -> int:
 
 
 def tooth_type(number: int) -> ToothType:
-    """What kind of tooth it is. There are no deciduous premolars."""
+    """The type of the tooth. There are no deciduous premolars."""
     word = _place(number).split()[-1]
     return next(kind for kind in _TYPES if kind == word)
 

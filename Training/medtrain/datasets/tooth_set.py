@@ -1,4 +1,4 @@
-"""The seed document 001's tooth data set (system T4): 192³ voxels of 0.5 mm of dental CTs, and what they shall teach.
+"""The seed document 001's tooth data set (system T4): crops of 192³ voxels of 0.5 mm from dental CT, with targets.
 
 Two kinds of scans are in it. In a small field of view (80 mm) the crop lies around the scan's middle; in a larger one
 it lies 24 mm in front of the middle, half-way between the lowest and the highest voxel of a tooth. Turned crops are
@@ -85,7 +85,7 @@ def find_tooth_pairs(folder: Path) -> list[ScanPair]:
     pairs = [ScanPair(path.name.split(".")[0], path, folder / "label" / path.name)
              for path in sorted((folder / "image").glob("*.nii*"))]
     if not pairs:
-        raise ScanError(f"{folder} holds no scans: it needs image/NAME.nii.gz and label/NAME.nii.gz.")
+        raise ScanError(f"{folder} contains no scans: it needs image/NAME.nii.gz and label/NAME.nii.gz.")
     for pair in pairs:
         if not pair.truth.is_file():
             raise ScanError(f"{pair.image} has no label map: put it at {pair.truth} or leave the scan out.")
@@ -93,14 +93,14 @@ def find_tooth_pairs(folder: Path) -> list[ScanPair]:
 
 
 def read_tooth_scan(pair: ScanPair) -> ToothScan:
-    """Both files, with LPS axes. Raises ScanError where one can't be read or their grids differ."""
+    """Both files, with LPS axes. Raises ScanError if one cannot be read or their grids differ."""
     try:
         image = sitk.DICOMOrient(sitk.ReadImage(str(pair.image), sitk.sitkFloat32), "LPS")
         teeth = sitk.DICOMOrient(sitk.ReadImage(str(pair.truth), sitk.sitkUInt8), "LPS")
     except RuntimeError as error:
-        raise ScanError(f"{pair.image} or {pair.truth} can't be read as a volume: {error}") from error
+        raise ScanError(f"{pair.image} or {pair.truth} cannot be read as a volume: {error}") from error
     if image.GetSize() != teeth.GetSize() or not np.allclose(_placing(image), _placing(teeth), atol=1e-3):
-        raise ScanError(f"{pair.truth} has another grid than {pair.image}: resample one to the other.")
+        raise ScanError(f"{pair.truth} and {pair.image} have different grids: resample one to the other.")
     return ToothScan(image, teeth)
 
 
@@ -115,7 +115,7 @@ def crop_middle(teeth: sitk.Image, plan: ToothCropPlan) -> NDArray[np.float64]:
     if (size * spacing > plan.small_field_mm + spacing / 2).any():
         slices = np.flatnonzero(sitk.GetArrayViewFromImage(teeth).any(axis=(1, 2)))
         if len(slices) == 0:
-            raise ScanError("a label map holds no tooth, so nothing tells where to crop its scan: leave it out.")
+            raise ScanError("a label map contains no tooth, so its scan cannot be cropped: leave it out.")
         middle[1] -= plan.forward_mm / spacing[1]
         middle[2] = (slices[0] + slices[-1]) // 2
     return middle
@@ -177,7 +177,7 @@ def instance_target(teeth: Labels) -> tuple[Tensor, ...]:
 
 
 class ToothSet(Dataset[tuple[Tensor, ...]]):
-    """A crop of each scan: the image, float32 HU `[1, k, j, i]`, and what `target` makes of its label map.
+    """One crop per scan: the image, float32 HU `[1, k, j, i]`, and the target that `target` makes of its label map.
 
     Crop n is of scan n, and a function of `seed`, `epoch` and n alone; another epoch is another set.
     """

@@ -1,4 +1,4 @@
-"""Trunks of the spine phantom as maps without teeth: that ribs and vertebrae are none is learnt from them."""
+"""Trunks of the spine phantom as maps without teeth, to learn that ribs and vertebrae are not teeth."""
 
 from __future__ import annotations
 

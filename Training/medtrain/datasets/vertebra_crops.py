@@ -1,4 +1,4 @@
-"""Crops of phantom patients for the two stages of the vertebra package: what a network sees, where it shall answer.
+"""Crops of phantom patients for the two stages of the vertebra package: network inputs and targets.
 
 A patient is kept as its tissue map (uint8, 2 mm, axes LPS). Every crop is a new scan of it: another field of view,
 scale, tilt and side (mirrored), and other intensities by domain randomisation (`label_synthesis`).
@@ -41,7 +41,7 @@ class PatientMap:
     high: Floats
 
     def save(self, path: Path) -> None:
-        """Write to `path` (.npz); whole or not at all."""
+        """Write to `path` (.npz) atomically."""
         partial = path.with_suffix(".partial.npz")
         np.savez_compressed(partial, tissues=self.tissues, points=self.points, low=self.low, high=self.high)
         partial.replace(path)

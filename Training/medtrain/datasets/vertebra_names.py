@@ -29,8 +29,8 @@ def read_names(scheme: str) -> dict[int, str]:
         names = json.loads(Path(scheme).read_text(encoding="utf-8"))
         return {int(value): str(name) for value, name in names.items()}
     except FileNotFoundError:
-        raise MedInferError(f"There are no label names {scheme!r}: give {known}, or a JSON file.") from None
+        raise MedInferError(f"Unknown label names {scheme!r}: give {known}, or a JSON file.") from None
     except (OSError, ValueError, AttributeError) as error:
         raise MedInferError(
-            f'{scheme} holds no label names ({error}): it needs a JSON object like {{"20": "L1"}}; or give {known}.'
+            f'{scheme} contains no label names ({error}): it needs a JSON object like {{"20": "L1"}}; or give {known}.'
         ) from error

@@ -108,7 +108,7 @@ class VertebraPatches(Dataset[PatchSample]):
         case, rng = self.cases[index % len(self.cases)], np.random.default_rng([self.seed, index])
         present = _present(case)
         if not present:
-            raise ScanError(f"{case.name} has no whole vertebra among the labels asked for: leave it out.")
+            raise ScanError(f"{case.name} has no complete vertebra with a requested label: leave it out.")
         label = int(rng.choice(present))
         patch = cut_patch(case, label, self.plan.shape)
         return _sample(elastic_patch(patch, self.plan, rng) if self.plan.alpha else patch, label)

@@ -146,14 +146,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m medtrain evaluate-landmarks", description=__doc__.split("\n")[0])
     parser.add_argument("model", help="id in the library, or a package folder")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--phantoms", type=int, metavar="N", help="draw so many held-out phantoms")
+    source.add_argument("--phantoms", type=int, metavar="N", help="number of held-out phantoms to draw")
     source.add_argument("--scans", type=Path, metavar="FOLDER", help="scans with their truth")
-    parser.add_argument("--first-seed", type=int, default=FIRST_HELD_OUT_SEED, help="of the phantoms (%(default)s)")
-    parser.add_argument("--voxels", type=float, metavar="MM", help="isotropic voxels of the phantoms; default: drawn")
+    parser.add_argument(
+        "--first-seed", type=int, default=FIRST_HELD_OUT_SEED, help="seed of the first phantom (%(default)s)"
+    )
+    parser.add_argument(
+        "--voxels", type=float, metavar="MM", help="isotropic voxel size of the phantoms; default: drawn"
+    )
     parser.add_argument(
         "--label-names", default="totalsegmentator",
-        help=f"what label maps' values mean: {', '.join(SCHEMES)} or a JSON file (%(default)s)",
+        help=f"meaning of label values: {', '.join(SCHEMES)} or a JSON file (%(default)s)",
     )
-    parser.add_argument("--threshold", type=float, help="confidence from which a landmark is found; default: declared")
+    parser.add_argument("--threshold", type=float, help="least confidence of a found landmark; default: the model's")
     parser.add_argument("--backend", default="auto")
     return parser

@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m medtrain evaluate-package", description=__doc__.split("\n")[0])
     parser.add_argument("model", help="id in the library, or a package folder")
-    parser.add_argument("--phantoms", type=int, default=0, metavar="N", help="draw so many held-out phantoms")
+    parser.add_argument("--phantoms", type=int, default=0, metavar="N", help="number of held-out phantoms to draw")
     parser.add_argument("--first-seed", type=int, default=FIRST_HELD_OUT_SEED)
     parser.add_argument("--scans", type=Path, help="folder with CASE.nii.gz")
     parser.add_argument("--truth", type=Path, help="table of their nodules")

@@ -5,7 +5,7 @@
 
 Everything runs through the engine as a user's scan would (`medinfer.run`), with the package's own files. The real jaw
 is a label map without its scan (`real_jaw`): scans of it are simulated as those of phantoms are, each from another
-seed. A tooth of which the field of view shows less than 75 % counts neither way.
+seed. A tooth that is less than 75 % in the field of view is not evaluated.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Exit code 2 for what cannot be used."""
     chosen = _parser().parse_args(arguments)
     if not chosen.phantoms and chosen.real is None:
-        _parser().error("nothing to measure on: give --phantoms N or --real FILE, or both")
+        _parser().error("nothing to evaluate: give --phantoms N or --real FILE, or both")
     try:
         package = find_package(chosen.model)
         if package.manifest.task != "segment":
@@ -151,11 +151,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m medtrain evaluate-teeth", description=__doc__.split("\n")[0])
     parser.add_argument("model", help="id in the library, or a package folder")
-    parser.add_argument("--phantoms", type=int, default=0, metavar="N", help="draw so many held-out phantoms")
+    parser.add_argument("--phantoms", type=int, default=0, metavar="N", help="number of held-out phantoms to draw")
     parser.add_argument("--real", type=Path, metavar="FILE", help="the real jaw's label map")
-    parser.add_argument("--scans", type=int, default=6, metavar="N", help="scans of the real jaw (%(default)s)")
-    parser.add_argument("--first-seed", type=int, default=FIRST_HELD_OUT_SEED, help="patients and scans (%(default)s)")
-    parser.add_argument("--voxels", type=float, metavar="MM", help="isotropic voxels of the phantoms; default: drawn")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write truth beside findings, a PNG a scan")
+    parser.add_argument(
+        "--scans", type=int, default=6, metavar="N", help="number of scans of the real jaw (%(default)s)"
+    )
+    parser.add_argument(
+        "--first-seed", type=int, default=FIRST_HELD_OUT_SEED, help="first seed of patients and scans (%(default)s)"
+    )
+    parser.add_argument(
+        "--voxels", type=float, metavar="MM", help="isotropic voxel size of the phantoms; default: drawn"
+    )
+    parser.add_argument(
+        "--pictures", type=Path, metavar="FOLDER", help="write truth next to findings, one PNG per scan"
+    )
     parser.add_argument("--backend", default="auto")
     return parser

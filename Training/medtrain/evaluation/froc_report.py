@@ -1,4 +1,4 @@
-"""The FROC command: LUNA16's tables in, the figures of a submission out.
+"""The FROC command: computes the figures for a submission from LUNA16's tables.
 
     python -m medtrain froc --annotations A.csv --seriesuids S.csv --submission C.csv
         [--excluded E.csv] [--bootstrap 1000] [--curve curve.txt] [--published froc.txt] [--plot froc.png]
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def counts_text(curve: Froc) -> str:
-    """The counts, a line each, in the words of LUNA16's script."""
+    """The counts, one line each, in the words of LUNA16's script."""
     counts = curve.counts
     return "\n".join((
         f"Scans: {counts.scans}",
@@ -66,16 +66,16 @@ def counts_text(curve: Froc) -> str:
 
 def sensitivity_text(curve: Froc, band: Band | None = None) -> str:
     """The sensitivity at the seven rates and the CPM; with their intervals where `band` (at `RATES`) is given."""
-    lines = ["False positives a scan  Sensitivity" + (f"  {band.confidence:.0%} interval" if band else "")]
+    lines = ["False positives per scan  Sensitivity" + (f"  {band.confidence:.0%} interval" if band else "")]
     for number, rate in enumerate(RATES):
         interval = f"        {band.low[number]:.3f}–{band.high[number]:.3f}" if band else ""
-        lines.append(f"{rate:>22g}  {curve.at(rate):.3f}{interval}")
+        lines.append(f"{rate:>24g}  {curve.at(rate):.3f}{interval}")
     interval = f"        {band.cpm_low:.3f}–{band.cpm_high:.3f}" if band else ""
-    return "\n".join([*lines, f"{'CPM (mean of the seven)':>22} {curve.cpm:.3f}{interval}"])
+    return "\n".join([*lines, f"{'CPM (mean of the seven)':>24} {curve.cpm:.3f}{interval}"])
 
 
 def write_curve(curve: Froc, path: Path) -> None:
-    """Lines `false positives a scan, sensitivity, threshold`, as LUNA16's script writes them."""
+    """Write lines `false positives per scan, sensitivity, threshold`, in the format of LUNA16's script."""
     points = zip(curve.false_positives_per_scan, curve.sensitivity, curve.thresholds, strict=True)
     try:
         path.write_text("".join(f"{rate:.9f},{found:.9f},{score:.9f}\n" for rate, found, score in points))
@@ -88,9 +88,9 @@ def read_curve(path: Path) -> Floats:
     try:
         points = np.loadtxt(path, delimiter=",", ndmin=2)
     except (OSError, ValueError) as error:
-        raise TableError(f"{path} is not a curve; each line needs three numbers with commas between.") from error
+        raise TableError(f"{path} is not a curve; each line needs three numbers separated by commas.") from error
     if points.shape[1:] != (3,):
-        raise TableError(f"{path} is not a curve; each line needs three numbers with commas between.")
+        raise TableError(f"{path} is not a curve; each line needs three numbers separated by commas.")
     return points
 
 
@@ -114,7 +114,7 @@ def plot(curve: Froc, path: Path, band: Band | None = None) -> None:
         axes.fill_between(band.rates, band.low, band.high, alpha=0.2, label=f"{band.confidence:.0%} of resampled scans")
     axes.set_xscale("log", base=2)
     axes.set_xticks(RATES, ["⅛", "¼", "½", "1", "2", "4", "8"])
-    axes.set(xlabel="False positives a scan", ylabel="Sensitivity", xlim=(RATES[0], RATES[-1]), ylim=(0, 1))
+    axes.set(xlabel="False positives per scan", ylabel="Sensitivity", xlim=(RATES[0], RATES[-1]), ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     try:
@@ -137,13 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m medtrain froc", description="FROC by LUNA16's own rules.")
     parser.add_argument("--annotations", type=Path, required=True, help="CSV of the nodules")
     parser.add_argument("--excluded", type=Path, help="CSV of findings that do not count")
-    parser.add_argument("--seriesuids", type=Path, required=True, help="the scans to evaluate, one a line")
+    parser.add_argument("--seriesuids", type=Path, required=True, help="the scans to evaluate, one per line")
     parser.add_argument("--submission", type=Path, required=True, help="CSV of the candidates with their probability")
-    parser.add_argument("--max-candidates", type=_positive, default=MAX_CANDIDATES, help="a scan (%(default)s)")
+    parser.add_argument("--max-candidates", type=_positive, default=MAX_CANDIDATES, help="limit per scan (%(default)s)")
     parser.add_argument("--bootstrap", type=_positive, metavar="N", help="add intervals from N draws of the scans")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
     parser.add_argument("--curve", type=Path, help="write the points of the curve here")
-    parser.add_argument("--published", type=Path, help="compare with this curve; exit code 1 where it differs")
+    parser.add_argument("--published", type=Path, help="compare with this curve; exit code 1 if it differs")
     parser.add_argument("--plot", type=Path, help="draw the curve here (needs matplotlib)")
     return parser
 

@@ -114,7 +114,7 @@ def network(file: DocumentFile, checkpoint: Path | None, seed: int = 0) -> nn.Mo
         net = file.network(weights)
         net.load_state_dict(weights)
     except (KeyError, IndexError, RuntimeError) as error:
-        raise ValueError(f"{checkpoint} is no checkpoint for {file.name}: it is of another network") from error
+        raise ValueError(f"{checkpoint} is not a checkpoint for {file.name}: it belongs to another network") from error
     return net
 
 
@@ -137,8 +137,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     for key, file in FILES.items():
         parser.add_argument(f"--{key}", type=Path, metavar="FILE", help=f"checkpoint for {file.name}")
-    parser.add_argument("--fresh", type=int, metavar="SEED", help="fresh weights where no checkpoint is given")
-    parser.add_argument("--document-sizes", action="store_true", help="compare at the document's sizes too (minutes)")
+    parser.add_argument("--fresh", type=int, metavar="SEED", help="use fresh weights if no checkpoint is given")
+    parser.add_argument(
+        "--document-sizes", action="store_true", help="also compare at the document's sizes (takes minutes)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     chosen = parser.parse_args(arguments)
     wanted = {key: file for key, file in FILES.items() if chosen.fresh is not None or getattr(chosen, key)}

@@ -34,7 +34,7 @@ def example_inputs(size: tuple[int, int, int, int], seed: int = 0) -> tuple[Tens
 
 
 def export_onnx(net: AnchorNet, path: Path) -> None:
-    """Write the network as one ONNX file with free batch and sides; whole or not at all."""
+    """Write the network as one ONNX file with free batch and sides, atomically."""
     axes = {
         "image": {0: "batch", 2: "z", 3: "y", 4: "x"},
         "coordinates": {0: "batch", 2: "cells_z", 3: "cells_y", 4: "cells_x"},
@@ -50,7 +50,7 @@ def _named(inputs: tuple[Tensor, Tensor]) -> Example:
 
 
 def export_torchscript(net: AnchorNet, path: Path) -> None:
-    """Write the network as TorchScript; whole or not at all."""
+    """Write the network as TorchScript, atomically."""
     partial = path.with_suffix(".partial")
     traced = torch.jit.trace(plain_copy(net), example_inputs((1, 64, 64, 64)), check_trace=False)
     torch.jit.save(torch.jit.freeze(traced), str(partial))

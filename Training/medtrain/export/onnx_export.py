@@ -45,7 +45,7 @@ def export_onnx(
         worst = max(difference(net, partial, example) for example in examples)
         if not worst <= tolerance:  # NaN neither
             raise RuntimeError(f"{path.name} would differ from the network by {worst:.2g}, more than {tolerance:.2g}; "
-                               "look for an operator that ONNX defines otherwise")
+                               "look for an operator that ONNX defines differently")
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

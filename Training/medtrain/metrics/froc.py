@@ -30,7 +30,7 @@ MAX_CANDIDATES = 100
 
 @dataclass(frozen=True, eq=False)
 class ScanMatch:
-    """What became of one scan's candidates.
+    """The matching of one scan's candidates.
 
     nodule_scores: `[nodules]`, the best score that hit each nodule; −inf where none did.
     false_positive_scores: `[false positives]`.
@@ -135,9 +135,9 @@ def froc(matches: Sequence[ScanMatch]) -> Froc:
     """The FROC curve over all scans; scans without candidates count too. Raises MedInferError without any nodule."""
     counts = _count(matches)
     if counts.nodules == 0:
-        raise MedInferError("There is no nodule in these scans, so there is no sensitivity to measure.")
+        raise MedInferError("These scans contain no nodule, so the sensitivity is undefined.")
     pool = _pool(matches)
-    # Rows: threshold, nodules found, false positives; one column a point.
+    # Rows: threshold, nodules found, false positives; one column per point.
     points = np.stack([pool.scores, *_running(pool, np.ones(len(pool.scores)))])[:, pool.last_of_tie]
     points = points[:, _corners(points[1:])]
     # The curve starts where nothing is marked yet, unless its first point has no false positives anyway.
@@ -169,7 +169,7 @@ def bootstrap(
             np.insert(false_positives, 0, 0) / len(matches), np.insert(hits, 0, 0) / (times @ nodules), wanted
         ))
     if not curves:
-        raise MedInferError("No drawn set of scans has a nodule, so there is no band to compute.")
+        raise MedInferError("No resampled set of scans contains a nodule, so there is no confidence band.")
     at_rates, at_cpm = np.split(np.array(curves), [len(wanted) - len(RATES)], axis=1)
     low, high = _interval(at_rates, confidence)
     cpm_low, cpm_high = _interval(at_cpm.mean(axis=1), confidence)

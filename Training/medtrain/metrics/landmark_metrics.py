@@ -7,7 +7,7 @@
 - Identification rate (VerSe; Sekuboyina et al., MedIA 73 (2021) 102166): the share of the truths in view whose
   prediction is nearer to its own truth than to any other, and nearer than 20 mm.
 - Missed: a truth in view without a prediction. False: a prediction where no truth is in view, or 20 mm or more from it.
-- Excluded landmarks (cut by the field of view) count neither way: a prediction for one is right, and so is none.
+- Excluded landmarks (cut by the field of view) are not evaluated: both a prediction and none are right.
 
 All positions are RAS mm.
 """
@@ -42,7 +42,7 @@ class LandmarkTrial:
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of one landmark, or of all, over the trials.
+    """The results of one landmark, or of all, over the trials.
 
     truths: how often it is in view. errors_mm: of each prediction that has a truth.
     """
@@ -56,12 +56,12 @@ class Tally:
 
     @property
     def mean_mm(self) -> float:
-        """Mean radial error; NaN where there is none."""
+        """Mean radial error; NaN if there is none."""
         return float(np.mean(self.errors_mm)) if self.errors_mm else float("nan")
 
     @property
     def median_mm(self) -> float:
-        """Median radial error; NaN where there is none."""
+        """Median radial error; NaN if there is none."""
         return float(np.median(self.errors_mm)) if self.errors_mm else float("nan")
 
     @property

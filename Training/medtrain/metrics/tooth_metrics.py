@@ -57,7 +57,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class ToothPair:
-    """A true tooth and the found one that stands for it, as values of the two label maps."""
+    """A true tooth and the found tooth matched to it, as values of the two label maps."""
 
     true: int
     found: int
@@ -72,7 +72,7 @@ class ToothPair:
 
 @dataclass(frozen=True)
 class ToothScore:
-    """What became of one scan's teeth.
+    """The evaluation of one scan's teeth.
 
     missed, false: values of the true and of the found map. canal: None where none is in view.
     """
@@ -86,7 +86,7 @@ class ToothScore:
 
 @dataclass(frozen=True)
 class ToothFigures:
-    """The figures over some scans; NaN where there is nothing to divide by."""
+    """The figures over several scans; NaN where the denominator is 0."""
 
     f1: float
     precision: float
@@ -103,7 +103,7 @@ def overlaps(true: Labels, found: Labels) -> tuple[dict[int, int], dict[int, int
     One joint histogram over the voxels where either map `[k, j, i]` has something. Raises ValueError for other shapes.
     """
     if true.shape != found.shape:
-        raise ValueError(f"the true map is {true.shape} but the found one {found.shape}: bring both to one grid")
+        raise ValueError(f"the true map is {true.shape}, but the found map {found.shape}: resample both to one grid")
     somewhere = (true | found) != 0
     joint = np.bincount(true[somewhere].astype(np.uint16) << 8 | found[somewhere], minlength=1 << 16).reshape(256, 256)
     of_true, of_found = joint.sum(axis=1), joint.sum(axis=0)

@@ -21,7 +21,7 @@ def read_weights(path: Path) -> Weights:
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     weights = next((state[place] for place in PLACES if place in state), state)
     if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ValueError(f"{path} holds no weights: a checkpoint has them under one of {', '.join(PLACES)}")
+        raise ValueError(f"{path} contains no weights: a checkpoint has them under one of {', '.join(PLACES)}")
     return dict(weights)
 
 
@@ -39,6 +39,6 @@ def load_weights(net: nn.Module, path: Path, but: Sequence[str] = ()) -> None:
         name for name, value in wanted.items() if value.shape != taken[name].shape
     ]
     if wrong:
-        raise ValueError(f"{path} is of another network: {len(wrong)} parameters don't fit, such as {wrong[0]}; "
-                         "build the network it is of, or name what shall stay as it is")
+        raise ValueError(f"{path} belongs to another network: {len(wrong)} parameters do not fit, such as {wrong[0]}; "
+                         "build the matching network, or name the parameters to leave unchanged")
     net.load_state_dict(own | taken)

@@ -1,4 +1,4 @@
-"""The heatmap U-Net (system L1): one channel a landmark, a Gaussian on each, squashed by tanh.
+"""The heatmap U-Net (system L1): one channel per landmark, a Gaussian on each, squashed by tanh.
 
 The seed document 001 trains it ("training, reference 2") by the mean squared error of `tanh(U-Net)` from Gaussians
 of height 1 and exports `Sequential(UNet(1, 1), Tanh())` with the names `input` → `centroid`; with one channel its

@@ -36,7 +36,7 @@ class SCNSpec:
 
     channels, landmarks: of the image; heatmaps.
     filters: the width of every level.
-    factor: how many voxels a side the spatial configuration takes as one.
+    factor: how many voxels per side the spatial configuration takes as one.
     dropout: share of whole channels dropped after each convolution, while training.
     mode: how what was up-sampled joins its skip.
     local_activation, spatial_activation: keys of `ACTIVATIONS`; the local heatmaps may stay as they are.
@@ -56,7 +56,7 @@ class SCNSpec:
             raise ValueError(f"mode {self.mode!r} of the SCN is neither 'add' nor 'concat'")
         for name in filter(None, (self.local_activation, self.spatial_activation)):
             if name not in ACTIVATIONS:
-                raise ValueError(f"activation {name!r} of the SCN is none of {', '.join(ACTIVATIONS)}")
+                raise ValueError(f"activation {name!r} of the SCN is not one of {', '.join(ACTIVATIONS)}")
 
 
 def block(channels_in: int, channels_out: int, dropout: float = 0.0) -> nn.Sequential:

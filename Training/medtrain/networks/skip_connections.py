@@ -1,4 +1,4 @@
-"""What lets a U-Net take an image of any size: whatever was up-sampled is cut to the size of the skip it joins.
+"""Skip connections for images of any size: the up-sampled tensor is cropped to the size of the skip it joins.
 
 With poolings that round up, an odd side of n voxels goes down to (n + 1) / 2 and comes back as n + 1: one voxel too
 many at the far end. Where every side can be halved evenly the cut takes nothing away and the numbers are those of a

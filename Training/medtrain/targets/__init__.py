@@ -1,1 +1,1 @@
-"""What a network is to answer, drawn from the truth."""
+"""Network targets, computed from the truth."""

@@ -1,4 +1,4 @@
-"""Which anchors answer for which nodule, and with what numbers (grt123's `LabelMapping`).
+"""The assignment of anchors to nodules, and their regression targets (grt123's `LabelMapping`).
 
 Boxes are rows `[z, y, x, d]`: the centre in voxels (voxel centres are whole numbers) and the side of a
 cube in voxels, which are 1 mm. A label is `[z, y, x, anchor, 5]` on the grid of stride 4: first 1 for a
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class AnchorTargets:
-    """How labels are made; the defaults are grt123's for training.
+    """The parameters of the labels; the defaults are grt123's for training.
 
     anchors: sides of the anchor cubes, mm.
     stride: voxels between the cells' centres, the first of which is at (stride − 1) / 2.
@@ -79,7 +79,7 @@ def make_label(
     Raises ValueError where the shape is no multiple of the stride.
     """
     if any(side % targets.stride for side in shape):
-        raise ValueError(f"a crop of {shape} voxels is no multiple of the stride {targets.stride}")
+        raise ValueError(f"a crop of {shape} voxels is not a multiple of the stride {targets.stride}")
     boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     away = boxes[:0] if ignored is None else np.asarray(ignored, dtype=np.float64).reshape(-1, 4)
     grid = (shape[0] // targets.stride, shape[1] // targets.stride, shape[2] // targets.stride)

@@ -1,4 +1,4 @@
-"""Gaussian heatmaps around landmarks: what a heatmap network is trained to answer.
+"""Gaussian heatmaps around landmarks: the targets of a heatmap network.
 
     heatmap[n, k, j, i] = exp(−|(k, j, i) − point n|² / (2 σ²))        (Payer et al., MedIA 54 (2019) 207)
 
@@ -20,7 +20,7 @@ def gaussian_heatmaps(
     """Heatmaps `[..., k, j, i]` of height 1 around `points` `[..., 3]`, on their device.
 
     points: k, j, i in voxels, fractional, centres on integers; NaN for an absent one, whose heatmap is 0.
-    shape: voxels along k, j, i. sigma: voxels, one for all or one a landmark (broadcast to `points.shape[:-1]`).
+    shape: voxels along k, j, i. sigma: voxels, one for all or one per landmark (broadcast to `points.shape[:-1]`).
 
     A landmark on a voxel's centre has exactly 1 there; one outside the volume leaves its tail inside. In `dtype`
     bfloat16 the exponentials are still taken in float32. Differentiable in sigma, which a network may learn

@@ -1,4 +1,4 @@
-"""What a detector finds in prepared cases while it is being trained, and how good that is."""
+"""Validation of a detector on prepared cases during training."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def find(
 
 
 def as_scan(case: Case, candidates: Floats) -> Scan:
-    """A case and what was found in it, as FROC wants them; 1 mm voxels stand for the world."""
+    """A case and its candidates in the form that FROC needs; voxels of 1 mm serve as world coordinates."""
 
     def nodules(cubes: Floats) -> tuple[Nodule, ...]:
         return tuple(Nodule((float(z), float(y), float(x)), float(d)) for z, y, x, d in cubes)

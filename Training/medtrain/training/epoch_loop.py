@@ -31,7 +31,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class EpochTask:
-    """What a network learns.
+    """The task that a network learns.
 
     losses: of a batch, by name, the one to descend as "loss".
     figures: of a batch of the validation, by name; the network is in evaluation mode.
@@ -78,7 +78,7 @@ class EpochLoop:
         self.schedule = plan.schedule(self.optimiser) if plan.schedule else None
 
     def run(self, training: Callable[[int], Iterable[Batch]], validation: Iterable[Batch]) -> None:
-        """Go on to the plan's last epoch.
+        """Continue to the plan's last epoch.
 
         training: the batches of epoch 0, 1, … validation: the batches that every epoch is judged by.
         Raises ValueError where there are no batches, RuntimeError where a loss isn't finite; the checkpoints stay.
@@ -140,7 +140,7 @@ class EpochLoop:
         self.save(self.out / "last.pt")
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; whole or not at all."""
+        """Write a checkpoint atomically."""
         state = {
             "task": self.task.name,
             "seed": self.plan.seed,
@@ -154,7 +154,7 @@ class EpochLoop:
         _write(path, partial(torch.save, state))
 
     def resume(self, path: Path | None = None) -> bool:
-        """Go on from a checkpoint of this run, last.pt where none is named; False where there is none yet.
+        """Continue from a checkpoint of this run (default: last.pt); False if there is none yet.
 
         Raises ValueError where it belongs to another task or to a run with another seed.
         """
@@ -163,7 +163,7 @@ class EpochLoop:
             return False
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if (state["task"], state["seed"]) != (self.task.name, self.plan.seed):
-            raise ValueError(f"{path} is of the task {state['task']} with seed {state['seed']}: resume it as such, or "
+            raise ValueError(f"{path} is from task {state['task']} with seed {state['seed']}: resume with the same, or "
                              "start another run with its weights")
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])

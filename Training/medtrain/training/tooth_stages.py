@@ -1,4 +1,4 @@
-"""The four stages of the tooth package: what each sees of a crop, what it answers, and how that is judged.
+"""The four stages of the tooth package: their inputs, outputs and losses.
 
 `centroids` (T1) sees 1 mm voxels, `instances` (T2) 0.5 mm, `naming` (T3) patches of 1 mm around a tooth, `canal` (T5)
 0.75 mm.

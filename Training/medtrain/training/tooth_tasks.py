@@ -1,4 +1,4 @@
-"""What the seed document 001's two tooth networks learn, for `EpochLoop` (systems T1, T2 and N10).
+"""The tasks of the seed document 001's two tooth networks, for `EpochLoop` (systems T1, T2 and N10).
 
 Its scores are kept as they are meant: the best segmentation is the one with the smallest sum of losses, in training
 and validation. (As written there the validation's Dice is added, so that a better one counts as worse.)

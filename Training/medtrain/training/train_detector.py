@@ -28,7 +28,7 @@ from .training_run import RunPlan, TrainingRun, channels_last, learning_rate, lo
 
 @dataclass(frozen=True)
 class TrainingPlan(RunPlan):
-    """What a run does.
+    """The settings of a run.
 
     crops: of each batch. num_hard, focus: of the loss (see `detector_loss`).
     """
@@ -76,12 +76,12 @@ class Trainer(TrainingRun):
         return net
 
     def save(self, path: Path, **more: Any) -> None:
-        """Write a checkpoint, with the anchors it was trained for; whole or not at all."""
+        """Write a checkpoint atomically, with the anchors it was trained for."""
         super().save(path, anchors=list(self.plan.targets.anchors), **more)
 
 
 def averaged_network(checkpoint: Path, spec: AnchorNetSpec = SISTER) -> AnchorNet:
-    """The network of a checkpoint with the averaged weights, ready to be used."""
+    """The network of a checkpoint with the averaged weights, ready for use."""
     net = AnchorNet(spec)
     load_average(net, checkpoint)
     return net
@@ -133,7 +133,7 @@ def train(
         if trainer.step % 100 == 0 or not cases:
             cases |= {path: load_case(path) for path in case_files(cases_folder) if path not in cases}
             if not cases:
-                raise ValueError(f"{cases_folder} holds no cases: make some with medtrain.datasets.prepare_cases.")
+                raise ValueError(f"{cases_folder} contains no cases: make some with medtrain.datasets.prepare_cases.")
         losses.append(trainer.advance(list(cases.values())))
         late = minutes is not None and time.monotonic() - began > minutes * 60
         ended = late or trainer.step == trainer.plan.steps
@@ -153,19 +153,21 @@ def train(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m medtrain train-detector", description="Train the nodule detector.")
-    parser.add_argument("--cases", type=Path, required=True, help="folder of prepared cases to learn from")
-    parser.add_argument("--validation", type=Path, help="folder of prepared cases to measure the CPM on")
+    parser.add_argument("--cases", type=Path, required=True, help="folder of prepared training cases")
+    parser.add_argument("--validation", type=Path, help="folder of prepared cases for measuring the CPM")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint.pt and log.jsonl")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=TrainingPlan.steps, help="batches in all")
-    parser.add_argument("--minutes", type=float, help="stop (resumably) after so long")
-    parser.add_argument("--crops", type=int, default=TrainingPlan.crops, help="crops a batch")
+    parser.add_argument("--steps", type=int, default=TrainingPlan.steps, help="total number of batches")
+    parser.add_argument("--minutes", type=float, help="stop after this many minutes (can be resumed)")
+    parser.add_argument("--crops", type=int, default=TrainingPlan.crops, help="crops per batch")
     parser.add_argument("--rate", type=float, default=TrainingPlan.rate, help="learning rate")
-    parser.add_argument("--num-hard", type=int, default=TrainingPlan.num_hard, help="negatives mined for each crop")
-    parser.add_argument("--focus", type=float, default=TrainingPlan.focus, help="gamma of the focal loss, 0: none")
+    parser.add_argument("--num-hard", type=int, default=TrainingPlan.num_hard, help="hard negatives mined per crop")
+    parser.add_argument(
+        "--focus", type=float, default=TrainingPlan.focus, help="gamma of the focal loss; 0: no focusing"
+    )
     parser.add_argument("--validate-every", type=int, default=500, help="steps between validations")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     trainer = Trainer(
@@ -182,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.resume:
         trainer.load(checkpoint)
     elif checkpoint.exists():
-        parser.error(f"{checkpoint} exists: pass --resume to go on with it, or choose another --out")
+        parser.error(f"{checkpoint} exists: pass --resume to continue it, or choose another --out")
     validation = [load_case(path) for path in case_files(chosen.validation)] if chosen.validation else []
     train(
         trainer, chosen.cases, chosen.out, validation, minutes=chosen.minutes, validate_every=chosen.validate_every

@@ -143,6 +143,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     begin(trainer, chosen, parser)
     patients = [PatientMap.load(path) for path in patient_files(chosen.patients)]
     if not patients:
-        parser.error(f"{chosen.patients} holds no patients: make some with medtrain.datasets.prepare_patients")
+        parser.error(f"{chosen.patients} contains no patients: make some with medtrain.datasets.prepare_patients")
     crops = Crops(patients, chosen.stage, trainer.plan, range(trainer.step, trainer.plan.steps))
     train(trainer, crops, chosen.out, minutes=chosen.minutes, workers=chosen.workers)

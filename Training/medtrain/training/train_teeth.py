@@ -99,6 +99,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     begin(trainer, chosen, parser)
     jaws = [JawMap.load(path) for path in jaw_files(chosen.jaws)]
     if not jaws:
-        parser.error(f"{chosen.jaws} holds no jaws: make some with medtrain.datasets.prepare_jaws")
+        parser.error(f"{chosen.jaws} contains no jaws: make some with medtrain.datasets.prepare_jaws")
     crops = Crops(jaws, trainer.plan, range(trainer.step, trainer.plan.steps))
     train(trainer, crops, chosen.out, minutes=chosen.minutes, workers=chosen.workers)

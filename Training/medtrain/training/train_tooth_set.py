@@ -63,19 +63,19 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m medtrain train-tooth-set", description=__doc__.split("\n")[0])
     parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("--train", type=Path, required=True, help="folder with image/ and label/")
-    parser.add_argument("--validation", type=Path, required=True, help="another one")
+    parser.add_argument("--validation", type=Path, required=True, help="the same, for validation")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoints and history.json")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--schedule", choices=SCHEDULES, default="cosine")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--side", type=int, default=192, help="voxels of 0.5 mm along a crop's sides")
+    parser.add_argument("--side", type=int, default=192, help="side of a crop, in voxels of 0.5 mm")
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64, 128], help="channels, finest level first")
     parser.add_argument("--workers", type=int, default=0, help="processes that cut crops")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--weights", type=Path, help="start from this checkpoint's")
-    parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
+    parser.add_argument("--weights", type=Path, help="start from the weights of this checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     return parser
 
 

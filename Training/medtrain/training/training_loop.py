@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class Trainer(Protocol):
-    """What learns."""
+    """The interface of a trainer."""
 
     step: int
 
@@ -29,24 +29,24 @@ class Trainer(Protocol):
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """What every training command takes."""
+    """Arguments of every training command."""
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint.pt and log.jsonl")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="batches in all")
-    parser.add_argument("--minutes", type=float, help="stop (resumably) after so long")
+    parser.add_argument("--steps", type=int, help="total number of batches")
+    parser.add_argument("--minutes", type=float, help="stop after this many minutes (can be resumed)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1, help="processes that draw crops")
-    parser.add_argument("--float32", action="store_true", help="not bfloat16")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--float32", action="store_true", help="compute in float32 instead of bfloat16")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out")
 
 
 def begin(trainer: Trainer, chosen: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    """Go on from the checkpoint where that was asked for; one that stands there is never overwritten unasked."""
+    """Continue from the checkpoint if requested; an existing one is never overwritten without a request."""
     checkpoint = chosen.out / "checkpoint.pt"
     if chosen.resume:
         trainer.load(checkpoint)
     elif checkpoint.exists():
-        parser.error(f"{checkpoint} exists: pass --resume to go on with it, or choose another --out")
+        parser.error(f"{checkpoint} exists: pass --resume to continue it, or choose another --out")
 
 
 def train(

@@ -1,4 +1,4 @@
-"""What every training run here has in common: the learning rate, a running average of the weights, checkpoints.
+"""The common parts of training runs: the learning rate, a running average of the weights, checkpoints.
 
 A run is a function of its seed, its data and its plan: the batch, the dropout masks and the learning rate of a step
 follow from the step's number, so a run that was stopped and resumed ends with the same weights as one that was not.
@@ -90,7 +90,7 @@ class TrainingRun:
                 kept.copy_(value)
 
     def save(self, path: Path, **more: Any) -> None:
-        """Write a checkpoint; whole or not at all. more: what else to keep in it."""
+        """Write a checkpoint atomically. more: further entries to store in it."""
         partial = path.with_suffix(".partial")
         state = {
             "step": self.step,
@@ -104,10 +104,12 @@ class TrainingRun:
         os.replace(partial, path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises ValueError where it belongs to a run with another seed."""
+        """Continue from a checkpoint. Raises ValueError if it belongs to a run with another seed."""
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["seed"] != self._plan.seed:
-            raise ValueError(f"{path} is of a run with seed {state['seed']}: resume with it, not {self._plan.seed}")
+            raise ValueError(
+                f"{path} is from a run with seed {state['seed']}: resume with that seed, not {self._plan.seed}"
+            )
         self.net.load_state_dict(state["net"])
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])

@@ -75,7 +75,7 @@ class Canvas:
 def tube_distance(lattice: Lattice, points: ArrayLike, radii: ArrayLike, flat: ArrayLike = (1, 1, 1)) -> Array:
     """Distance (mm) to a bent tube through points `[n, 3]`; 1e3 where it is farther than about its radius + 6.
 
-    radii: one, or one a point. flat: factors along x, y, z by which space is stretched, to flatten the tube.
+    radii: one, or one per point. flat: factors along x, y, z by which space is stretched, to flatten the tube.
     """
     points = np.asarray(points, float)
     radii, flat = np.broadcast_to(np.asarray(radii, float), len(points)), np.asarray(flat, float)

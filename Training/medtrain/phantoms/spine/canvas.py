@@ -49,7 +49,7 @@ class Canvas:
     def tube_distance(self, points: Floats, radii: ArrayLike, flat: ArrayLike = (1, 1, 1)) -> tuple[Box, Array]:
         """Distance (mm) to the surface of a bent tube through `points` `[n, 3]`, and the box it lies in.
 
-        radii: one, or one a point. flat: factors along x, y, z by which space is stretched, to flatten the tube.
+        radii: one, or one per point. flat: factors along x, y, z by which space is stretched, to flatten the tube.
         """
         points, radii = np.asarray(points, float), np.broadcast_to(np.asarray(radii, float), len(points))
         stretch = np.asarray(flat, float)
