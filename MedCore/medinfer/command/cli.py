@@ -107,6 +107,8 @@ def _analyse_into(
         console.say(f"{len(tally.done)} done, {len(tally.skipped)} skipped, {len(tally.failed)} failed")
         for name, problem in tally.failed.items():
             console.say(f"  failed: {with_name(name, problem)}")
+    if tally.stopped:
+        raise Cancelled(f"stopped; {len(tally.done) + len(tally.skipped)} of {tally.scans} scans were done")
     return SCAN_FAILED if tally.failed else OK
 
 

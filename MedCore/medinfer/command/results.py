@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,18 +65,26 @@ def _table(findings: Findings, manifest: Manifest) -> str:
     return findings.boxes_csv()
 
 
+def findings_in(home: Path) -> Findings | None:
+    """The findings that a run left in the folder `home`; None where there are none."""
+    try:
+        return Findings.from_json((home / FINDINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def results_before(folder: Path, name: str) -> Findings | None:
     """What an earlier run left in `folder`/`name`; None where nothing is there.
 
     Raises OutputError where something else is there: that is never replaced, not even when asked to overwrite.
     """
     home = folder / name
-    if not home.exists():
+    if not os.path.lexists(home):
         return None
-    try:
-        return Findings.from_json((home / FINDINGS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise OutputError(f"{home} exists and holds no MedInfer results; choose another output folder.") from None
+    before = findings_in(home)
+    if before is None:
+        raise OutputError(f"{home} exists and holds no MedInfer results; choose another output folder.")
+    return before
 
 
 def stem_of(manifest: Manifest) -> str:
