@@ -14,6 +14,7 @@ from ..findings import Findings
 from ..inference.pipeline import PackageSession, run
 from ..inference.segments import Refine
 from ..library.package import ModelPackage
+from ..manifest import Manifest
 from ..scans.reading import ScanSource, find_scans
 from ..volume import Volume
 from .console import Console, findings_table
@@ -141,21 +142,37 @@ def _run_one(name: str, source: ScanSource, work: _Work) -> str | None:
     before = work.results.results_of(source, digest)
     if _is_there(name, digest, before, work):
         return None
-    name = _place(name, source, before, work)
-    findings = _find(name, volume, batch, console, work.cancel)
+    place = _place(name, source, before, work)
+    findings = _find(place, volume, batch, console, work.cancel)
     seconds.update(findings.run["seconds"])
     identity = {"source": source.path.name, "scan_digest": digest, "model_digest": model_digest(batch.package)}
     findings = replace(findings, run={**findings.run, **identity, "seconds": seconds})
-    console.progress(name, "write", 0, 1)
-    begin = time.perf_counter()
     manifest = batch.package.manifest
     if batch.names is not None:
         findings, manifest = renamed(findings, manifest, batch.names)
-    written = write_results(batch.folder, name, replace(volume, name=name), findings, manifest, batch.outputs)
-    work.results.add(name, findings)
-    work.here[digest] = name
-    _tell(name, findings, written, {**seconds, "write": time.perf_counter() - begin}, console)
-    return name
+    console.progress(place, "write", 0, 1)
+    begin = time.perf_counter()
+    written = _write(place, volume, findings, manifest, work)
+    while written is None:
+        # Another run into the same folder was quicker: with this scan, or with one of the same name.
+        work.results.read_again()
+        before = work.results.results_of(source, digest)
+        if _is_there(name, digest, before, work):
+            return None
+        place = _place(name, source, before, work)
+        written = _write(place, volume, findings, manifest, work)
+    work.results.add(place, findings)
+    work.here[digest] = place
+    _tell(place, findings, written, {**seconds, "write": time.perf_counter() - begin}, console)
+    return place
+
+
+def _write(name: str, volume: Volume, findings: Findings, manifest: Manifest, work: _Work) -> Written | None:
+    """Where the results lie; None where results that were not there before have the name."""
+    volume, findings = replace(volume, name=name), replace(findings, scan=name)
+    return write_results(
+        work.batch.folder, name, volume, findings, manifest, work.batch.outputs, replacing=work.results.knows(name)
+    )
 
 
 def _is_there(name: str, digest: str, before: Sequence[Earlier], work: _Work) -> bool:

@@ -55,6 +55,18 @@ class OutputFolder:
     def add(self, name: str, findings: Findings) -> None:
         self._earlier[name] = Earlier(name, findings, 0.0)
 
+    def knows(self, name: str) -> bool:
+        """Whether results had that name when it was last looked."""
+        return name in self._earlier
+
+    def read_again(self) -> None:
+        """Another run may write into the same folder."""
+        self._earlier = {one.name: one for one in _read(self._folder)}
+
+    def has(self, name: str) -> bool:
+        """Whether results have that name. Raises OutputError where something else has it."""
+        return results_before(self._folder, name) is not None
+
     def results_of(self, source: ScanSource, digest: str) -> list[Earlier]:
         """All results of the scan; first those under its own name."""
         found = [one for one in self._earlier.values() if one.is_of(source, digest)]
@@ -68,7 +80,7 @@ class OutputFolder:
         base = folder_name(source.name)
         for number in count(1):
             name = base if number == 1 else f"{base}-{number}"
-            if name not in taken and results_before(self._folder, name) is None:
+            if name not in taken and not self.has(name):
                 return name
         raise AssertionError("count() never ends")
 

@@ -36,9 +36,11 @@ def installed_outputs() -> dict[str, Output]:
 
 
 def write_results(
-    folder: Path, name: str, volume: Volume, findings: Findings, manifest: Manifest, outputs: Mapping[str, Output]
-) -> Written:
-    """Write findings.json, the CSV and `outputs` to `folder`/`name`, replacing what stood there.
+    folder: Path, name: str, volume: Volume, findings: Findings, manifest: Manifest, outputs: Mapping[str, Output],
+    *, replacing: bool = True,
+) -> Written | None:
+    """Write findings.json, the CSV and `outputs` to `folder`/`name`, replacing what stood there; None, and nothing
+    written, where something stands there that is not to be replaced.
 
     Until all of it is written the results lie in a hidden folder beside, which is removed on any error.
     Raises OutputError.
@@ -53,7 +55,8 @@ def write_results(
             write_volume(findings.label_map.whole(volume), fresh / f"{stem_of(manifest)}.nii.gz")
         for output in outputs.values():
             output(volume, findings, manifest, fresh)
-        take_place(fresh, home, place / "older")
+        if not take_place(fresh, home, place / "older" if replacing else None):
+            return None
     return Written(home, tuple(sorted(path for path in home.rglob("*") if path.is_file())))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,42 @@ def test_names_are_cut_by_bytes_and_stay_apart() -> None:
     assert cut != folder_name(long + "x")
     assert cut == folder_name(long)
     assert folder_name("chest-1") == "chest-1"
+
+
+def test_a_name_taken_meanwhile_by_another_run_is_left_to_it(
+    scan: Path, blob_package: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another run writes results of another scan, or of this one, while this one is at work."""
+    words = ["-o", str(tmp_path / "out"), "--model", str(blob_package())]
+    other = tmp_path / "other" / scan.name
+    other.parent.mkdir()
+    shutil.copy(scan, other)
+    changed(other)
+
+    def meanwhile(path: Path) -> Callable[..., list[Path]]:
+        def write(*unused: Any) -> list[Path]:
+            if not (tmp_path / "out" / "chest").exists():
+                assert main(["detect", str(path), *words], {}) == 0
+            return []
+
+        return write
+
+    assert main(["detect", str(scan), *words], {"meanwhile": meanwhile(other)}) == 0
+    assert names(tmp_path / "out") == {"chest", "chest-2"}
+    shutil.rmtree(tmp_path / "out")
+    capsys.readouterr()
+    assert main(["detect", str(scan), *words], {"meanwhile": meanwhile(scan)}) == 0
+    assert names(tmp_path / "out") == {"chest"}
+    assert "chest: done before, skipped" in capsys.readouterr().out
+
+
+def test_two_runs_into_one_folder_do_not_race(scan: Path, blob_package: Make, tmp_path: Path) -> None:
+    words = ["detect", str(scan), "-o", str(tmp_path / "out"), "--no-scene", "--model", str(blob_package())]
+    running = [
+        subprocess.Popen([sys.executable, "-m", "medinfer", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    for one in running:
+        _, complained = one.communicate(timeout=120)
+        assert (one.returncode, complained) == (0, b"")
+    assert names(tmp_path / "out") == {"chest"}
