@@ -23,7 +23,7 @@ from ..atomic_files import output_error, remove_abandoned
 from ..errors import Cancelled, MedInferError, OutputError, PackageError
 from ..findings import Findings
 from .arguments import SCAN_COMMANDS, parse
-from .console import Console, open_console, with_name
+from .console import Console, open_console
 from .results import Output, installed_outputs
 from .standard_streams import hold_standard_streams
 
@@ -132,9 +132,9 @@ def _analyse_into(
             tally = run_batch(options.scans, batch, console, stopped.is_set)
     console.event("summary", {"done": tally.done, "skipped": tally.skipped, "failed": tally.failed})
     if len(tally.done) + len(tally.skipped) + len(tally.failed) > 1:
-        console.say(f"{len(tally.done)} done, {len(tally.skipped)} skipped, {len(tally.failed)} failed")
-        for name, problem in tally.failed.items():
-            console.say(f"  failed: {with_name(name, problem)}")
+        # Why each failed was said when it did.
+        which = f" ({', '.join(tally.failed)})" if tally.failed else ""
+        console.say(f"{len(tally.done)} done, {len(tally.skipped)} skipped, {len(tally.failed)} failed{which}")
     if tally.stopped:
         raise Cancelled(f"stopped; {len(tally.done) + len(tally.skipped)} of {tally.scans} scans were done")
     return SCAN_FAILED if tally.failed else OK

@@ -164,7 +164,8 @@ def test_a_scan_that_is_not_there_is_named_once(
     assert detect(missing, scan, "-o", tmp_path / "out", "--model", blob_package()) == 1
     said = capsys.readouterr()
     assert said.err == f"error: {missing} is not there; check the path.\n"
-    assert f"  failed: {missing} is not there; check the path.\n" in said.out
+    assert f"1 done, 0 skipped, 1 failed ({missing})\n" in said.out
+    assert "check the path" not in said.out
 
 
 def test_scans_of_the_same_name_get_folders_of_their_own(scan: Path, blob_package: Make, tmp_path: Path) -> None:
