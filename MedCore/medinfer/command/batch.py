@@ -15,6 +15,7 @@ from ..inference.pipeline import PackageSession, run
 from ..inference.segments import Refine
 from ..library.package import ModelPackage
 from ..manifest import Manifest
+from ..preparation.hounsfield import in_hounsfield
 from ..scans.reading import ScanSource, find_scans
 from ..volume import Volume
 from .console import Console, findings_table
@@ -44,7 +45,7 @@ class Tally:
 @dataclass(frozen=True)
 class Batch:
     """What to do with every scan. names: the scheme whose names segments get; refine: see `run`; overlap: what
-    `with_overlap` made of the package."""
+    `with_overlap` made of the package; assume_hu: see `in_hounsfield`."""
 
     package: ModelPackage
     session: PackageSession
@@ -55,6 +56,7 @@ class Batch:
     names: str | None = None
     refine: Refine | None = None
     overlap: float | None = None
+    assume_hu: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,9 @@ def _run_one(name: str, source: ScanSource, work: _Work) -> str | None:
     if _is_there(name, digest, before, work):
         return None
     place = _place(name, source, before, work)
+    # The scene and the pictures show the values that the model saw.
+    passes = batch.package.manifest.passes
+    volume = in_hounsfield(volume, [one.prepare for one in passes], assume_hu=batch.assume_hu)
     findings = _find(place, volume, batch, console, work.cancel)
     seconds.update(findings.run["seconds"])
     identity = {"source": source.path.name, "scan_digest": digest, "model_digest": model_digest(batch.package)}
@@ -217,7 +222,8 @@ def _place(name: str, source: ScanSource, before: Sequence[Earlier], work: _Work
 
 _DIFFERENT = {
     "threshold": "at another threshold", "names": "under other names", "refined": "with other borders",
-    "overlap": "with another overlap of tiles", "model_digest": "with other files or other passes in its model.json",
+    "overlap": "with another overlap of tiles", "assume_hu": "with other values taken for HU",
+    "model_digest": "with other files or other passes in its model.json",
 }
 
 
@@ -238,7 +244,8 @@ def _difference(before: Earlier, batch: Batch) -> str | None:
 def _options(batch: Batch) -> dict[str, Any]:
     """What was asked for besides the threshold, as it is kept with the results; nothing where nothing was."""
     names = None if batch.names is None else batch.names.casefold()
-    return {"names": names, "refined": True if batch.refine else None, "overlap": batch.overlap}
+    refined, assumed = (True if asked else None for asked in (batch.refine, batch.assume_hu))
+    return {"names": names, "refined": refined, "overlap": batch.overlap, "assume_hu": assumed}
 
 
 def _find(name: str, volume: Volume, batch: Batch, console: Console, cancel: Callable[[], bool]) -> Findings:
@@ -247,6 +254,7 @@ def _find(name: str, volume: Volume, batch: Batch, console: Console, cancel: Cal
         console.say(f"{name}: note: {note}")
     findings = run(
         volume, batch.package, batch.session, threshold=batch.threshold, refine=batch.refine, cancel=cancel,
+        assume_hu=batch.assume_hu,
         progress=lambda stage, done, total: console.progress(name, stage, done, total),
     )
     for note in findings.notes[len(volume.notes) :]:

@@ -121,7 +121,7 @@ def _analyse_into(
     ) as session:
         batch = Batch(
             package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
-            _refine(options.refine) if options.refine else None, options.overlap,
+            _refine(options.refine) if options.refine else None, options.overlap, options.assume_hu,
         )
         console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
         console.say(f"running on {session.device} with {session.runtime}, {session.precision}")
