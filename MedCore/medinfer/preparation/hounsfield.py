@@ -101,7 +101,8 @@ def _without_spikes(values: NDArray[np.float32]) -> NDArray[np.float32]:
     found, counts = np.unique(values, return_counts=True)
     spikes = []
     for number in {0, int(counts.argmax())}:
-        beside = np.delete(counts[max(number - 2, 0) : number + 3], min(number, 2))
+        away = np.abs(found - found[number])
+        beside = counts[(away > 0) & (away <= _BIN)]
         if counts[number] >= max(_SPIKE * len(values), _ALONE * beside.max(initial=0)):
             spikes.append(found[number])
     if len(found) > 1 and found[-1] - np.percentile(values[values < found[-1]], 99) > _FAR_OFF:

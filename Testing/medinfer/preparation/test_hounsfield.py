@@ -59,6 +59,14 @@ def test_an_offset_is_known_by_the_tissues_whatever_the_padding(
     assert in_hounsfield(found, CT) is found
 
 
+def test_a_little_padding_with_the_value_of_air_hides_no_offset(body: np.ndarray) -> None:
+    """Air itself is cut off at the lowest value that was stored."""
+    values = np.maximum(body, -1000) + 1000
+    values[:, :3] = -1000
+    found = in_hounsfield(volume_of(values), CT)
+    np.testing.assert_array_equal(found.voxels[:, 3:], np.maximum(body, -1000)[:, 3:])
+
+
 @pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
 def test_an_offset_is_taken_off_whatever_the_type_is(body: np.ndarray, kind: type) -> None:
     found = in_hounsfield(volume_of((np.maximum(body, -1024) + 1024).astype(kind)), CT)
