@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from .errors import OutputError
+from .living_lock import held
 
 _PART = ".part."
+_MOST_BYTES = 200
+# Hidden folders of runs, and the locks beside them.
+_HIDDEN, _LOCK = ".medinfer-", ".lock"
+_DAY_S = 86_400
+# How often two processes may meet in renaming, and what each is told then.
+_TRIES, _MET = 20, (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -24,6 +32,7 @@ _ADVICE = {
     errno.EISDIR: "a folder with that name exists; remove it or choose another name",
     errno.ENOTDIR: "part of that path is a file, not a folder; choose another folder",
     errno.EEXIST: "part of that path is a file, not a folder; choose another folder",
+    errno.ENOENT: "its folder does not exist and cannot be made; choose another folder",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 
@@ -42,7 +51,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     Raises OutputError (one sentence) for an OSError: a full or read-only disk, a forbidden folder.
     """
     target = Path(path)
-    partial = target.with_name(f".{uuid4().hex[:8]}{_PART}{target.name}")
+    partial = target.with_name(f".{uuid4().hex[:8]}{_end_of_partials(target)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -59,34 +68,95 @@ def remove_partials(path: Path | str) -> None:
     """Remove what an `atomic_path` that was cut off left beside `path`."""
     target = Path(path)
     with suppress(OSError):
-        for partial in [name for name in os.listdir(target.parent) if name.endswith(_PART + target.name)]:
+        for partial in [name for name in os.listdir(target.parent) if name.endswith(_end_of_partials(target))]:
             (target.parent / partial).unlink()
+
+
+def _end_of_partials(target: Path) -> str:
+    """With the file's suffixes; of a long name the end alone, as file systems allow 255 bytes."""
+    return _PART + target.name.encode("utf-8", "surrogateescape")[-_MOST_BYTES:].decode("utf-8", "ignore")
 
 
 @contextmanager
 def staging(path: Path) -> Iterator[Path]:
-    """A hidden folder beside `path`, gone at the end. An OSError inside becomes an OutputError about `path`."""
+    """A hidden folder beside `path`, gone at the end; those that killed runs left there are removed.
+
+    An OSError inside becomes an OutputError about `path`.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=".medinfer-", dir=path.parent, ignore_cleanup_errors=True
-        ) as folder:
-            yield Path(folder)
+        remove_abandoned(path.parent)
+        folder = path.parent / f"{_HIDDEN}{uuid4().hex[:12]}"
+        # A disk without locks: the folder is then left to its age.
+        with held(_lock_of(folder)) as mine:
+            folder.mkdir(mode=0o700)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                if not mine:
+                    _lock_of(folder).unlink(missing_ok=True)
     except OSError as error:
         raise output_error(path, error) from error
 
 
-def take_place(fresh: Path, home: Path, aside: Path) -> None:
-    """Rename the folder `fresh` to `home`. What stood there goes to `aside`, and back if that fails. Raises OSError."""
-    if not home.exists():
-        os.rename(fresh, home)
-        return
+def remove_abandoned(folder: Path) -> None:
+    """Remove what runs that were killed left in `folder`; never what belongs to one that is alive.
+
+    A run holds a lock beside its hidden folder. Without one (an older version's, or on a disk that knows none) a folder
+    is abandoned when it is a day old.
+    """
+    with suppress(OSError):
+        for entry in [entry for entry in os.scandir(folder) if entry.name.startswith(_HIDDEN)]:
+            path = folder / entry.name
+            with suppress(OSError):
+                if entry.name.endswith(_LOCK):
+                    _remove_if_dead(path.with_name(entry.name.removesuffix(_LOCK)))
+                elif not _lock_of(path).exists() and time.time() - entry.stat().st_mtime > _DAY_S:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_if_dead(folder: Path) -> None:
+    with held(_lock_of(folder)) as mine:
+        if mine:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + _LOCK)
+
+
+def take_place(fresh: Path, home: Path, aside: Path | None) -> bool:
+    """Rename the folder `fresh` to `home`. What stood there goes to `aside`, and back if that fails; without `aside` it
+    stays, and nothing is done. Whether `fresh` is in its place. Raises OSError.
+
+    Another process may do the same at the same time: the last one's folder stays, whole.
+    """
+    for _ in range(_TRIES):
+        try:
+            if os.path.lexists(home):
+                if aside is None:
+                    return False
+                return _exchange(fresh, home, aside)
+            os.rename(fresh, home)
+            return True
+        except OSError as error:
+            # It came, or went, between the look and the renaming.
+            if error.errno not in _MET or not os.path.lexists(fresh):
+                raise
+            aside = aside and aside.with_name(f"{aside.name}-")
+    raise OSError(errno.EEXIST, "", str(home))
+
+
+def _exchange(fresh: Path, home: Path, aside: Path) -> bool:
     os.rename(home, aside)
     try:
         os.rename(fresh, home)
     except OSError:
-        os.rename(aside, home)
+        if not os.path.lexists(home):
+            os.rename(aside, home)
         raise
+    return True
 
 
 def write_text(path: Path | str, text: str) -> None:

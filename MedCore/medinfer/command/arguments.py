@@ -106,6 +106,10 @@ def _add_scan_arguments(parser: argparse.ArgumentParser, task: Task) -> None:
         "-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets a folder of results for each scan"
     )
     _add_model_arguments(parser, task)
+    parser.add_argument(
+        "--assume-hu", action="store_true",
+        help="take the values of a CT for Hounsfield units as they are, without judging or correcting them",
+    )
     _add_device_arguments(parser.add_argument_group("where it runs"))
     _add_output_arguments(parser.add_argument_group("what is written"), task)
     parser.set_defaults(task=task, names=None, stl=False, refine=None)

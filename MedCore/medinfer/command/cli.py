@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -14,15 +15,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
-from ..atomic_files import output_error
-from ..errors import Cancelled, MedInferError, PackageError
+from ..atomic_files import output_error, remove_abandoned
+from ..errors import Cancelled, MedInferError, OutputError, PackageError
 from ..findings import Findings
 from .arguments import SCAN_COMMANDS, parse
-from .console import Console, open_console, with_name
+from .console import Console, open_console
 from .results import Output, installed_outputs
+from .standard_streams import hold_standard_streams
 
 if TYPE_CHECKING:
     from ..inference.segments import Refine
@@ -37,21 +40,46 @@ def main(arguments: Sequence[str] | None = None, outputs: Mapping[str, Output] |
 
     outputs: what is written besides JSON and CSV; by default what is installed (Slicer scenes with slicer-core).
     """
+    if arguments is None:
+        hold_standard_streams()
     options = parse(arguments)
-    if options.log is not None:
-        logging.basicConfig(filename=options.log, level=logging.DEBUG)
     console = open_console(json_lines=options.json)
     with _stop_signals() as stopped, _warnings_told(console):
         try:
-            code = _DOES[options.command](options, console, stopped, outputs)
+            _open_log(options.log)
+            return _DOES[options.command](options, console, stopped, outputs)
         except Cancelled as error:
             console.error("", str(error))
             return STOPPED
-        except MedInferError as error:
+        except KeyboardInterrupt:
+            console.error("", "stopped at once; what was being written is left out")
+            return STOPPED
+        except Exception as error:
             logging.getLogger(__name__).debug("refused", exc_info=error)
-            console.error("", str(error))
+            console.error("", _sentence(error))
             return REFUSED
-    return code
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MedInferError):
+        return str(error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"MedInfer failed for an unexpected reason ({what}); run it again with --log FILE and report what it says."
+
+
+def _open_log(path: Path | None) -> None:
+    """Raises OutputError."""
+    if path is None:
+        return
+    # A log that fills the disk is cut short, and nothing is said of each line.
+    logging.raiseExceptions = False
+    try:
+        logging.basicConfig(filename=path, level=logging.DEBUG, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        if not path.parent.is_dir():
+            why = f"there is no folder {path.parent}; make it, or give another file"
+            raise OutputError(f"The log {path} cannot be written: {why}.") from error
+        raise output_error(path, error) from error
 
 
 def _analyse(
@@ -93,7 +121,7 @@ def _analyse_into(
     ) as session:
         batch = Batch(
             package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
-            _refine(options.refine) if options.refine else None, options.overlap,
+            _refine(options.refine) if options.refine else None, options.overlap, options.assume_hu,
         )
         console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
         console.say(f"running on {session.device} with {session.runtime}, {session.precision}")
@@ -104,9 +132,11 @@ def _analyse_into(
             tally = run_batch(options.scans, batch, console, stopped.is_set)
     console.event("summary", {"done": tally.done, "skipped": tally.skipped, "failed": tally.failed})
     if len(tally.done) + len(tally.skipped) + len(tally.failed) > 1:
-        console.say(f"{len(tally.done)} done, {len(tally.skipped)} skipped, {len(tally.failed)} failed")
-        for name, problem in tally.failed.items():
-            console.say(f"  failed: {with_name(name, problem)}")
+        # Why each failed was said when it did.
+        which = f" ({', '.join(tally.failed)})" if tally.failed else ""
+        console.say(f"{len(tally.done)} done, {len(tally.skipped)} skipped, {len(tally.failed)} failed{which}")
+    if tally.stopped:
+        raise Cancelled(f"stopped; {len(tally.done) + len(tally.skipped)} of {tally.scans} scans were done")
     return SCAN_FAILED if tally.failed else OK
 
 
@@ -120,12 +150,13 @@ def _refine(method: Literal["geodesic", "watershed"]) -> Refine:
 @contextmanager
 def _writable(folder: Path) -> Iterator[None]:
     """Say before a long run, not after it, that the results have no place; leave no folder behind that stayed empty."""
-    new = not folder.exists()
+    new = not os.path.lexists(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".medinfer-probe"
-        probe.touch()
-        probe.unlink()
+        try:
+            _try_to_write(folder)
+        except FileNotFoundError:
+            # Another run may have removed it, as it stayed empty there.
+            _try_to_write(folder)
     except OSError as error:
         raise output_error(folder, error) from error
     try:
@@ -134,6 +165,14 @@ def _writable(folder: Path) -> Iterator[None]:
         if new:
             with suppress(OSError):
                 folder.rmdir()
+
+
+def _try_to_write(folder: Path) -> None:
+    """Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Without a name on most systems: runs into one folder don't meet.
+    with TemporaryFile(dir=folder, prefix=".medinfer-"):
+        remove_abandoned(folder)
 
 
 def _models(

@@ -47,7 +47,7 @@ class _Quiet:
 
 
 class JsonConsole(_Quiet):
-    """One JSON object per line: {"event": …}. Nothing else reaches the stream."""
+    """One JSON object per line: {"event": …}, in ASCII, which every encoding holds. Nothing else reaches the stream."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -62,7 +62,7 @@ class JsonConsole(_Quiet):
         self.event("error", {"scan": scan, "text": text})
 
     def event(self, name: str, data: Mapping[str, Any]) -> None:
-        print(json.dumps({"event": name, **data}, ensure_ascii=False), file=self._stream, flush=True)
+        print(json.dumps({"event": name, **data}), file=self._stream, flush=True)
 
 
 class PlainConsole(_Quiet):

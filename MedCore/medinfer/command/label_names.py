@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import PackageError
@@ -27,5 +28,14 @@ def renamed(findings: Findings, manifest: Manifest, scheme: str) -> tuple[Findin
     words = {label.name: label.names.get(chosen, label.name) for label in manifest.labels}
 
     labels = tuple(label.model_copy(update={"name": words[label.name]}) for label in manifest.labels)
-    segments = tuple(replace(entry, label=words.get(entry.label, entry.label)) for entry in findings.segments)
+    segments = tuple(
+        replace(one, label=words.get(one.label, one.label), flags=tuple(_said(flag, words) for flag in one.flags))
+        for one in findings.segments
+    )
     return replace(findings, segments=segments), manifest.model_copy(update={"labels": labels})
+
+
+def _said(flag: str, words: Mapping[str, str]) -> str:
+    """A flag with the labels that it offers under their new names: "number unsure: 14 or 15"."""
+    what, colon, offered = flag.partition(": ")
+    return f"{what}{colon}{' or '.join(words.get(label, label) for label in offered.split(' or '))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +36,11 @@ def installed_outputs() -> dict[str, Output]:
 
 
 def write_results(
-    folder: Path, name: str, volume: Volume, findings: Findings, manifest: Manifest, outputs: Mapping[str, Output]
-) -> Written:
-    """Write findings.json, the CSV and `outputs` to `folder`/`name`, replacing what stood there.
+    folder: Path, name: str, volume: Volume, findings: Findings, manifest: Manifest, outputs: Mapping[str, Output],
+    *, replacing: bool = True,
+) -> Written | None:
+    """Write findings.json, the CSV and `outputs` to `folder`/`name`, replacing what stood there; None, and nothing
+    written, where something stands there that is not to be replaced.
 
     Until all of it is written the results lie in a hidden folder beside, which is removed on any error.
     Raises OutputError.
@@ -52,7 +55,8 @@ def write_results(
             write_volume(findings.label_map.whole(volume), fresh / f"{stem_of(manifest)}.nii.gz")
         for output in outputs.values():
             output(volume, findings, manifest, fresh)
-        take_place(fresh, home, place / "older")
+        if not take_place(fresh, home, place / "older" if replacing else None):
+            return None
     return Written(home, tuple(sorted(path for path in home.rglob("*") if path.is_file())))
 
 
@@ -64,18 +68,26 @@ def _table(findings: Findings, manifest: Manifest) -> str:
     return findings.boxes_csv()
 
 
+def findings_in(home: Path) -> Findings | None:
+    """The findings that a run left in the folder `home`; None where there are none."""
+    try:
+        return Findings.from_json((home / FINDINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def results_before(folder: Path, name: str) -> Findings | None:
     """The results of an earlier run in `folder`/`name`; None if there are none.
 
     Raises OutputError if it contains anything else: that is never replaced, not even with --overwrite.
     """
     home = folder / name
-    if not home.exists():
+    if not os.path.lexists(home):
         return None
-    try:
-        return Findings.from_json((home / FINDINGS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise OutputError(f"{home} exists but contains no MedInfer results; choose another output folder.") from None
+    before = findings_in(home)
+    if before is None:
+        raise OutputError(f"{home} exists but contains no MedInfer results; choose another output folder.")
+    return before
 
 
 def stem_of(manifest: Manifest) -> str:

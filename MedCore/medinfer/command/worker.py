@@ -1,11 +1,11 @@
 """Inference in a process of its own: `python -m medinfer.command.worker JOB`.
 
 JOB is a JSON file: {"scan": path, "model": id or folder, "result": path} and, if wanted, "backend", "device",
-"precision", "threads", "threshold", "overlap" (see `with_overlap`), and "label_map": path of the file (.nii.gz) for
-the voxels of segments. A scan may also be handed over as a `.npy` file of its voxels `[k, j, i]`: then "ijk_to_ras"
-(4×4, mm), "name" and, where it is known, "modality" come with it, and "focus" ([[k, j, i], [k, j, i]], the first voxel
-and the one behind the last) restricts the run to a block of it. A "label_map" that ends in `.npy` gets no more than the
-block of voxels around the segments.
+"precision", "threads", "threshold", "overlap" (see `with_overlap`), "assume_hu" (see `run`), and "label_map": path of
+the file (.nii.gz) for the voxels of segments. A scan may also be handed over as a `.npy` file of its voxels
+`[k, j, i]`: then "ijk_to_ras" (4×4, mm), "name" and, where it is known, "modality" come with it, and "focus"
+([[k, j, i], [k, j, i]], the first voxel and the one behind the last) restricts the run to a block of it. A "label_map"
+that ends in `.npy` gets no more than the block of voxels around the segments.
 
 Standard output carries one JSON object per line:
 
@@ -75,6 +75,7 @@ class Job:
     focus: Sequence[Sequence[int]] | None = None
     name: str | None = None
     modality: str | None = None
+    assume_hu: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -85,7 +86,7 @@ class Job:
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "threads": int, "threshold": (int, float), "overlap": (int, float), "ijk_to_ras": list,
-    "focus": list,
+    "focus": list, "assume_hu": bool,
 }
 
 
@@ -171,7 +172,8 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
             "device": session.device, "runtime": session.runtime, "precision": session.precision,
         })
         findings = run(
-            volume, package, session, threshold=job.threshold, progress=progress, cancel=cancelled.is_set
+            volume, package, session, threshold=job.threshold, progress=progress, cancel=cancelled.is_set,
+            assume_hu=job.assume_hu,
         )
     if job.overlap is not None:
         findings = replace(findings, run={**findings.run, "overlap": job.overlap})

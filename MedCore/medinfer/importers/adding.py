@@ -15,6 +15,7 @@ from ..library.library import downloads
 from ..library.package import ModelPackage, load_package
 from ..library.places import user_folder
 from ..spelling import suggestion
+from .no_packages import what_it_is
 
 Progress = Callable[[str, int, int], None]
 
@@ -47,32 +48,14 @@ def add(source: Path | str, format: str | None = None) -> ModelPackage:
     path = Path(source)
     if not path.exists():
         raise PackageError(f"{path} does not exist; give a package folder or a .zip of one.")
+    if format is None and path.is_file():
+        try:
+            other = what_it_is(path)
+        except OSError as error:
+            raise PackageError(f"{path} cannot be read: {error.strerror or error}.") from error
+        if other is not None:
+            raise PackageError(other)
     return _install(path, format or ("folder" if path.is_dir() else "package"))
-
-
-def _copy_folder(source: Path, place: Path) -> None:
-    load_package(source)
-    shutil.copytree(source, place, symlinks=True)
-
-
-def _unpack_archive(source: Path, place: Path) -> None:
-    place.mkdir()
-    unpack(source, place)
-
-
-def _convert_keras_slab(source: Path, place: Path) -> None:
-    from .keras_slab import import_keras_slab
-
-    import_keras_slab(source, place)
-
-
-IMPORTERS: dict[str, Callable[[Path, Path], object]] = {
-    "folder": _copy_folder,
-    "package": _unpack_archive,
-    "keras-slab": _convert_keras_slab,
-}
-"""How a source of each format becomes a package in the folder that is given second, which is not there yet. Each raises
-PackageError."""
 
 
 def _install(source: Path, format: str) -> ModelPackage:

@@ -15,6 +15,7 @@ from ..findings import Box, Findings, Landmark
 from ..library.package import ModelPackage
 from ..manifest import Kind, Manifest
 from ..preparation.focus import boxes_in_focus, focus_note, landmarks_in_focus
+from ..preparation.hounsfield import in_hounsfield
 from ..volume import Volume
 from .found import Boxes, Earlier, Found, Objects, Points, as_kind
 from .network_run import plan_tiles
@@ -31,11 +32,13 @@ _UNLIKE = "the anatomy that this model was trained on is not in view, or looks d
 def run(
     volume: Volume, package: ModelPackage, session: PackageSession, *, threshold: float | None = None,
     refine: Refine | None = None, progress: Progress | None = None, cancel: Cancel | None = None,
+    assume_hu: bool = False,
 ) -> Findings:
     """Run `package` on `volume`; only inside its `focus`, if it has one.
 
     session: from `open_package`; it can serve many runs. threshold: instead of the declared one (of the pass that leads
     the result). refine: changes the borders of segments by the scan's values (see `refinement`), on the scan's grid.
+    assume_hu: take a CT's values as they are (see `in_hounsfield`, whose note stands in the findings).
     progress(stage, done, total) is called from this thread; cancel() is asked between tiles and raises Cancelled.
 
     Memory: the prepared region (4 bytes per voxel) of one pass, one tile through the network, and the decoders' state
@@ -44,6 +47,7 @@ def run(
     it does not grow with the classes. Raises ScanError, PackageError, DeviceError, Cancelled.
     """
     manifest, score = package.manifest, package.threshold(threshold)
+    volume = in_hounsfield(volume, [one.prepare for one in manifest.passes], assume_hu=assume_hu)
     watch = Watch(progress or (lambda stage, done, total: None), cancel or (lambda: False))
     found: dict[str, Found] = {}
     told = {one.name: tuple(label.name for label in manifest.labels_of(one)) for one in manifest.passes}

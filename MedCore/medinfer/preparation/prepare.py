@@ -21,8 +21,6 @@ from .focus import narrowed
 from .intensity import apply_intensity
 from .resample import Index, block_means, resample, respaced
 
-# A CT holds air; a value range that never goes below this is not Hounsfield units.
-_CT_AIR_HU = -300.0
 # No patient is larger: such a scan's spacing is wrong, and its grid would take all memory.
 _LARGEST_MM = 5000.0
 # In voxels: far below what any geometry is exact to, far above what rounding makes.
@@ -118,14 +116,6 @@ def _check_suits(volume: Volume, wanted: Prepare) -> None:
             f"{volume.name} covers {' × '.join(f'{value / 1000:.0f}' for value in extent[::-1])} m, more than any "
             "patient: correct its spacing."
         )
-    if wanted.hounsfield and wanted.modality == ("CT",):
-        # Every 8th voxel on each axis is enough to meet air in a CT.
-        lowest = float(np.percentile(volume.voxels[::8, ::8, ::8].astype(np.float32), 1))
-        if lowest > _CT_AIR_HU:
-            raise ScanError(
-                f"{volume.name} does not look like a CT in Hounsfield units (its darkest values are near {lowest:.0f}, "
-                "but air is −1000): choose a CT, or convert its values to HU."
-            )
 
 
 def _body_box(scan: Volume, target: Grid, margin_mm: float) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

@@ -152,3 +152,16 @@ def test_real_ct_of_a_chest_gives_thoracic_vertebrae_in_order(test_data: Path) -
     heights = [found[f"T{n}"][2] for n in range(1, 13) if found[f"T{n}"] is not None]
     assert len(heights) >= 8
     assert heights == sorted(heights, reverse=True)
+
+
+@pytest.mark.real
+def test_values_without_their_rescaling_give_the_same_vertebrae_and_a_note(test_data: Path) -> None:
+    """HU + 1024 with −2000 outside the field of view: T12 to S1, where the plain scan has them."""
+    raw, plain = (find(read_volume(test_data / name)) for name in ("cases/raw_pad.nii.gz", "spine/example_ct.nii.gz"))
+    assert any("Hounsfield units + 1024" in note for note in raw.notes)
+    assert not plain.notes
+    for label, place in places(plain).items():
+        found = places(raw)[label]
+        assert (found is None) == (place is None), label
+        if place is not None:
+            assert np.linalg.norm(np.subtract(found, place)) < 3, label

@@ -265,3 +265,17 @@ def test_a_worker_writes_the_label_map_where_it_is_told(
     labels = read_volume(tmp_path / "labels.nii.gz")
     assert labels.shape == peas_scan.shape
     assert set(np.unique(labels.voxels)) == {0, *(segment.value for segment in findings.segments)}
+
+
+def test_flags_speak_of_the_labels_by_their_new_names(peas_package: Make) -> None:
+    from medinfer.command.label_names import renamed
+    from medinfer.findings import Segment
+    from medinfer.library.package import load_package
+
+    flags = ("number unsure: 13 or 12 or extra tooth", "name unsure: 13", "out of order")
+    found = Findings(segments=(Segment("tooth", 200, 0.4, (0, 0, 0), 1.0, 1.0, flags),))
+    (segment,) = renamed(found, load_package(peas_package()).manifest, "Universal")[0].segments
+    first, second = peas.UNIVERSAL["13"], peas.UNIVERSAL["12"]
+    assert segment.flags == (
+        f"number unsure: {first} or {second} or extra tooth", f"name unsure: {first}", "out of order"
+    )

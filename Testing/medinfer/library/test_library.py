@@ -252,3 +252,40 @@ def test_sha256_is_hashlibs(tmp_path: Path) -> None:
     data = bytes(range(256)) * 9000
     (tmp_path / "file").write_bytes(data)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def archive_of(path: Path, *inside: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in inside:
+            archive.writestr(name, b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "words"),
+    [
+        ("net.onnx", b"\x08\x08\x12\x07pytorch", "is an ONNX network without its model.json: put it into a folder"),
+        ("net.h5", b"\x89HDF\r\n\x1a\n....", "is a Keras network (HDF5): add it with --format keras-slab"),
+        ("net.pth", b"\x80\x02\x8a\nl\xfc\x9c", "is a checkpoint of PyTorch in its old format, which may run code"),
+        ("net.pth", ("net/data.pkl", "net/version"), "is a checkpoint of PyTorch (weights without the network"),
+        ("net.pt", ("net/constants.pkl", "net/data.pkl"), "is a TorchScript network without its model.json"),
+        ("net.pt2", ("serialized_exported_program.json",), "is an exported PyTorch program without its model.json"),
+        ("net.pth", b"PK\x03\x04cut", "is a PyTorch file that is cut short or damaged: copy it again"),
+        ("net.keras", ("config.json", "model.weights.h5"), "is a Keras network: export"),
+        ("model.json", b"{}", "is a model.json alone: add the folder that it lies in"),
+        ("thesis.pdf", b"%PDF-1.7", "is no model package: give a package's folder, or a .zip of it"),
+        ("empty.zip", b"", "is no model package"),
+    ],
+)
+def test_a_file_that_is_no_package_is_called_what_it_is(
+    tmp_path: Path, name: str, start: bytes | tuple[str, ...], words: str
+) -> None:
+    path = tmp_path / name
+    if isinstance(start, tuple):
+        archive_of(path, *start)
+    else:
+        path.write_bytes(start)
+    with pytest.raises(PackageError) as caught:
+        add(path)
+    assert str(caught.value).startswith(f"{path} {words}")
+    assert str(caught.value).count(". ") == 0
+    assert nothing_installed()
