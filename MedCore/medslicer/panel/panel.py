@@ -11,6 +11,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from ..nodes.lookup import nodes_of
+from ..results.alone import show_alone
 from .device_section import DeviceSection
 from .form import add_form
 from .measures_section import MeasuresSection
@@ -159,8 +160,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         if self._teeth is not None:
             self._teeth.name(result)
         self.refresh()
-        if result.volume_node is not _scan_in_view():
-            slicer.util.setSliceViewerLayers(background=result.volume_node, fit=True)
+        show_alone(result)
         self.surfaces.begin(result)
         best = next(iter(result.shown_rows), None)
         if best is not None:

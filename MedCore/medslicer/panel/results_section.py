@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..results.alone import show_alone
 from ..results.result import Result, Row, results_in
 from ..results.result_rows import ACCEPTED, REJECTED
 from .export_menu import ExportMenu
@@ -70,9 +71,10 @@ class ResultsSection:
         self._message.say(text, "error")
 
     def jump(self, number: int) -> None:
-        """Show a finding in the slice views and in 3-D."""
+        """Show a finding in the slice views, on its own scan, and in 3-D."""
         result = self.result
         if result is not None:
+            show_alone(result)
             result.jump(number)
         self._tell(result)
 
@@ -118,6 +120,13 @@ class ResultsSection:
         self._message.clear()
         node_id = self._ui.resultSelector.itemData(index)
         self._settings.shown = slicer.mrmlScene.GetNodeByID(node_id) if node_id else None
+        self._show_in_views()
+
+    def _show_in_views(self) -> None:
+        """Let the views show what the panel shows, and no other patient's findings."""
+        result = self.result
+        if result is not None:
+            show_alone(result)
 
     def _remove(self, checked: bool = False) -> None:
         result = self.result
@@ -126,6 +135,7 @@ class ResultsSection:
         question = _("Delete {name} and all that belongs to it from the scene?").format(name=result.name)
         if confirmed(question):
             result.remove()
+            self._show_in_views()
 
     def _key(self, sequence: str, word: str) -> Any:
         shortcut = qt.QShortcut(qt.QKeySequence(sequence), self._ui.findingsTable)

@@ -11,6 +11,9 @@ from ..views.numbers_in_views import values_of_points
 from .result_nodes import ResultNodes
 from .result_rows import ACCEPTED, Cells, Row, point_of
 
+# On the table of a result that is put away while another one is looked at.
+AWAY_ATTRIBUTE = "MedInfer.away"
+
 
 def show_only(nodes: ResultNodes, rows: Sequence[Row], shown: Sequence[bool]) -> None:
     """Show the findings of `rows` for which `shown` (as many) is true, and hide the others. Views redraw once."""
@@ -22,7 +25,35 @@ def show_only(nodes: ResultNodes, rows: Sequence[Row], shown: Sequence[bool]) ->
         _show_segments(nodes, rows, shown)
     else:
         for row, visible in zip(rows, shown, strict=True):
-            _show_box(nodes.roi(row.number), visible)
+            _show_box(nodes.roi(row.number), visible and not is_away(nodes))
+
+
+def is_away(nodes: ResultNodes) -> bool:
+    """Whether the result is put away."""
+    return bool(nodes.table.GetAttribute(AWAY_ATTRIBUTE))
+
+
+def put_away(nodes: ResultNodes) -> None:
+    """Take a result out of the views as a whole; which of its findings are shown is not forgotten."""
+    if not is_away(nodes):
+        nodes.table.SetAttribute(AWAY_ATTRIBUTE, "1")
+        _show_nodes(nodes, False)
+
+
+def bring_back(nodes: ResultNodes) -> bool:
+    """Put a result that was put away into the views again; whether it was. Its boxes are all shown then."""
+    if not is_away(nodes):
+        return False
+    nodes.table.RemoveAttribute(AWAY_ATTRIBUTE)
+    _show_nodes(nodes, True)
+    return True
+
+
+def _show_nodes(nodes: ResultNodes, visible: bool) -> None:
+    for node in nodes.made:
+        display = node.GetDisplayNode() if node.IsA("vtkMRMLDisplayableNode") else None
+        if display is not None:
+            display.SetVisibility(visible)
 
 
 def _show_box(roi: Any | None, visible: bool) -> None:
