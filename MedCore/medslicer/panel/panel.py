@@ -49,11 +49,12 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
         self._soon.connect("timeout()", self.refresh)
-        message = MessageLine(run_ui.messageLabel)
+        message, outcome = MessageLine(run_ui.messageLabel), MessageLine(results_ui.resultsMessage)
+        self._lines = (message, outcome)
         self.models = ModelSection(run_ui, message, profile, self.settings, self.refresh_soon)
         self.devices = DeviceSection(run_ui, message, self.settings, self.models)
         self.run = RunSection(run_ui, message, profile, self.settings, self.models, self._result_added)
-        self.results = ResultsSection(results_ui, profile, self.settings)
+        self.results = ResultsSection(results_ui, outcome, profile, self.settings)
         self._selectors = (run_ui.scanSelector, run_ui.regionSelector)
         self._watched: Any | None = None
         self._sections: list[Any] = [self.models, self.devices, self.run, self.results]
@@ -74,6 +75,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
             # A user has deleted it; what is set from here on must not be lost.
             self._bind()
             self.settings.scan = _scan_in_view()
+        self._turn_lines()
         for section in self._sections:
             section.refresh()
         self._watch_result()
@@ -111,6 +113,12 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
             self.addObserver(scene, event, self._node_came_or_went)
         self.addObserver(self.settings.node, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
 
+    def _turn_lines(self) -> None:
+        """What is said is about the scan and the result that are shown."""
+        scan, result = self.settings.scan, self.results.result
+        for line in self._lines:
+            line.turn_to(_id_of(scan), _id_of(result.table if result is not None else None))
+
     def _watch_result(self) -> None:
         """Hear when the shown result changes without this panel: undo, a script, the Tables module."""
         result = self.results.result
@@ -135,6 +143,9 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
 
     def _scene_closing(self, caller: Any, event: Any) -> None:
         self.surfaces.stop()
+        # Of nodes that go: the next scene's have the same IDs.
+        for line in self._lines:
+            line.clear()
         self.run.scene_closing()
         self._scene_changing(caller, event)
 
@@ -165,6 +176,10 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         best = next(iter(result.shown_rows), None)
         if best is not None:
             self.results.select(best.number)
+
+
+def _id_of(node: Any | None) -> str:
+    return node.GetID() or "" if node is not None else ""
 
 
 def _scan_in_view() -> Any | None:

@@ -26,9 +26,8 @@ class ResultsSection:
     """The lower part of a panel. listeners: called when another finding was selected, or what is shown, accepted or
     rejected changed."""
 
-    def __init__(self, ui: Any, profile: Profile, settings: Settings) -> None:
-        self._ui, self._profile, self._settings = ui, profile, settings
-        self._message = MessageLine(ui.resultsMessage)
+    def __init__(self, ui: Any, message: MessageLine, profile: Profile, settings: Settings) -> None:
+        self._ui, self._message, self._profile, self._settings = ui, message, profile, settings
         self.listeners: list[Callable[[], None]] = []
         self._table = FindingsTable(ui.findingsTable, profile, self.jump, self._accepted_by_tick)
         self._export = ExportMenu(ui.exportButton, self._message, profile, lambda: self.result)
