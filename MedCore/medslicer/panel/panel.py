@@ -12,6 +12,8 @@ from slicer.util import VTKObservationMixin
 
 from ..nodes.lookup import nodes_of
 from ..results.alone import show_alone
+from ..results.result import results_in
+from ..results.undone import put_back
 from .device_section import DeviceSection
 from .form import add_form
 from .measures_section import MeasuresSection
@@ -65,6 +67,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
             self._teeth = TeethSection(own, self.settings, self.models, self.results)
             self._sections.append(self._teeth)
         self.surfaces = SurfaceWork()
+        self._before_undo: set[str] = set()
         self._observe()
         self.refresh()
 
@@ -109,6 +112,10 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
             self.addObserver(scene, event, self._scene_changing)
         for event in (scene.EndCloseEvent, scene.EndImportEvent, scene.EndRestoreEvent):
             self.addObserver(scene, event, self._scene_changed)
+        for event in (scene.StartUndoEvent, scene.StartRedoEvent):
+            self.addObserver(scene, event, self._undo_begins)
+        for event in (scene.EndUndoEvent, scene.EndRedoEvent):
+            self.addObserver(scene, event, self._undo_ends)
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
             self.addObserver(scene, event, self._node_came_or_went)
         self.addObserver(self.settings.node, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
@@ -156,6 +163,17 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
 
     def _scene_changed(self, caller: Any, event: Any) -> None:
         self._bind()
+        self.refresh_soon()
+
+    def _undo_begins(self, caller: Any, event: Any) -> None:
+        results = results_in(slicer.mrmlScene, self._profile.module)
+        self._before_undo = {node.GetID() for result in results for node in result.nodes.made}
+
+    def _undo_ends(self, caller: Any, event: Any) -> None:
+        for result in results_in(slicer.mrmlScene, self._profile.module):
+            came = [node for node in result.nodes.made if node.GetID() not in self._before_undo]
+            if came:
+                put_back(result, came)
         self.refresh_soon()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]

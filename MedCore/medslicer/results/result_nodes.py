@@ -119,7 +119,9 @@ def remove_node(node: Any) -> None:
     tree = tree_of(scene)
     belongings = [] if scene.GetUndoFlag() else [*_displays(node), *_storages(node)]
     for one in [node, *belongings]:
-        scene.RemoveNode(one)
+        # In the application its Data module has removed what shows and stores the node with it.
+        if scene.IsNodePresent(one):
+            scene.RemoveNode(one)
     # In the application its plugins have removed the item already.
     item = tree.GetItemByDataNode(node)
     if item:
