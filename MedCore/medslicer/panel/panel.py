@@ -15,6 +15,7 @@ from ..results.alone import show_alone
 from ..results.result import results_in
 from ..results.undone import put_back
 from .device_section import DeviceSection
+from .finding_moves import FindingMoves
 from .form import add_form
 from .measures_section import MeasuresSection
 from .message import MessageLine
@@ -67,6 +68,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
             self._teeth = TeethSection(own, self.settings, self.models, self.results)
             self._sections.append(self._teeth)
         self.surfaces = SurfaceWork()
+        self._moves = FindingMoves(self.refresh_soon)
         self._before_undo: set[str] = set()
         self._observe()
         self.refresh()
@@ -82,6 +84,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         for section in self._sections:
             section.refresh()
         self._watch_result()
+        self._moves.watch(results_in(slicer.mrmlScene, self._profile.module))
 
     def refresh_soon(self) -> None:
         """Show everything anew when the event loop comes round, once for all that happened until then."""
@@ -98,6 +101,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
     def close(self) -> None:
         """The module goes away: end what runs, and hear nothing more."""
         self.removeObservers()
+        self._moves.close()
         self._soon.stop()
         self.surfaces.stop()
         self.run.close()

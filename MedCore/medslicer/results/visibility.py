@@ -9,7 +9,7 @@ from ..nodes.curves import lead_curve
 from ..nodes.labelmaps import segment_id
 from ..views.numbers_in_views import values_of_points
 from .result_nodes import ResultNodes
-from .result_rows import ACCEPTED, Cells, Row, point_of
+from .result_rows import Cells, Row, on_the_line, point_of
 
 # On the table of a result that is put away while another one is looked at.
 AWAY_ATTRIBUTE = "MedInfer.away"
@@ -20,7 +20,7 @@ def show_only(nodes: ResultNodes, rows: Sequence[Row], shown: Sequence[bool]) ->
     if nodes.fiducials is not None:
         _show_points(nodes.fiducials, rows, shown)
         if nodes.curve is not None:
-            lead_curve(nodes.curve, nodes.fiducials, _on_the_line(nodes.fiducials, rows, shown))
+            lead_curve(nodes.curve, nodes.fiducials, on_the_line(nodes.fiducials, rows, shown))
     elif nodes.segmentation is not None:
         _show_segments(nodes, rows, shown)
     else:
@@ -69,15 +69,6 @@ def _show_points(fiducials: Any, rows: Sequence[Row], shown: Sequence[bool]) -> 
         if point is not None:
             fiducials.SetNthControlPointVisibility(point, visible)
     fiducials.EndModify(before)
-
-
-def _on_the_line(fiducials: Any, rows: Sequence[Row], shown: Sequence[bool]) -> list[int]:
-    """The control points that the curve goes through: those shown, flagged ones only where a user accepted them."""
-    points = [
-        point_of(fiducials, row.number - 1, row.title)
-        for row, visible in zip(rows, shown, strict=True) if visible and (row.review == ACCEPTED or not row.flags)
-    ]
-    return [point for point in points if point is not None]
 
 
 def _show_segments(nodes: ResultNodes, rows: Sequence[Row], shown: Sequence[bool]) -> None:
