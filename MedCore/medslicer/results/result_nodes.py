@@ -61,6 +61,11 @@ class ResultNodes:
         return self._all(MEASURES_ROLE)
 
     @property
+    def markups(self) -> tuple[Any, ...]:
+        """What a file of markups lists, in its order: the boxes, or the landmarks and the curve through them."""
+        return (*self.rois, *filter(None, (self.fiducials, self.curve)))
+
+    @property
     def made(self) -> tuple[Any, ...]:
         """All that belongs to the result and not to the scan; the table is the first."""
         single = filter(None, (self.fiducials, self.curve, self.segmentation))
