@@ -263,7 +263,7 @@ def same(before, after):
     """Whether two results tell the same: a saved table is text, of which six digits are left."""
     return len(before) == len(after) and all(
         (one[0], one[2]) == (other[0], other[2]) and abs(one[1] - other[1]) <= 1e-5
-        for one, other in zip(before, after)
+        for one, other in zip(before, after, strict=True)
     )
 
 
