@@ -70,6 +70,8 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         self.surfaces = SurfaceWork()
         self._moves = FindingMoves(self.refresh_soon)
         self._before_undo: set[str] = set()
+        # IDs of the scans that came since the last look.
+        self._loaded: list[str] = []
         self._observe()
         self.refresh()
 
@@ -80,6 +82,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
             # A user has deleted it; what is set from here on must not be lost.
             self._bind()
             self.settings.scan = _scan_in_view()
+        self._take_loaded()
         self._turn_lines()
         for section in self._sections:
             section.refresh()
@@ -124,6 +127,13 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
             self.addObserver(scene, event, self._node_came_or_went)
         self.addObserver(self.settings.node, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
 
+    def _take_loaded(self) -> None:
+        """A scan that has come since the last look is the one to run on, where none was chosen; the one in view first."""
+        loaded, self._loaded = [slicer.mrmlScene.GetNodeByID(one) for one in self._loaded], []
+        if any(loaded) and self.settings.scan is None:
+            in_view = _scan_in_view()
+            self.settings.scan = in_view if in_view in loaded else [node for node in loaded if node is not None][-1]
+
     def _turn_lines(self) -> None:
         """What is said is about the scan and the result that are shown."""
         scan, result = self.settings.scan, self.results.result
@@ -154,6 +164,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
 
     def _scene_closing(self, caller: Any, event: Any) -> None:
         self.surfaces.stop()
+        self._loaded = []
         # Of nodes that go: the next scene's have the same IDs.
         for line in self._lines:
             line.clear()
@@ -185,6 +196,8 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         # MRML's events reach Python without their name ("NoEvent"): look whether it is still there.
         if not slicer.mrmlScene.IsNodePresent(node):
             self.run.volume_removed(node)
+        elif node.GetClassName() == _SCAN:
+            self._loaded.append(node.GetID())
         if not (slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting()):
             self.refresh_soon()
 
