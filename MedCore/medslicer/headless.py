@@ -5,6 +5,7 @@ Inside the application, `open_scene` returns the application's scene unchanged.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,13 @@ from typing import Any
 from medinfer.errors import MedInferError
 
 from .quiet import quiet_libraries
+
+# Where `slicer` has the classes of its kits alone, as in Slicer's own Python without Slicer: whose are needed besides.
+MODULES = (
+    "Terminologies", "SubjectHierarchy", "Colors", "Markups", "Models", "Volumes", "Tables", "Transforms",
+    "Segmentations", "VolumeRendering", "Cameras",
+)
+PARTS = ("MRML", "Logic", "VTKWidgets", "MRMLDisplayableManager")
 
 
 class SlicerMissingError(MedInferError):
@@ -124,7 +132,7 @@ def in_application() -> bool:
 
 
 def import_slicer() -> Any:
-    """The module `slicer`. Raises SlicerMissingError, which says what to install, if it is missing."""
+    """The module `slicer` with all its classes. Raises SlicerMissingError, with what to install, if it is missing."""
     try:
         import slicer
     except ImportError as error:
@@ -132,4 +140,38 @@ def import_slicer() -> Any:
             "Slicer scenes cannot be created here: neither 3D Slicer nor slicer-core is installed; "
             "run: pip install slicer-core"
         ) from error
+    _add_module_classes(slicer)
     return slicer
+
+
+def _add_module_classes(slicer: Any) -> None:
+    """Give `slicer` its `util` and the classes of MODULES where it lacks them.
+
+    Raises SlicerMissingError, saying which library is not to be had, where one cannot be loaded.
+    """
+    importlib.import_module("slicer.util")
+    if hasattr(slicer, "vtkSlicerMarkupsLogic"):
+        return
+    for module in MODULES:
+        for part in PARTS:
+            _add_classes(slicer, f"vtkSlicer{module}Module{part}Python")
+    if not hasattr(slicer, "vtkSlicerMarkupsLogic"):
+        raise SlicerMissingError(
+            "This Python has Slicer's kits and not its modules (vtkSlicerMarkupsModuleLogicPython is nowhere on its "
+            "path): install Slicer whole."
+        )
+
+
+def _add_classes(slicer: Any, name: str) -> None:
+    try:
+        classes = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # Few modules have every part; a part that lacks something else is another matter.
+        if error.name == name:
+            return
+        raise SlicerMissingError(f"Slicer's {name} cannot be loaded here: {error}.") from error
+    except ImportError as error:
+        raise SlicerMissingError(f"Slicer's {name} cannot be loaded here: {error}.") from error
+    for key, value in vars(classes).items():
+        if key.startswith("vtk") and not hasattr(slicer, key):
+            setattr(slicer, key, value)

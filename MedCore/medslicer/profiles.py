@@ -30,3 +30,8 @@ PROFILES: dict[str, Profile] = {
         Profile("MedToothSeg", "segment", "teeth", "Teeth", "tooth", "teeth", "teeth"),
     )
 }
+
+
+def profile_for(task: str) -> Profile:
+    """The module that runs packages of that task ("detect", "landmark" or "segment")."""
+    return next(profile for profile in PROFILES.values() if profile.task == task)

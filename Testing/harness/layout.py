@@ -12,7 +12,8 @@ from PySide6 import QtCore, QtWidgets
 
 from .stand_in import computed
 
-SLICES = ("Red", "Green", "Yellow")
+# The slice views of the layout, and what the bars over them say; their colours are their names'.
+SLICES = {"Red": "R", "Green": "G", "Yellow": "Y"}
 
 
 class qMRMLSliceWidget(QtWidgets.QWidget):
@@ -55,11 +56,13 @@ class qSlicerLayoutManager(QtCore.QObject):
         import slicer
 
         self._slice_logics = application_logic.GetSliceLogics()
-        for name in SLICES:
+        for name, label in SLICES.items():
             logic = slicer.vtkMRMLSliceLogic()
             logic.SetMRMLApplicationLogic(application_logic)
             logic.SetMRMLScene(scene)
-            logic.AddSliceNode(name)
+            node = logic.AddSliceNode(name)
+            node.SetLayoutLabel(label)
+            node.SetLayoutColor(*getattr(node, f"Get{name}Color")())
             application_logic.GetSliceLogics().AddItem(logic)
             self._slices[name] = qMRMLSliceWidget(logic)
         view = slicer.vtkMRMLViewNode()

@@ -12,6 +12,7 @@ from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+import vtk
 from PySide6 import QtCore, QtTest, QtWidgets
 
 from . import dialogs, loaded_modules, qmrml_widgets, signals
@@ -73,6 +74,7 @@ class SlicerHarness:
 
         self._headless = HeadlessSlicer()
         self.scene = self._headless.scene
+        self._add_data_module(slicer)
         self.app._open(self.scene, self._headless.application_logic)
         self._names = {
             "app": to_python(self.app), "modules": loaded_modules.cpp_modules(self._headless.application_logic),
@@ -87,6 +89,19 @@ class SlicerHarness:
             setattr(slicer, name, value)
         self.app._window.moduleSelector().selectModule("")
         return self
+
+    def _add_data_module(self, slicer: Any) -> None:
+        """Its logic removes display and storage nodes with the node that they belong to."""
+        self._data_logic = slicer.vtkSlicerDataModuleLogic()
+        self._data_logic.SetMRMLApplicationLogic(self._headless.application_logic)
+        self._data_logic.SetMRMLScene(self.scene)
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def leaves_tree(scene: Any, event: Any, node: Any) -> None:
+            # As qSlicerSubjectHierarchyPluginLogic does: of a node that has left its scene this is an error in the log.
+            slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+
+        self.scene.AddObserver(self.scene.NodeAboutToBeRemovedEvent, leaves_tree)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -107,6 +122,7 @@ class SlicerHarness:
             self._unload(name)
         self.process_events()
         self.app._close()
+        self._data_logic.SetMRMLScene(None)
         self._headless.close()
         UNCAUGHT.unwatch()
         # All that was hung on `slicer` goes, as it would with the process; modules that were imported stay.

@@ -17,10 +17,11 @@ from medinfer.manifest import Manifest
 from medinfer.volume import Volume
 
 from ..headless import SlicerMissingError, import_slicer, open_scene
-from ..nodes.curves import is_chain
 from ..nodes.volumes import BONE_WINDOW, LUNG_WINDOW, add_volume, dental_window
 from ..pictures.pictures import PictureError, draw_scene
-from ..results.results import FindingNodes, add_findings
+from ..profiles import profile_for
+from ..results.result import add_result
+from ..results.result_nodes import ResultNodes
 from ..views.sights import Sights, sights_of_boxes, sights_of_landmarks, sights_of_segments
 from ..views.views import turn_views
 from .saving import save_markups, save_scene, save_segmentation
@@ -56,10 +57,10 @@ def write_scene(
     on_stage("scene")
     with open_scene() as scene:
         volume_node = add_volume(scene, volume, _window(volume, manifest))
-        nodes = add_findings(
-            scene, findings, volume_node,
-            name=stem.capitalize(), task=manifest.task, labels=manifest.labels, chain=is_chain(manifest),
-        )
+        # As the module makes it, which can then review what a batch has found.
+        nodes = add_result(
+            scene, findings, volume_node, manifest, profile_for(manifest.task), name=stem.capitalize()
+        ).nodes
         turn_views(scene, volume_node, _sights(nodes, volume_node))
         if nodes.segmentation:
             save_segmentation(nodes.segmentation, paths[0])
@@ -81,7 +82,7 @@ def _window(volume: Volume, manifest: Manifest) -> tuple[float, float]:
     return BONE_WINDOW if manifest.task == "landmark" else LUNG_WINDOW
 
 
-def _sights(nodes: FindingNodes, volume_node: Any) -> Sights:
+def _sights(nodes: ResultNodes, volume_node: Any) -> Sights:
     if nodes.segmentation:
         return sights_of_segments(nodes.segmentation, volume_node)
     if nodes.fiducials:

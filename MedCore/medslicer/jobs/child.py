@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from medinfer.command.process_tree import NO_WINDOW, descendants, kill_tree
 from medinfer.command.worker import GREETED
 from medinfer.errors import MedInferError
 
-# Slicer's own Python; elsewhere the interpreter that runs this.
-_INTERPRETER = "PythonSlicer"
+from .interpreter import interpreter
+
 # How long a cancelled process may take to end by itself.
 _GRACE_S = 1.5
 # What one look at a file reads at most, so that a chatty process cannot hold the window.
@@ -47,19 +46,19 @@ class Child:
 
     def start(self) -> None:
         """Raises MedInferError where it cannot be started."""
-        interpreter = shutil.which(_INTERPRETER) or sys.executable
+        python = interpreter()
         own_group: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
             own_group = {"creationflags": _WINDOWS_FLAGS}
         try:
             with self._events.path.open("wb") as out, self.log_file.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [interpreter, *self._arguments], stdin=subprocess.PIPE, stdout=out, stderr=log, cwd=self._folder,
+                    [python, *self._arguments], stdin=subprocess.PIPE, stdout=out, stderr=log, cwd=self._folder,
                     env=self._environment(), **own_group,
                 )
         except OSError as error:
             raise MedInferError(
-                f"{interpreter} could not be started ({error.strerror or error}); check that Slicer is completely "
+                f"{python} could not be started ({error.strerror or error}); check that Slicer is completely "
                 "installed and that this computer has free memory and disk space."
             ) from error
         # The greeting, without which a worker does not believe the end of its input.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import dist
 from typing import TYPE_CHECKING, Any
 
-from medinfer.findings import Landmark
+from medinfer.findings import Landmark, Vector
 
 from .markups import DEFAULT_COLOR, locked_display, tie_to_scan
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from medinfer.manifest import Manifest
 
 POINT_PERCENT = 0.01
+# Nearer than this is the same place: positions go through transforms and back.
+SAME_MM = 1e-4
 LINE_MM = 1.5
 
 
@@ -57,15 +60,24 @@ def add_curve(
 
 
 def lead_curve(curve: Any, fiducials: Any, points: Sequence[int]) -> None:
-    """Let `curve` go through those control points of `fiducials`, in that order; both lie under one transform."""
+    """Let `curve` go through those control points of `fiducials`, in that order, whatever transforms they lie under."""
     through = [
-        (fiducials.GetNthControlPointPosition(point), fiducials.GetNthControlPointLabel(point)) for point in points
+        (fiducials.GetNthControlPointPositionWorld(point), fiducials.GetNthControlPointLabel(point)) for point in points
     ]
-    count = curve.GetNumberOfControlPoints()
-    if through == [(curve.GetNthControlPointPosition(n), curve.GetNthControlPointLabel(n)) for n in range(count)]:
+    if _goes_through(curve, through):
         return
     before = curve.StartModify()
     curve.RemoveAllControlPoints()
     for position, label in through:
-        curve.AddControlPoint(*position, label)
+        curve.AddControlPointWorld(*position, label)
     curve.EndModify(before)
+
+
+def _goes_through(curve: Any, through: Sequence[tuple[Vector, str]]) -> bool:
+    if curve.GetNumberOfControlPoints() != len(through):
+        return False
+    return all(
+        curve.GetNthControlPointLabel(n) == label
+        and dist(curve.GetNthControlPointPositionWorld(n), position) < SAME_MM
+        for n, (position, label) in enumerate(through)
+    )

@@ -23,15 +23,16 @@ _OWNERS = {
 }
 
 
-def put_in_folder(scene: Any, volume_node: Any, nodes: Sequence[Any], name: str) -> int:
+def put_in_folder(scene: Any, volume_node: Any | None, nodes: Sequence[Any], name: str) -> int:
     """Make a folder called `name` beside `volume_node` and move `nodes` into it; return its item.
 
-    If the scan has no study, it and the folder are at the root of the tree.
+    If the scan has no study, or there is no scan, the folder is at the root of the tree.
     """
     import slicer
 
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    return _add_folder(tree, tree.GetItemParent(_item(tree, volume_node)), nodes, name)
+    parent = tree.GetSceneItemID() if volume_node is None else tree.GetItemParent(item_of(tree, volume_node))
+    return _add_folder(tree, parent, nodes, name)
 
 
 def put_in_subfolder(scene: Any, folder: int, nodes: Sequence[Any], name: str) -> int:
@@ -47,7 +48,7 @@ def move_into(scene: Any, folder: int, nodes: Sequence[Any]) -> None:
 
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     for node in nodes:
-        tree.SetItemParent(_item(tree, node), folder or tree.GetSceneItemID())
+        tree.SetItemParent(item_of(tree, node), folder or tree.GetSceneItemID())
 
 
 def list_segments(scene: Any, segmentation_node: Any) -> tuple[int, ...]:
@@ -56,7 +57,7 @@ def list_segments(scene: Any, segmentation_node: Any) -> tuple[int, ...]:
 
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     branch = slicer.vtkMRMLSubjectHierarchyConstants.GetSubjectHierarchyVirtualBranchAttributeName()
-    parent = _item(tree, segmentation_node)
+    parent = item_of(tree, segmentation_node)
     tree.SetItemAttribute(parent, branch, "1")
     attribute = segmentation_node.GetSegmentIDAttributeName()
     there = {tree.GetItemAttribute(item, attribute): item for item in children_of(tree, parent)}
@@ -79,16 +80,7 @@ def children_of(tree: Any, item: int) -> tuple[int, ...]:
     return tuple(children.GetId(number) for number in range(children.GetNumberOfIds()))
 
 
-def _add_folder(tree: Any, parent: int, nodes: Sequence[Any], name: str) -> int:
-    folder = tree.CreateFolderItem(parent, name)
-    if not tree.GetItemOwnerPluginName(folder):
-        tree.SetItemOwnerPluginName(folder, "Folder")
-    for node in nodes:
-        tree.SetItemParent(_item(tree, node), folder)
-    return int(folder)
-
-
-def _item(tree: Any, node: Any) -> int:
+def item_of(tree: Any, node: Any) -> int:
     """The item of `node`, created at the root of the tree if missing."""
     item = tree.GetItemByDataNode(node)
     if item == tree.GetInvalidItemID():
@@ -97,3 +89,12 @@ def _item(tree: Any, node: Any) -> int:
         if owner and not tree.GetItemOwnerPluginName(item):
             tree.SetItemOwnerPluginName(item, owner)
     return int(item)
+
+
+def _add_folder(tree: Any, parent: int, nodes: Sequence[Any], name: str) -> int:
+    folder = tree.CreateFolderItem(parent, name)
+    if not tree.GetItemOwnerPluginName(folder):
+        tree.SetItemOwnerPluginName(folder, "Folder")
+    for node in nodes:
+        tree.SetItemParent(item_of(tree, node), folder)
+    return int(folder)

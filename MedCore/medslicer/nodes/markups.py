@@ -9,6 +9,8 @@ DEFAULT_COLOR = (0.9, 0.6, 0.1)
 CONFIDENCE = "confidence"
 # The scan a finding was made on.
 VOLUME_ROLE = "MedInfer.volume"
+# What shows a node as its run made it: undo may bring the node back with another, plain one.
+DISPLAY_ROLE = "MedInfer.display"
 
 
 def tie_to_scan(markup: Any, volume_node: Any) -> None:
@@ -23,13 +25,20 @@ def locked_display(markup: Any, color: tuple[float, float, float]) -> Any:
     """Show `markup` in `color`, in such a way that no one drags it by accident; return its display node."""
     markup.SetLocked(True)
     markup.CreateDefaultDisplayNodes()
-    display = markup.GetDisplayNode()
-    display.SetUndoEnabled(True)
+    display = keep_display(markup)
     display.SetColor(*color)
     display.SetSelectedColor(*color)
     # Handles are on by default for some markups: they get dragged by accident.
     display.SetHandlesInteractive(False)
     display.SetPropertiesLabelVisibility(False)
+    return display
+
+
+def keep_display(node: Any) -> Any:
+    """Let undo keep the display node of `node`, and `node` know that it is its own; return it."""
+    display = node.GetDisplayNode()
+    display.SetUndoEnabled(True)
+    node.SetNodeReferenceID(DISPLAY_ROLE, display.GetID())
     return display
 
 

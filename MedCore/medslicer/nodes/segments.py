@@ -11,7 +11,7 @@ from medinfer.label_map import LabelMap
 
 from .fiducials import BETWEEN_FLAGS
 from .labelmaps import labelmap_name, oriented_image, segment_id
-from .markups import CONFIDENCE, VOLUME_ROLE
+from .markups import CONFIDENCE, VOLUME_ROLE, keep_display
 from .named_segments import NamedSegment
 from .segment_surfaces import surface_steps
 from .terminology import terminology_entry
@@ -120,7 +120,6 @@ def _tag(segment: Any, name: str) -> str:
 
 def _display(node: Any) -> None:
     node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetUndoEnabled(True)
+    display = keep_display(node)
     # The tooth under its colour is what a dentist looks at.
     display.SetOpacity2DFill(FILL_OPACITY)

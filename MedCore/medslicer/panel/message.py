@@ -16,18 +16,27 @@ _LONG_WORD = re.compile(r"[^\s/\\_-]{24}|[^\s/\\_-]*[/\\_-](?=\S)")
 
 
 class MessageLine:
-    """Shows the latest message until it is cleared, otherwise what prevents a run."""
+    """Shows the latest message until it is outdated, otherwise what prevents a run."""
 
     def __init__(self, label: Any) -> None:
         self._label = label
         self._news: tuple[str, str] | None = None
+        self._lasting = False
+        self._subject = ("", "")
         self._hindrance = ""
         self._show()
 
-    def say(self, text: str, kind: str = "") -> None:
-        """Show a message; kind: "" for a remark, "error", or "done"."""
-        self._news = (text, kind)
+    def say(self, text: str, kind: str = "", *, lasting: bool = False) -> None:
+        """Show a message; kind: "" for a remark, "error", or "done". lasting: it stays until another scan is shown."""
+        self._news, self._lasting = (text, kind), lasting
         self._show()
+
+    def turn_to(self, scan: str, result: str) -> None:
+        """From here on the line is about these (IDs of nodes, empty for none): what was said of others goes."""
+        if (scan, result) != self._subject:
+            self._subject = (scan, result)
+            if scan or not self._lasting:
+                self.clear()
 
     def clear(self) -> None:
         """Clear the message when the user has moved on."""

@@ -11,7 +11,11 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from ..nodes.lookup import nodes_of
+from ..results.alone import show_alone
+from ..results.result import results_in
+from ..results.undone import put_back
 from .device_section import DeviceSection
+from .finding_moves import FindingMoves
 from .form import add_form
 from .measures_section import MeasuresSection
 from .message import MessageLine
@@ -48,11 +52,12 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
         self._soon.connect("timeout()", self.refresh)
-        message = MessageLine(run_ui.messageLabel)
+        message, outcome = MessageLine(run_ui.messageLabel), MessageLine(results_ui.resultsMessage)
+        self._lines = (message, outcome)
         self.models = ModelSection(run_ui, message, profile, self.settings, self.refresh_soon)
         self.devices = DeviceSection(run_ui, message, self.settings, self.models)
         self.run = RunSection(run_ui, message, profile, self.settings, self.models, self._result_added)
-        self.results = ResultsSection(results_ui, profile, self.settings)
+        self.results = ResultsSection(results_ui, outcome, profile, self.settings)
         self._selectors = (run_ui.scanSelector, run_ui.regionSelector)
         self._watched: Any | None = None
         self._sections: list[Any] = [self.models, self.devices, self.run, self.results]
@@ -63,6 +68,10 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
             self._teeth = TeethSection(own, self.settings, self.models, self.results)
             self._sections.append(self._teeth)
         self.surfaces = SurfaceWork()
+        self._moves = FindingMoves(self.refresh_soon)
+        self._before_undo: set[str] = set()
+        # IDs of the scans that came since the last look.
+        self._loaded: list[str] = []
         self._observe()
         self.refresh()
 
@@ -73,9 +82,12 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
             # A user has deleted it; what is set from here on must not be lost.
             self._bind()
             self.settings.scan = _scan_in_view()
+        self._take_loaded()
+        self._turn_lines()
         for section in self._sections:
             section.refresh()
         self._watch_result()
+        self._moves.watch(results_in(slicer.mrmlScene, self._profile.module))
 
     def refresh_soon(self) -> None:
         """Show everything again in the next turn of the event loop, once for all changes until then."""
@@ -92,6 +104,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
     def close(self) -> None:
         """The module goes away: end what runs, and hear nothing more."""
         self.removeObservers()
+        self._moves.close()
         self._soon.stop()
         self.surfaces.stop()
         self.run.close()
@@ -106,9 +119,26 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
             self.addObserver(scene, event, self._scene_changing)
         for event in (scene.EndCloseEvent, scene.EndImportEvent, scene.EndRestoreEvent):
             self.addObserver(scene, event, self._scene_changed)
+        for event in (scene.StartUndoEvent, scene.StartRedoEvent):
+            self.addObserver(scene, event, self._undo_begins)
+        for event in (scene.EndUndoEvent, scene.EndRedoEvent):
+            self.addObserver(scene, event, self._undo_ends)
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
             self.addObserver(scene, event, self._node_came_or_went)
         self.addObserver(self.settings.node, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
+
+    def _take_loaded(self) -> None:
+        """If no scan was chosen, take one that was loaded since the last look; the one in view first."""
+        loaded, self._loaded = [slicer.mrmlScene.GetNodeByID(one) for one in self._loaded], []
+        if any(loaded) and self.settings.scan is None:
+            in_view = _scan_in_view()
+            self.settings.scan = in_view if in_view in loaded else [node for node in loaded if node is not None][-1]
+
+    def _turn_lines(self) -> None:
+        """What is said is about the scan and the result that are shown."""
+        scan, result = self.settings.scan, self.results.result
+        for line in self._lines:
+            line.turn_to(_id_of(scan), _id_of(result.table if result is not None else None))
 
     def _watch_result(self) -> None:
         """Hear when the shown result changes without this panel: undo, a script, the Tables module."""
@@ -134,6 +164,10 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
 
     def _scene_closing(self, caller: Any, event: Any) -> None:
         self.surfaces.stop()
+        self._loaded = []
+        # Of nodes that go: the next scene's have the same IDs.
+        for line in self._lines:
+            line.clear()
         self.run.scene_closing()
         self._scene_changing(caller, event)
 
@@ -146,11 +180,24 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
         self._bind()
         self.refresh_soon()
 
+    def _undo_begins(self, caller: Any, event: Any) -> None:
+        results = results_in(slicer.mrmlScene, self._profile.module)
+        self._before_undo = {node.GetID() for result in results for node in result.nodes.made}
+
+    def _undo_ends(self, caller: Any, event: Any) -> None:
+        for result in results_in(slicer.mrmlScene, self._profile.module):
+            came = [node for node in result.nodes.made if node.GetID() not in self._before_undo]
+            if came:
+                put_back(result, came)
+        self.refresh_soon()
+
     @vtk.calldata_type(vtk.VTK_OBJECT)  # type: ignore[untyped-decorator]  # VTK's is Any
     def _node_came_or_went(self, caller: Any, event: Any, node: Any) -> None:
         # MRML's events reach Python without their name ("NoEvent"): look whether it is still there.
         if not slicer.mrmlScene.IsNodePresent(node):
             self.run.volume_removed(node)
+        elif node.GetClassName() == _SCAN:
+            self._loaded.append(node.GetID())
         if not (slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting()):
             self.refresh_soon()
 
@@ -159,12 +206,15 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
         if self._teeth is not None:
             self._teeth.name(result)
         self.refresh()
-        if result.volume_node is not _scan_in_view():
-            slicer.util.setSliceViewerLayers(background=result.volume_node, fit=True)
+        show_alone(result)
         self.surfaces.begin(result)
         best = next(iter(result.shown_rows), None)
         if best is not None:
             self.results.select(best.number)
+
+
+def _id_of(node: Any | None) -> str:
+    return node.GetID() or "" if node is not None else ""
 
 
 def _scan_in_view() -> Any | None:

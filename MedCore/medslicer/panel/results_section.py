@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..results.alone import show_alone
 from ..results.result import Result, results_in
 from ..results.result_rows import ACCEPTED, REJECTED, Row
 from .export_menu import ExportMenu
@@ -25,9 +26,8 @@ class ResultsSection:
     """The lower part of a panel. listeners: called when another finding was selected, or what is shown, accepted or
     rejected changed."""
 
-    def __init__(self, ui: Any, profile: Profile, settings: Settings) -> None:
-        self._ui, self._profile, self._settings = ui, profile, settings
-        self._message = MessageLine(ui.resultsMessage)
+    def __init__(self, ui: Any, message: MessageLine, profile: Profile, settings: Settings) -> None:
+        self._ui, self._message, self._profile, self._settings = ui, message, profile, settings
         self.listeners: list[Callable[[], None]] = []
         self._table = FindingsTable(ui.findingsTable, profile, self.jump, self._accepted_by_tick)
         self._export = ExportMenu(ui.exportButton, self._message, profile, lambda: self.result)
@@ -70,9 +70,10 @@ class ResultsSection:
         self._message.say(text, "error")
 
     def jump(self, number: int) -> None:
-        """Show a finding in the slice views and in 3-D."""
+        """Show a finding in the slice views, on its own scan, and in 3-D."""
         result = self.result
         if result is not None:
+            show_alone(result)
             result.jump(number)
         self._tell(result)
 
@@ -118,6 +119,13 @@ class ResultsSection:
         self._message.clear()
         node_id = self._ui.resultSelector.itemData(index)
         self._settings.shown = slicer.mrmlScene.GetNodeByID(node_id) if node_id else None
+        self._show_in_views()
+
+    def _show_in_views(self) -> None:
+        """Let the views show what the panel shows, and no other patient's findings."""
+        result = self.result
+        if result is not None:
+            show_alone(result)
 
     def _remove(self, checked: bool = False) -> None:
         result = self.result
@@ -126,6 +134,7 @@ class ResultsSection:
         question = _("Delete {name} and everything that belongs to it from the scene?").format(name=result.name)
         if confirmed(question):
             result.remove()
+            self._show_in_views()
 
     def _key(self, sequence: str, word: str) -> Any:
         shortcut = qt.QShortcut(qt.QKeySequence(sequence), self._ui.findingsTable)

@@ -178,7 +178,7 @@ class RunSection:
             return
         job.cancel()
         self._over()
-        self._message.say(why)
+        self._message.say(why, lasting=True)
 
     def _job_changed(self, job: Job) -> None:
         if job is not self._job:
@@ -225,7 +225,7 @@ class RunSection:
             if job.state == "cancelled":
                 self._message.say(str(error))
             else:
-                self._fail(str(error))
+                self._fail(self._of_its_scan(str(error), job))
             return
         own = self._models.threshold_of(job.settings.model)
         if self._settings.threshold is None and job.settings.threshold is not None and job.settings.threshold < own:
@@ -233,10 +233,19 @@ class RunSection:
             result.show_from(own)
         self._settings.target = result.table if replace is not None else None
         self._settings.shown = result.table
-        self._message.say(self._what_was_found(result), "done")
         for note in result.notes:
             self._log(_("Note: {note}").format(note=note))
+        told = self._of_its_scan(self._what_was_found(result), job)
         self._on_result(result)
+        # Last: from here on the line is about this result.
+        self._message.say(told, "done")
+
+    def _of_its_scan(self, text: str, job: Job) -> str:
+        """`text` with the name of the run's scan, where another one was chosen while it was looked at."""
+        chosen = self._settings.scan
+        if chosen is not None and chosen.GetID() == self._scan_id:
+            return text
+        return str(_("{scan}: {text}").format(scan=job.name, text=text))
 
     def _what_was_found(self, result: Result) -> str:
         seconds, rows = time.monotonic() - self._begun, result.shown_rows

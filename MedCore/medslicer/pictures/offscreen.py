@@ -47,6 +47,13 @@ class OffscreenWindow:
         self.window.Finalize()
 
 
+def try_window() -> None:
+    """Open a small window and close it: where there is nothing to draw with, VTK ends the process here."""
+    trial = OffscreenWindow(8, 8)
+    trial.window.Render()
+    trial.close()
+
+
 class OffscreenView(OffscreenWindow):
     """One view of a scene: the managers draw what the MRML nodes say into it.
 

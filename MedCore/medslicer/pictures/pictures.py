@@ -16,19 +16,24 @@ from medinfer.atomic_files import staging
 from medinfer.errors import MedInferError, OutputError
 
 from ..headless import HeadlessSlicer
+from ..jobs.interpreter import interpreter
 from ..nodes.lookup import nodes_of
 from ..nodes.markups import CONFIDENCE, VOLUME_ROLE
 from ..quiet import quiet_libraries
 from .box_pictures import draw_boxes
+from .failures import WINDOW_VARIABLE, ending, no_window
 from .landmark_pictures import draw_landmarks
+from .offscreen import try_window
 from .segment_pictures import draw_segments
 
 # Ways to draw, as VTK calls them: the graphics card or Mesa through EGL, then Mesa alone.
 _WINDOWS = ("vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
-_WINDOW_VARIABLE = "VTK_DEFAULT_OPENGL_WINDOW"
 _TIME_LIMIT_S = 300
-# The child's exit codes when it prints a reason. Where there is nothing to draw with, VTK ends it by a crash.
-_REFUSED, _NOT_WRITTEN = 3, 4
+# The child's exit codes when it prints a reason. Where there is nothing to draw with, VTK ends it by a crash: a file
+# says how far it came.
+_REFUSED, _NOT_WRITTEN, _BROKEN = 3, 4, 5
+_STAGE_FILE = "stage.txt"
+BEGUN, OPENING, DRAWING = "begun", "opening a window", "drawing"
 
 
 class PictureError(MedInferError):
@@ -38,54 +43,74 @@ class PictureError(MedInferError):
 def draw_scene(scene_file: Path, folder: Path) -> list[Path]:
     """Draw the scene in `scene_file` (`.mrb`) to PNG files in `folder` and return them, in a child process.
 
-    Raises OutputError where they cannot be written, and PictureError, saying what to install, where nothing here can
-    draw; none is left behind then.
+    Raises OutputError where they cannot be written, and PictureError, saying why, where they cannot be drawn; none is
+    left behind then.
     """
+    why = ""
     with staging(folder / "pictures") as place:
         for window in _windows():
             child = _run_child(scene_file, place, window)
-            if child is None:
-                continue
             words = child.stdout.strip().replace(str(place), str(folder))
-            if child.returncode == _REFUSED:
-                raise PictureError(f"No pictures were drawn: {words}")
             if child.returncode == _NOT_WRITTEN:
                 raise OutputError(words)
+            if child.returncode == _REFUSED:
+                raise PictureError(f"No pictures were drawn: {words}")
             if child.returncode == 0:
                 return [path.replace(folder / path.name) for path in map(Path, child.stdout.splitlines())]
-    raise PictureError(
-        "No pictures were drawn: neither EGL nor OSMesa works here; "
-        "install one of them, e.g.: apt-get install libegl1 libosmesa6"
-    )
+            if child.returncode == _BROKEN or _stage(place) == BEGUN:
+                raise PictureError(f"No pictures were drawn: {ending(child.returncode, words or child.stderr)}")
+            if _stage(place) == DRAWING:
+                # Another way to draw may live through it; if none does, this is why.
+                why = ending(child.returncode, child.stderr)
+    raise PictureError(f"No pictures were drawn: {why or no_window()}")
 
 
-def _run_child(scene_file: Path, folder: Path, window: str) -> subprocess.CompletedProcess[str] | None:
-    """The child, done; None where it could not be started or hung."""
-    command = [sys.executable, "-m", "medslicer.pictures", str(scene_file), str(folder)]
+def _run_child(scene_file: Path, folder: Path, window: str) -> subprocess.CompletedProcess[str]:
+    """The child, done. Raises PictureError where it could not be started or took too long."""
+    command = [interpreter(), "-m", "medslicer.pictures", str(scene_file), str(folder)]
     # The names of files come back whole, whatever the terminal's encoding is.
     coding = {"PYTHONIOENCODING": "utf-8:surrogateescape"}
     environment = {**os.environ, **coding, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     if window:
-        environment[_WINDOW_VARIABLE] = window
+        environment[WINDOW_VARIABLE] = window
+    _tell_stage(folder, BEGUN)
     try:
         return subprocess.run(
             command, env=environment, timeout=_TIME_LIMIT_S, stdin=subprocess.DEVNULL, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="surrogateescape",
+            capture_output=True, encoding="utf-8", errors="surrogateescape",
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
+    except subprocess.TimeoutExpired as error:
+        raise PictureError(
+            f"No pictures were drawn: it took longer than {_TIME_LIMIT_S} s and was stopped."
+        ) from error
+    except OSError as error:
+        raise PictureError(
+            f"No pictures were drawn: {command[0]} could not be started ({error.strerror or error})."
+        ) from error
 
 
 def _windows() -> Sequence[str]:
     """What to try: the user's own choice where there is one; a display's own window elsewhere than on Linux."""
-    if os.environ.get(_WINDOW_VARIABLE) or not sys.platform.startswith("linux"):
+    if os.environ.get(WINDOW_VARIABLE) or not sys.platform.startswith("linux"):
         return ("",)
-    return _WINDOWS
+    return (*_WINDOWS, "") if os.environ.get("DISPLAY") else _WINDOWS
+
+
+def _tell_stage(folder: Path, stage: str) -> None:
+    (folder / _STAGE_FILE).write_text(stage, encoding="ascii")
+
+
+def _stage(folder: Path) -> str:
+    """How far the child came."""
+    return (folder / _STAGE_FILE).read_text(encoding="ascii")
 
 
 def draw_file(scene_file: Path, folder: Path) -> list[Path]:
     """Draw the findings of `scene_file` (`.mrb`) in this process. Raises MedInferError for a file that is no scene."""
     with quiet_libraries(), HeadlessSlicer() as headless:
+        _tell_stage(folder, OPENING)
+        try_window()
+        _tell_stage(folder, DRAWING)
         volumes = []
         if headless.scene.ReadFromMRB(str(scene_file), True):
             volumes = nodes_of(headless.scene, "vtkMRMLScalarVolumeNode")
@@ -110,4 +135,7 @@ def main(arguments: Sequence[str]) -> int:
     except MedInferError as error:
         print(error)
         return _NOT_WRITTEN if isinstance(error, OutputError) else _REFUSED
+    except Exception as error:  # a bug of ours, or of the Slicer that draws: whoever wanted pictures must know which
+        print(f"{type(error).__name__}: {error}")
+        return _BROKEN
     return 0

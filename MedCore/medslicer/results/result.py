@@ -13,6 +13,7 @@ from ..nodes.curves import is_chain
 from ..nodes.lookup import nodes_of
 from ..nodes.segment_surfaces import surface_steps
 from ..views.jumping import jump_to
+from ..views.scan_in_slices import show_scan
 from .result_nodes import ResultNodes, refer_to, remove_nodes, tree_of
 from .result_rows import ACCEPTED, REJECTED, REVIEW_COLUMN, Row, read_rows
 from .results import add_findings
@@ -153,10 +154,15 @@ class Result:
         show_only(self.nodes, rows, [self.shows(row) for row in rows])
 
     def jump(self, number: int) -> bool:
-        """Turn slices and 3-D cameras to a finding; False where it is nowhere. Raises ValueError for no such number."""
+        """Show the scan in the slices and turn them and the 3-D cameras to a finding; False where it is nowhere.
+
+        Raises ValueError for no such number.
+        """
         position = self.row(number).position_world
         if position is None:
             return False
+        if self.volume_node is not None:
+            show_scan(self.table.GetScene(), self.volume_node)
         jump_to(self.table.GetScene(), position)
         return True
 

@@ -61,6 +61,11 @@ class ResultNodes:
         return self._all(MEASURES_ROLE)
 
     @property
+    def markups(self) -> tuple[Any, ...]:
+        """What a file of markups lists, in its order: the boxes, or the landmarks and the curve through them."""
+        return (*self.rois, *filter(None, (self.fiducials, self.curve)))
+
+    @property
     def made(self) -> tuple[Any, ...]:
         """All that belongs to the result and not to the scan; the table is the first."""
         single = filter(None, (self.fiducials, self.curve, self.segmentation))
@@ -119,7 +124,9 @@ def remove_node(node: Any) -> None:
     tree = tree_of(scene)
     belongings = [] if scene.GetUndoFlag() else [*_displays(node), *_storages(node)]
     for one in [node, *belongings]:
-        scene.RemoveNode(one)
+        # In the application its Data module has removed what shows and stores the node with it.
+        if scene.IsNodePresent(one):
+            scene.RemoveNode(one)
     # In the application its plugins have removed the item already.
     item = tree.GetItemByDataNode(node)
     if item:

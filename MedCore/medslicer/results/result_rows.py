@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import dist, isfinite
@@ -86,6 +87,15 @@ def point_of(fiducials: Any, row: int, label: str) -> int | None:
     if row < count and fiducials.GetNthControlPointLabel(row) == label:
         return row
     return next((number for number in range(count) if fiducials.GetNthControlPointLabel(number) == label), None)
+
+
+def on_the_line(fiducials: Any, rows: Sequence[Row], shown: Sequence[bool]) -> list[int]:
+    """The control points that the curve goes through: those shown, flagged ones only where a user accepted them."""
+    points = [
+        point_of(fiducials, row.number - 1, row.title)
+        for row, visible in zip(rows, shown, strict=True) if visible and (row.review == ACCEPTED or not row.flags)
+    ]
+    return [point for point in points if point is not None]
 
 
 def _box_row(nodes: ResultNodes, cells: Cells) -> Row:

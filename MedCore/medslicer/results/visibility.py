@@ -9,7 +9,10 @@ from ..nodes.curves import lead_curve
 from ..nodes.labelmaps import segment_id
 from ..views.numbers_in_views import values_of_points
 from .result_nodes import ResultNodes
-from .result_rows import ACCEPTED, Cells, Row, point_of
+from .result_rows import Cells, Row, on_the_line, point_of
+
+# On the table of a result that is put away while another one is looked at.
+AWAY_ATTRIBUTE = "MedInfer.away"
 
 
 def show_only(nodes: ResultNodes, rows: Sequence[Row], shown: Sequence[bool]) -> None:
@@ -17,12 +20,40 @@ def show_only(nodes: ResultNodes, rows: Sequence[Row], shown: Sequence[bool]) ->
     if nodes.fiducials is not None:
         _show_points(nodes.fiducials, rows, shown)
         if nodes.curve is not None:
-            lead_curve(nodes.curve, nodes.fiducials, _on_the_line(nodes.fiducials, rows, shown))
+            lead_curve(nodes.curve, nodes.fiducials, on_the_line(nodes.fiducials, rows, shown))
     elif nodes.segmentation is not None:
         _show_segments(nodes, rows, shown)
     else:
         for row, visible in zip(rows, shown, strict=True):
-            _show_box(nodes.roi(row.number), visible)
+            _show_box(nodes.roi(row.number), visible and not is_away(nodes))
+
+
+def is_away(nodes: ResultNodes) -> bool:
+    """Whether the result is put away."""
+    return bool(nodes.table.GetAttribute(AWAY_ATTRIBUTE))
+
+
+def put_away(nodes: ResultNodes) -> None:
+    """Take a result out of the views as a whole; which of its findings are shown is not forgotten."""
+    if not is_away(nodes):
+        nodes.table.SetAttribute(AWAY_ATTRIBUTE, "1")
+        _show_nodes(nodes, False)
+
+
+def bring_back(nodes: ResultNodes) -> bool:
+    """Put a result that was put away into the views again; whether it was. Its boxes are all shown then."""
+    if not is_away(nodes):
+        return False
+    nodes.table.RemoveAttribute(AWAY_ATTRIBUTE)
+    _show_nodes(nodes, True)
+    return True
+
+
+def _show_nodes(nodes: ResultNodes, visible: bool) -> None:
+    for node in nodes.made:
+        display = node.GetDisplayNode() if node.IsA("vtkMRMLDisplayableNode") else None
+        if display is not None:
+            display.SetVisibility(visible)
 
 
 def _show_box(roi: Any | None, visible: bool) -> None:
@@ -38,15 +69,6 @@ def _show_points(fiducials: Any, rows: Sequence[Row], shown: Sequence[bool]) -> 
         if point is not None:
             fiducials.SetNthControlPointVisibility(point, visible)
     fiducials.EndModify(before)
-
-
-def _on_the_line(fiducials: Any, rows: Sequence[Row], shown: Sequence[bool]) -> list[int]:
-    """The control points that the curve goes through: those shown, flagged ones only where a user accepted them."""
-    points = [
-        point_of(fiducials, row.number - 1, row.title)
-        for row, visible in zip(rows, shown, strict=True) if visible and (row.review == ACCEPTED or not row.flags)
-    ]
-    return [point for point in points if point is not None]
 
 
 def _show_segments(nodes: ResultNodes, rows: Sequence[Row], shown: Sequence[bool]) -> None:

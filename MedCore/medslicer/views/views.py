@@ -15,6 +15,8 @@ from .sights import Overview, Sights
 
 # Layout name (also the singleton tag) and orientation of the application's three slice views.
 SLICE_VIEWS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
+# What the application's bars over them say, and in which colour: it takes both from a scene that it opens.
+LABELS = {"Red": "R", "Green": "G", "Yellow": "Y"}
 VIEW_3D = "1"
 VIEW_PIXELS = 640
 BACKGROUND, BACKGROUND_TOP = (0.03, 0.04, 0.07), (0.10, 0.12, 0.18)
@@ -51,6 +53,8 @@ def _slice_node(scene: Any, layout_name: str) -> Any:
     if fresh:
         node.SetName(layout_name)
         node.SetLayoutName(layout_name)
+        node.SetLayoutLabel(LABELS[layout_name])
+        node.SetLayoutColor(*getattr(node, f"Get{layout_name}Color")())
         node.SetDimensions(VIEW_PIXELS, VIEW_PIXELS, 1)
         node.SetRulerType(node.RulerTypeThin)
     return node
@@ -68,6 +72,8 @@ def _view_node(scene: Any) -> Any:
     if fresh:
         node.SetName("View1")
         node.SetLayoutName(VIEW_3D)
+        node.SetLayoutLabel(VIEW_3D)
+        node.SetLayoutColor(*node.GetThreeDViewBlueColor())
         node.SetBoxVisible(False)
         node.SetAxisLabelsVisible(False)
         node.SetBackgroundColor(*BACKGROUND)

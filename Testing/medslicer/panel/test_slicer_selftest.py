@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import SlicerHarness, loaded_modules
@@ -108,3 +109,26 @@ def test_a_check_that_fails_is_told_and_is_the_exit_code(
     told = capsys.readouterr().out
     assert "WRONG    self_tests: no vertebra" in told
     assert "MedInfer self-test: 1 wrong" in told
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (("panel",), "no check is called panel; there are modules, names, panels"),
+    (("panels", "--skip", "reloading"), "no check is called reloading"),
+    (("--verbose",), "no check is called --verbose"),
+    (("panels", "--skip", "panels"), "nothing was left to test"),
+], ids=str)
+def test_a_word_that_is_no_check_and_nothing_tested_are_failures(
+    self_test: Callable[..., int], capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
+    assert self_test(*words) == 1
+    assert told in capsys.readouterr().out
+
+
+def test_scores_that_a_table_keeps_in_six_digits_are_the_same() -> None:
+    names: dict[str, Any] = {"__name__": "self_test", "__file__": str(SCRIPT)}
+    exec(SCRIPT.read_text(encoding="ascii"), names)
+    before = [("Nodule 1", 0.99999946, "found"), ("Nodule 2", 0.5, "found")]
+    assert names["same"](before, [("Nodule 1", 0.999999, "found"), ("Nodule 2", 0.5, "found")])
+    assert not names["same"](before, [("Nodule 1", 0.9998, "found"), ("Nodule 2", 0.5, "found")])
+    assert not names["same"](before, before[:1])
+    assert not names["same"](before, [("Nodule 1", 0.999999, "removed"), ("Nodule 2", 0.5, "found")])
