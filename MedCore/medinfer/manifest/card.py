@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
 from .fields import Name, Strict
 
@@ -52,8 +52,19 @@ class Card(Strict):
     intended_use: str = Field(description="Who may use it for what.")
     limits: str = Field(description="Where it fails or was never tried; “not for clinical use” where that holds.")
     training_data: str = Field(description="What it was trained on, with licence and source.")
+    window: tuple[float, float] | None = Field(
+        default=None, description="The values that pictures show black and white; null: those of a narrow clip, or of "
+        "the task."
+    )
     measured: tuple[Figure, ...] = Field(default=(), description="Measured figures, honest ones.")
     licence: str = Field(description="SPDX id of the weights' licence.")
     authors: str = Field(description="Who trained it.")
     citation: str = Field(default="", description="What to cite.")
     homepage: str = Field(default="", description="Its public home.")
+
+    @field_validator("window")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError("the first value must be below the second")
+        return value
