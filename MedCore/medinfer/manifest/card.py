@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from .fields import Name, Strict
 
@@ -56,8 +56,19 @@ class Card(Strict):
         default=None,
         description="The largest distance between slices that the model is meant for, mm; thicker ones get a note.",
     )
+    window: tuple[float, float] | None = Field(
+        default=None,
+        description="The values that pictures show as black and white; null: those of a narrow clip, or of the task.",
+    )
     measured: tuple[Figure, ...] = Field(default=(), description="Measured figures.")
     licence: str = Field(description="SPDX id of the weights' licence.")
     authors: str = Field(description="Who trained it.")
     citation: str = Field(default="", description="The publication to cite.")
     homepage: str = Field(default="", description="Its public web page.")
+
+    @field_validator("window")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError("the first value must be below the second")
+        return value

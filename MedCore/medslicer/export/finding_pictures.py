@@ -13,7 +13,7 @@ from medinfer.volume import Floats
 from ..nodes.labelmaps import label_map_from_node, segment_id
 from ..nodes.markups import DEFAULT_COLOR
 from ..nodes.volumes import in_node
-from ..pictures.plane_sampling import AxialPlane, nearest, sampled
+from ..pictures.plane_sampling import AxialPlane, edge_of, grown, in_box, nearest, sampled, windowed
 from ..results.result import Result
 from ..results.result_rows import Cells, Row
 
@@ -56,36 +56,6 @@ def picture_of(result: Result, row: Row) -> FindingPicture | None:
     return FindingPicture(pixels, plane.width_mm, bar_mm)
 
 
-def windowed(values: Floats, volume_node: Any) -> Picture:
-    """`values` of the scan in grey, black to white as its display node says; what is outside the scan is black."""
-    display = volume_node.GetDisplayNode()
-    low = high = 0.0
-    if display is not None and display.IsA("vtkMRMLScalarVolumeDisplayNode"):
-        low, high = float(display.GetWindowLevelMin()), float(display.GetWindowLevelMax())
-    known = values[np.isfinite(values)]
-    if high <= low and known.size:
-        low, high = (float(value) for value in np.percentile(known, [1, 99]))
-    grey = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-9)
-    return np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)
-
-
-def edge_of(mask: Mask) -> Mask:
-    """The pixels of `mask` that have a neighbour outside it."""
-    around = np.pad(mask, 1)
-    inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
-    return mask & ~inner
-
-
-def grown(mask: Mask) -> Mask:
-    """`mask` and all its neighbours."""
-    around = np.pad(mask, 1)
-    rows, columns = mask.shape
-    any_of_nine: Mask = np.any(
-        [around[dy:dy + rows, dx:dx + columns] for dy in range(3) for dx in range(3)], axis=0
-    )
-    return any_of_nine
-
-
 def _width(result: Result, row: Row) -> float:
     if result.task == "landmark":
         return LANDMARK_MM
@@ -104,7 +74,7 @@ def _outline(
         value = int(Cells(nodes.table, row.number - 1).text("value"))
         return edge_of(_segment(nodes.segmentation, value, points)), _segment_color(nodes.segmentation, value)
     roi = nodes.roi(row.number)
-    return edge_of(_box(roi, points)), _color(roi)
+    return edge_of(in_box(roi, points)), _color(roi)
 
 
 def _color(markup: Any, *, chosen: bool = True) -> tuple[float, float, float]:
@@ -122,16 +92,6 @@ def _ring(plane: AxialPlane) -> Mask:
     radius = max(RING_PIXELS, RING_MM / plane.millimetres)
     ring: Mask = np.abs(np.hypot(steps[:, None], steps[None, :]) - radius) < 0.8
     return ring
-
-
-def _box(roi: Any, points: Floats) -> Mask:
-    """Which of the points lie in the box."""
-    import slicer
-
-    to_world = slicer.util.arrayFromVTKMatrix(roi.GetObjectToWorldMatrix())
-    own = (points - to_world[:3, 3]) @ np.linalg.inv(to_world[:3, :3]).T
-    inside: Mask = (np.abs(own) <= np.array(roi.GetSize()) / 2).all(axis=-1)
-    return inside
 
 
 def _segment(node: Any, value: int, points: Floats) -> Mask:

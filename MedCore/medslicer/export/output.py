@@ -13,7 +13,7 @@ from typing import Any
 
 from medinfer.command.results import stem_of
 from medinfer.findings import Findings
-from medinfer.manifest import Manifest
+from medinfer.manifest import Clip, Manifest
 from medinfer.volume import Volume
 
 from ..headless import SlicerMissingError, import_slicer, open_scene
@@ -27,6 +27,8 @@ from ..views.views import turn_views
 from .saving import save_markups, save_scene, save_segmentation
 
 SCENE_FILE = "scene.mrb"
+# HU: a model that sees no more than this looks at soft tissue, which lung and bone windows wash out.
+_SOFT_TISSUE = 1000
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +40,8 @@ def write_scene(
 
     The markups in one file: boxes in `nodules.mrk.json`, by the package's label; points and, of a chain, the curve
     through them in `landmarks.mrk.json`. Segments in `teeth.seg.nrrd`. The scan with all of it and the table as
-    `scene.mrb`. With `pictures` axial.png, coronal.png, sagittal.png and view3d.png; of teeth panoramic.png as well.
+    `scene.mrb`. With `pictures` axial.png, coronal.png, sagittal.png and, where something was found, view3d.png; of
+    teeth panoramic.png as well, of several boxes findings.png.
     `on_stage` is told "scene" and "pictures" as they begin. Raises OutputError where a file cannot be written.
     What is not installed costs its files and not the run: a scene without slicer-core, or pictures without a way to
     draw, are a warning in the log that says what to install.
@@ -77,6 +80,14 @@ def write_scene(
 
 
 def _window(volume: Volume, manifest: Manifest) -> tuple[float, float]:
+    """Window and level: what the model declares or, of soft tissue, clips; or else what is usual for its task."""
+    clips = [step for step in manifest.leading.prepare.intensity if isinstance(step, Clip)]
+    declared = manifest.card.window
+    if declared is None and clips and clips[0].high - clips[0].low <= _SOFT_TISSUE:
+        declared = clips[0].low, clips[0].high
+    if declared is not None:
+        low, high = declared
+        return high - low, (low + high) / 2
     if manifest.task == "segment":
         return dental_window(volume)
     return BONE_WINDOW if manifest.task == "landmark" else LUNG_WINDOW

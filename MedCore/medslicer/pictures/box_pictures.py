@@ -1,4 +1,4 @@
-"""Pictures of boxes: three slices through the best one, and the chest in 3-D with all of them."""
+"""Pictures of boxes: three slices through the best one, the best six on a sheet, and the chest in 3-D with all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..nodes.volumes import volume_from_node
 from ..views.sights import sights_of_boxes
 from ..views.views import SLICE_VIEWS, turn_views
 from .chest_rendering import CHEST_TRANSFER, recoded_chest
+from .findings_sheet import MOST_ROWS, draw_sheet
 from .slice_picture import draw_slice
 from .volume_picture import draw_volume
 
@@ -19,8 +20,8 @@ from .volume_picture import draw_volume
 def draw_boxes(application_logic: Any, volume_node: Any, rois: Sequence[Any], folder: Path) -> list[Path]:
     """Draw the best of `rois` in axial, coronal and sagittal slices and all of them in 3-D.
 
-    Without a box the slices go through the middle of the scan. Writes axial.png, coronal.png, sagittal.png and
-    view3d.png to `folder` and returns them. Raises OutputError.
+    Without a box the slices go through the middle of the scan. Writes axial.png, coronal.png and sagittal.png, with a
+    box view3d.png, with several findings.png to `folder` and returns them. Raises OutputError.
     """
     rois = sorted(rois, key=lambda roi: -measured(roi, CONFIDENCE))
     best = rois[0] if rois else None
@@ -31,6 +32,12 @@ def draw_boxes(application_logic: Any, volume_node: Any, rois: Sequence[Any], fo
     for layout_name, orientation in SLICE_VIEWS.items():
         paths.append(folder / f"{orientation.lower()}.png")
         draw_slice(application_logic, layout_name, caption_of(best), paths[-1])
+    if len(rois) > 1:
+        shown = rois[:MOST_ROWS]
+        paths.append(folder / "findings.png")
+        draw_sheet(volume_node, shown, [caption_of(roi) for roi in shown], paths[-1])
+    if not rois:
+        return paths
     paths.append(folder / "view3d.png")
     recoded = recoded_chest(volume_from_node(volume_node), [box_from_roi(roi) for roi in rois])
     draw_volume(application_logic, volume_node, recoded, CHEST_TRANSFER, paths[-1])

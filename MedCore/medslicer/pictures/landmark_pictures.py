@@ -33,7 +33,8 @@ def draw_landmarks(application_logic: Any, volume_node: Any, fiducials: Any, fol
     """Draw the points of `fiducials` in axial, coronal and sagittal slices and in 3-D, with their names.
 
     Coronal and sagittal show all of them, also those that lie beside the plane; axial the middle one alone.
-    Writes axial.png, coronal.png, sagittal.png and view3d.png to `folder` and returns them. Raises OutputError.
+    Writes axial.png, coronal.png, sagittal.png and, with a point, view3d.png to `folder` and returns them. Raises
+    OutputError.
     The scene is left as the last picture needed it.
     """
     scene = application_logic.GetMRMLScene()
@@ -54,6 +55,8 @@ def draw_landmarks(application_logic: Any, volume_node: Any, fiducials: Any, fol
             application_logic, layout_name, _caption_of_one(found[middle]) if axial else _caption(landmarks), paths[-1],
             points=points[middle] if axial else points, reach_mm=_REACH_MM[orientation],
         )
+    if not found:
+        return paths
     paths.append(folder / "view3d.png")
     positions = np.array([landmark.position_ras for landmark in found]).reshape(-1, 3)
     recoded = recoded_bones(volume_from_node(volume_node), positions)

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from .names import NamedPoint, named_badges
 from .offscreen import OffscreenWindow
 from .panoramic import DEPTH_MM, Panorama
-from .picture_text import FONT, picture_text
+from .picture_text import FONT, MARGIN, picture_text, titles
 
 # Screen pixels a pixel of the panorama; the strip above it for the words.
 SCALE, STRIP = 2, 40
-_MARGIN = 14
 # Shares of the pixels that are shown black and white.
 _BLACK, _WHITE = 2.0, 99.7
 
@@ -44,10 +43,9 @@ def draw_panorama(
     top, middle = rows + STRIP - 10, rows / 2
     for actor in [
         *named_badges(badges, np.array(pixels).reshape(-1, 2)),
-        picture_text(caption, _MARGIN, top, "left", "top"),
-        picture_text(f"Panoramic, mean of {DEPTH_MM:.0f} mm", columns - _MARGIN, top, "right", "top"),
-        picture_text("R", _MARGIN, middle, "left", "middle", FONT),
-        picture_text("L", columns - _MARGIN, middle, "right", "middle", FONT),
+        *titles(caption, f"Panoramic, mean of {DEPTH_MM:.0f} mm", columns, top)[0],
+        picture_text("R", MARGIN, middle, "left", "middle", FONT),
+        picture_text("L", columns - MARGIN, middle, "right", "middle", FONT),
     ]:
         view.renderer.AddViewProp(actor)
     view.write_png(path)

@@ -74,3 +74,43 @@ def nearest(voxels: NDArray[np.generic], places: Floats) -> NDArray[np.generic]:
     inside: NDArray[np.bool_] = np.all((index >= 0) & (index < np.array(voxels.shape)), axis=-1)
     k, j, i = np.moveaxis(np.where(inside[..., None], index, 0), -1, 0)
     return np.where(inside, voxels[k, j, i], 0)
+
+
+def windowed(values: Floats, volume_node: Any) -> NDArray[np.uint8]:
+    """`values` of the scan in grey, black to white as its display node says; what is outside the scan is black."""
+    display = volume_node.GetDisplayNode()
+    low = high = 0.0
+    if display is not None and display.IsA("vtkMRMLScalarVolumeDisplayNode"):
+        low, high = float(display.GetWindowLevelMin()), float(display.GetWindowLevelMax())
+    known = values[np.isfinite(values)]
+    if high <= low and known.size:
+        low, high = (float(value) for value in np.percentile(known, [1, 99]))
+    grey = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-9)
+    return np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)
+
+
+def edge_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels of `mask` that have a neighbour outside it."""
+    around = np.pad(mask, 1)
+    inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+    return mask & ~inner
+
+
+def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`mask` and all its neighbours."""
+    around = np.pad(mask, 1)
+    rows, columns = mask.shape
+    any_of_nine: NDArray[np.bool_] = np.any(
+        [around[dy:dy + rows, dx:dx + columns] for dy in range(3) for dx in range(3)], axis=0
+    )
+    return any_of_nine
+
+
+def in_box(roi: Any, points_world: Floats) -> NDArray[np.bool_]:
+    """Which of the points (`[…, 3]`, RAS mm) lie in the ROI's box."""
+    import slicer
+
+    to_world = slicer.util.arrayFromVTKMatrix(roi.GetObjectToWorldMatrix())
+    own = (points_world - to_world[:3, 3]) @ np.linalg.inv(to_world[:3, :3]).T
+    inside: NDArray[np.bool_] = (np.abs(own) <= np.array(roi.GetSize()) / 2).all(axis=-1)
+    return inside

@@ -36,8 +36,8 @@ _POINTS = 100
 def draw_segments(application_logic: Any, volume_node: Any, segmentation: Any, folder: Path) -> list[Path]:
     """Draw `segmentation` in axial, coronal and sagittal slices, along the dental arch and in 3-D, with FDI numbers.
 
-    Writes axial.png, coronal.png, sagittal.png, view3d.png and, where there are teeth, panoramic.png to `folder` and
-    returns them. Raises OutputError. The scene is left as the last picture needed it.
+    Writes axial.png, coronal.png, sagittal.png, where there are segments view3d.png and where there are teeth
+    panoramic.png to `folder` and returns them. Raises OutputError. The scene is left as the last picture needed it.
     """
     scene = application_logic.GetMRMLScene()
     volume_node = segmentation.GetNodeReference(VOLUME_ROLE) or volume_node
@@ -60,6 +60,8 @@ def draw_segments(application_logic: Any, volume_node: Any, segmentation: Any, f
     if teeth:
         paths.append(folder / "panoramic.png")
         _draw_unrolled(volume_node, segmentation, segments, teeth, surfaces, caption, paths[-1])
+    if not surfaces:
+        return paths
     paths.append(folder / "view3d.png")
     draw_surfaces(application_logic, [(badge(segment), surfaces[segment.id]) for segment in teeth], caption, paths[-1])
     return paths

@@ -13,12 +13,11 @@ from medinfer.volume import Floats
 from ..views.views import zoom
 from .names import NamedPoint, named_badges, named_dots
 from .offscreen import PICTURE_PIXELS, OffscreenView
-from .picture_text import FONT, picture_text
+from .picture_text import FONT, LINE, MARGIN, picture_text, titles
+from .scale_bar import scale_bar
 
-_MANAGERS = (
-    "vtkMRMLMarkupsDisplayableManager", "vtkMRMLRulerDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D",
-)
-_MARGIN = 14
+# Not the ruler's: it is white on bone.
+_MANAGERS = ("vtkMRMLMarkupsDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D")
 # Half the height of a lumbar vertebra, about: a point so near is still in what the slice shows.
 IN_PLANE_MM = 10.0
 
@@ -54,7 +53,8 @@ def draw_slice(
     places = _in_view(slice_node, points)
     dots = named_dots(points, places[:, :2], reach, hollow=np.abs(places[:, 2]) > IN_PLANE_MM)
     on_places = named_badges(badges, _in_view(slice_node, badges)[:, :2])
-    for actor in [*_texts(slice_node, caption), *dots, *on_places]:
+    bar = scale_bar(PICTURE_PIXELS, PICTURE_PIXELS / field_of_view_mm)
+    for actor in [*_texts(slice_node, caption), *bar, *dots, *on_places]:
         view.renderer.AddViewProp(actor)
     view.write_png(path)
     view.close()
@@ -97,14 +97,14 @@ def _texts(slice_node: Any, caption: str) -> list[Any]:
     plane = f"{slice_node.GetOrientation()}  {'RAS'[offset_axis]} {to_ras[offset_axis, 3]:.1f} mm"
     if slice_node.GetSlabReconstructionEnabled():
         plane += f", MIP {slice_node.GetSlabReconstructionThickness():.0f} mm"
-    end, middle = PICTURE_PIXELS - _MARGIN, PICTURE_PIXELS / 2
+    end, middle = PICTURE_PIXELS - MARGIN, PICTURE_PIXELS / 2
+    words, lines = titles(caption, plane, PICTURE_PIXELS, end)
     return [
-        picture_text(caption, _MARGIN, end, "left", "top"),
-        picture_text(plane, end, end, "right", "top"),
-        picture_text(_letter(-to_ras[:3, 0]), _MARGIN, middle, "left", "middle"),
+        *words,
+        picture_text(_letter(-to_ras[:3, 0]), MARGIN, middle, "left", "middle"),
         picture_text(_letter(to_ras[:3, 0]), end, middle, "right", "middle"),
-        picture_text(_letter(to_ras[:3, 1]), middle, end - 1.6 * FONT, "center", "top"),
-        picture_text(_letter(-to_ras[:3, 1]), middle, _MARGIN + 1.6 * FONT, "center", "bottom"),
+        picture_text(_letter(to_ras[:3, 1]), middle, end - lines * LINE - 4, "center", "top"),
+        picture_text(_letter(-to_ras[:3, 1]), middle, MARGIN + 1.8 * FONT, "center", "bottom"),
     ]
 
 

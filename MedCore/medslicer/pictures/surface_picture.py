@@ -13,7 +13,7 @@ from medinfer.volume import Floats
 from ..views.views import VIEW_3D
 from .names import NamedPoint, named_badges
 from .offscreen import PICTURE_PIXELS, OffscreenView
-from .picture_text import picture_text
+from .picture_text import LINE, MARGIN, broken, picture_text
 
 _MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
@@ -21,7 +21,6 @@ _MANAGERS = (
     "vtkMRMLSegmentationsDisplayableManager3D",
     "vtkMRMLOrientationMarkerDisplayableManager",
 )
-_MARGIN = 14
 # A surface of which less is seen gets no number; depth in the units of the graphics card's buffer. So many of the
 # surface's points tell.
 LEAST_SEEN, _SAME_DEPTH, _EVERY = 0.12, 2e-3, 7
@@ -50,7 +49,8 @@ def draw_surfaces(application_logic: Any, named: Sequence[tuple[str, Any]], capt
             pixels = np.vstack([pixels, place])
     for actor in [
         *named_badges(badges, pixels),
-        picture_text(caption, _MARGIN, PICTURE_PIXELS - _MARGIN, "left", "top"),
+        *(picture_text(words, MARGIN, PICTURE_PIXELS - MARGIN - n * LINE, "left", "top")
+          for n, words in enumerate(broken(caption, PICTURE_PIXELS - 2 * MARGIN))),
     ]:
         view.renderer.AddViewProp(actor)
     view.write_png(path)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medinfer.findings import Findings
+from medinfer.findings import Findings, Landmark
 from medinfer.library.package import load_package
 from medinfer.manifest import Manifest
 from medinfer.volume import Volume
@@ -75,7 +75,6 @@ def test_pictures_are_drawn_also_for_a_relative_folder(
 def test_landmarks_curve_scene_and_pictures_are_written(
     dots_scan: tuple[Volume, dict[str, np.ndarray]], dots_package: Callable[..., Path], tmp_path: Path
 ) -> None:
-    from medinfer.findings import Landmark
     from medslicer.nodes.fiducials import landmarks_from_fiducials
 
     volume, truth = dots_scan
@@ -111,10 +110,36 @@ def test_segmentation_scene_and_pictures_are_written(jaw: Any, teeth_manifest: M
         assert display.GetWindowLevelMin() <= 50 < display.GetWindowLevelMax() == pytest.approx(1800)
 
 
-def test_without_a_tooth_there_are_still_all_files_but_the_panorama(
-    jaw: Any, teeth_manifest: Manifest, tmp_path: Path
+def test_where_nothing_is_found_there_is_no_picture_in_3d(
+    jaw: Any, teeth_manifest: Manifest, volume: Volume, blob_package: Callable[..., Path],
+    dots_package: Callable[..., Path], tmp_path: Path
 ) -> None:
-    paths = write_scene(jaw.volume, Findings(), teeth_manifest, tmp_path / "out")
-    assert [path.name for path in paths] == [
-        "teeth.seg.nrrd", "scene.mrb", "axial.png", "coronal.png", "sagittal.png", "view3d.png",
-    ]
+    slices = ["axial.png", "coronal.png", "sagittal.png"]
+    boxes, dots = (load_package(package).manifest for package in (blob_package(), dots_package()))
+    paths = write_scene(jaw.volume, Findings(), teeth_manifest, tmp_path / "teeth")
+    assert [path.name for path in paths] == ["teeth.seg.nrrd", "scene.mrb", *slices]
+    paths = write_scene(volume, Findings(), boxes, tmp_path / "boxes")
+    assert [path.name for path in paths] == ["nodules.mrk.json", "scene.mrb", *slices]
+    missing = tuple(Landmark(label.name, None, 0.0) for label in dots.labels)
+    paths = write_scene(volume, Findings(landmarks=missing), dots, tmp_path / "dots")
+    assert [path.name for path in paths] == ["landmarks.mrk.json", "scene.mrb", *slices]
+
+
+@pytest.mark.parametrize(
+    ("declare", "shown"),
+    [
+        (lambda manifest: manifest["card"].update(window=[-160, 240]), (-160, 240)),
+        (lambda manifest: manifest["prepare"]["intensity"][0].update(low=-200, high=300), (-200, 300)),
+        (lambda manifest: None, (-1350, 150)),
+    ],
+)
+def test_the_window_is_the_one_that_the_model_declares(
+    volume: Volume, findings: Findings, blob_package: Callable[..., Path], tmp_path: Path,
+    declare: Callable[[Any], None], shown: tuple[float, float],
+) -> None:
+    manifest = load_package(blob_package(declare)).manifest
+    paths = write_scene(volume, findings, manifest, tmp_path / "out", pictures=False)
+    with HeadlessSlicer() as opened:
+        assert opened.scene.ReadFromMRB(str(paths[1]), True)
+        display = nodes_of(opened.scene, "vtkMRMLScalarVolumeNode")[0].GetDisplayNode()
+        assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx(shown)
