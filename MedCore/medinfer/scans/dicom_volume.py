@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,10 @@ from numpy.typing import NDArray
 from ..errors import ScanError
 from ..volume import Floats, Volume
 from .dicom import Series, Slice
+from .dicom_pixels import slice_values
 from .geometry import orthogonal, scan_grid
-from .itk_images import read_frames
-from .voxel_values import check_size, finite, rescaled, smallest_int
+from .interleaving import check_neighbours
+from .voxel_values import check_size, finite, smallest_int
 
 # Headers are rounded to 0.1 mm, so a slice may lie half of that, or 2 % of the spacing, from its even place.
 _POSITION_MM = 0.06
@@ -50,7 +48,9 @@ def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
     """
     slices, notes = _sorted(series)
     first = slices[0]
-    name = f"{where}, series {series.number or series.uid}" + (f" ({series.description})" if series.description else "")
+    name = f"{where}, {series.words}"
+    if series.problem:
+        raise ScanError(f"{name} {series.problem}.")
     if first.colour:
         raise ScanError(f"{name} is a series of colour images; give the scan itself, with one value per pixel.")
     plane = np.array([first.row, first.column]).T * first.spacing
@@ -65,7 +65,9 @@ def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
     check_size(name, shape, dtype, max_voxels)
     origin = np.array(first.position) + drift * (stacking.start - heights[0])
     grid = scan_grid(name, shape, _matrix(plane, drift * stacking.step, origin))
-    voxels = _stacked(_pixels(slices), stacking)
+    planes = slice_values(slices)
+    check_neighbours(name, planes, series.modality)
+    voxels = _stacked(planes, stacking)
     if first.inverted:
         notes += ("the images are stored for inverted display (MONOCHROME1); their values are kept unchanged",)
     volume = Volume(voxels, grid, name, series.modality or None, (*series.notes, *notes, *stacking.notes))
@@ -175,67 +177,3 @@ def _stacked(pixels: list[NDArray[np.generic]], stacking: Stacking) -> NDArray[n
         between = pixels[below] * (1 - weight) + pixels[below + 1] * weight
         voxels[k] = np.rint(between) if dtype.kind in "iu" else between
     return voxels
-
-
-def _pixels(slices: list[Slice]) -> list[NDArray[np.generic]]:
-    """The values `[j, i]` of each slice; a file with several frames is read once."""
-    planes: dict[tuple[Path, int], NDArray[np.generic]] = {}
-    for path, group in groupby(sorted(slices, key=lambda image: str(image.path)), key=lambda image: image.path):
-        frames = _frames(path)
-        for image in group:
-            if image.frame >= len(frames) or frames.shape[1:] != (image.rows, image.columns):
-                raise _damaged(path, "its pixel data do not match the size in its header")
-            planes[path, image.frame] = rescaled(frames[image.frame], image.slope, image.intercept)
-    return [planes[image.path, image.frame] for image in slices]
-
-
-def _frames(path: Path) -> NDArray[np.generic]:
-    """The stored pixels `[frame, j, i]` of one file; pydicom decodes what it can without plugins, GDCM the rest."""
-    import pydicom
-    from pydicom.uid import ImplicitVRLittleEndian, RLELossless
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(path, force=True)
-            if "TransferSyntaxUID" not in dataset.file_meta:  # files older than DICOM's part 10
-                dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-            syntax = dataset.file_meta.TransferSyntaxUID
-            if syntax.is_compressed and syntax != RLELossless:
-                return _decompressed(dataset)
-            frames: NDArray[Any] = dataset.pixel_array
-            # pydicom 3 does this itself: above the stored bits is nothing but the sign.
-            unused = dataset.BitsAllocated - dataset.BitsStored
-            if unused and frames.dtype.kind in "iu":
-                frames = frames << unused >> unused
-        except Exception as cause:  # pydicom meets damaged pixels with exceptions of many kinds
-            if isinstance(cause, OSError) and cause.errno:
-                raise ScanError(f"{path} cannot be read: {cause.strerror}.") from cause
-            raise _damaged(path, "not all of its pixels can be read") from cause
-    return frames.reshape(-1, *frames.shape[-2:])
-
-
-def _decompressed(dataset: Any) -> NDArray[np.generic]:
-    """GDCM's pixels of a bare copy, without the rescaling and inversion that it would apply itself."""
-    import pydicom
-    from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid
-
-    bare = pydicom.Dataset()
-    for name in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData"):
-        bare[name] = dataset[name]
-    bare.NumberOfFrames = int(dataset.get("NumberOfFrames") or 1)
-    bare.SamplesPerPixel, bare.PhotometricInterpretation = 1, "MONOCHROME2"
-    bare.SOPClassUID, bare.SOPInstanceUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid()
-    bare.Modality, bare.StudyInstanceUID, bare.SeriesInstanceUID = "OT", generate_uid(), generate_uid()
-    bare.file_meta = pydicom.dataset.FileMetaDataset()
-    bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
-    with tempfile.TemporaryDirectory(prefix="medinfer-") as folder:
-        copy = Path(folder) / "frames.dcm"
-        # Written in words that pydicom 2, which Slicer 5.10 ships, and pydicom 3 have in common.
-        bare.is_little_endian, bare.is_implicit_VR, bare.preamble = True, False, bytes(128)
-        bare.save_as(copy)
-        return read_frames(copy)
-
-
-def _damaged(path: Path, why: str) -> ScanError:
-    return ScanError(f"{path} is truncated or damaged ({why}); copy or export it again.")

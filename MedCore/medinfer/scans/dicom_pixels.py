@@ -1,0 +1,91 @@
+"""The pixels of DICOM files: stored numbers as they are, and values (HU) of slices.
+
+Transfer syntaxes: DICOM PS3.5, annex A; rescaling: PS3.3, C.11.1.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ScanError
+from .dicom import Slice
+from .itk_images import read_frames
+from .voxel_values import rescaled
+
+
+def slice_values(slices: list[Slice]) -> list[NDArray[np.generic]]:
+    """The values `[j, i]` of each slice; a file with several frames is read once.
+
+    Raises ScanError as `stored_frames`.
+    """
+    planes: dict[tuple[Path, int], NDArray[np.generic]] = {}
+    for path, group in groupby(sorted(slices, key=lambda image: str(image.path)), key=lambda image: image.path):
+        frames = stored_frames(path)
+        for image in group:
+            if image.frame >= len(frames) or frames.shape[1:] != (image.rows, image.columns):
+                raise damaged(path, "its pixel data do not match the size in its header")
+            planes[path, image.frame] = rescaled(frames[image.frame], image.slope, image.intercept or 0.0)
+    return [planes[image.path, image.frame] for image in slices]
+
+
+def stored_frames(path: Path) -> NDArray[np.generic]:
+    """The stored pixels `[frame, j, i]` of one file; pydicom decodes what it can without plugins, GDCM the rest.
+
+    Raises ScanError, naming the file: cut short or damaged, or not readable.
+    """
+    import pydicom
+    from pydicom.uid import ImplicitVRLittleEndian, RLELossless
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = pydicom.dcmread(path, force=True)
+            if "TransferSyntaxUID" not in dataset.file_meta:  # files older than DICOM's part 10
+                dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+            syntax = dataset.file_meta.TransferSyntaxUID
+            if syntax.is_compressed and syntax != RLELossless:
+                return _decompressed(dataset)
+            frames: NDArray[Any] = dataset.pixel_array
+            # pydicom 3 does this itself: above the stored bits is nothing but the sign.
+            unused = dataset.BitsAllocated - dataset.BitsStored
+            if unused and frames.dtype.kind in "iu":
+                frames = frames << unused >> unused
+        except Exception as cause:  # pydicom meets damaged pixels with exceptions of many kinds
+            if isinstance(cause, OSError) and cause.errno:
+                raise ScanError(f"{path} cannot be read: {cause.strerror}.") from cause
+            raise damaged(path, "not all of its pixels can be read") from cause
+    return frames.reshape(-1, *frames.shape[-2:])
+
+
+def _decompressed(dataset: Any) -> NDArray[np.generic]:
+    """GDCM's pixels of a bare copy, without the rescaling and inversion that it would apply itself."""
+    import pydicom
+    from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid
+
+    bare = pydicom.Dataset()
+    for name in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData"):
+        bare[name] = dataset[name]
+    bare.NumberOfFrames = int(dataset.get("NumberOfFrames") or 1)
+    bare.SamplesPerPixel, bare.PhotometricInterpretation = 1, "MONOCHROME2"
+    bare.SOPClassUID, bare.SOPInstanceUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid()
+    bare.Modality, bare.StudyInstanceUID, bare.SeriesInstanceUID = "OT", generate_uid(), generate_uid()
+    bare.file_meta = pydicom.dataset.FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    with tempfile.TemporaryDirectory(prefix="medinfer-") as folder:
+        copy = Path(folder) / "frames.dcm"
+        # Written in words that pydicom 2, which Slicer 5.10 ships, and pydicom 3 have in common.
+        bare.is_little_endian, bare.is_implicit_VR, bare.preamble = True, False, bytes(128)
+        bare.save_as(copy)
+        return read_frames(copy)
+
+
+def damaged(path: Path, why: str) -> ScanError:
+    """The error for a file whose pixels are not what its header says."""
+    return ScanError(f"{path} is truncated or damaged ({why}); copy or export it again.")

@@ -1,0 +1,65 @@
+"""The small inputs that hospitals and their programs made: each gives the plain scan's voxels, or one true sentence.
+
+What each case is stands in `cases/README.md` of the test data.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medinfer.scans.reading import find_scans, read_volume
+from medinfer.volume import Volume
+
+pytestmark = pytest.mark.real
+
+Unpack = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def plain(test_data: Path) -> Volume:
+    return read_volume(test_data / "spine" / "example_ct.nii.gz")
+
+
+@pytest.fixture
+def case(test_data: Path, tmp_path: Path) -> Unpack:
+    """A case's folder, unpacked."""
+
+    def unpack(name: str) -> Path:
+        with tarfile.open(test_data / "cases" / f"{name}.tar.gz") as archive:
+            archive.extractall(tmp_path, filter="data")
+        return tmp_path / name
+
+    return unpack
+
+
+def check(volume: Volume, plain: Volume, *notes: str) -> None:
+    """The voxels of the plain scan at their places (stored with an offset of 1024, nothing below −1024 is kept)."""
+    assert volume.shape == plain.shape
+    np.testing.assert_allclose(volume.grid.ijk_to_ras, plain.grid.ijk_to_ras, atol=1e-3)
+    air = plain.voxels < -1024
+    np.testing.assert_array_equal(volume.voxels[~air], plain.voxels[~air])
+    for note in notes:
+        assert sum(note in one for one in volume.notes) == 1, volume.notes
+
+
+@pytest.mark.parametrize(("name", "notes"), [
+    ("same_sop", ["bear only 1 different SOPInstanceUIDs"]),
+    ("series_uid_per_slice", ["each of its slices has a SeriesInstanceUID of its own"]),
+    ("no_iop", ["its 112 slices have no ImageOrientationPatient and were taken as axial with rows to the right"]),
+    ("mf_ct_nogroups", ["its 112 slices are spaced by SliceThickness (3 mm)"]),
+])
+def test_the_case_is_read_as_the_plain_scan(case: Unpack, plain: Volume, name: str, notes: Sequence[str]) -> None:
+    check(read_volume(case(name)), plain, *notes)
+
+
+def test_two_kernels_are_two_scans(case: Unpack, plain: Volume) -> None:
+    sources = find_scans(case("two_kernels"))
+    soft, sharp = (source.read() for source in sources)
+    check(soft, plain, "cut by ConvolutionKernel; this one has B30f")
+    assert (sharp.voxels != soft.voxels).mean() > 0.5
+    np.testing.assert_array_equal(sharp.grid.ijk_to_ras, soft.grid.ijk_to_ras)
