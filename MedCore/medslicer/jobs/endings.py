@@ -14,13 +14,13 @@ def unexpected_end(exit_code: int | None, log_file: Path) -> str:
     where = f"the log is in {log_file}"
     if exit_code == -9 or exit_code in _NO_MEMORY:
         return (
-            "The run ended unexpectedly: its process was stopped, most likely because this computer ran out of memory; "
-            f"close other programs and run it again ({where})."
+            "The run ended unexpectedly because its process was stopped, most likely for lack of memory: close other "
+            f"programs and run it again; {where}."
         )
     if exit_code is not None and exit_code < 0:
         return f"The run ended unexpectedly: its process was stopped by {_signal(-exit_code)}; {where}."
     if exit_code in (130, 143):
-        return f"The run was stopped from outside Slicer; run it again ({where})."
+        return f"The run was stopped from outside Slicer: run it again; {where}."
     return (
         f"The run ended unexpectedly without an error message (exit code {exit_code}); a library may have crashed, or "
         f"memory or disk space may have run out: {where}."

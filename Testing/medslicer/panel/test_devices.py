@@ -34,8 +34,8 @@ def test_advanced_lists_what_is_here_once_it_is_unfolded(
     until_known(user)
     names = [f"{row.backend} – {row.device}" for row in usable]
     # A choice from another computer does not vanish silently.
-    assert user.entries("deviceSelector") == ["Automatic (fastest)", *names, "tpu – 7 (not here)"]
-    assert user.chosen("deviceSelector") == "tpu – 7 (not here)"
+    assert user.entries("deviceSelector") == ["Automatic (fastest)", *names, "tpu – 7 (not available)"]
+    assert user.chosen("deviceSelector") == "tpu – 7 (not available)"
     user.choose("deviceSelector", "Automatic")
     assert user.entries("deviceSelector") == ["Automatic (fastest)", *names]
     for _ in range(2):

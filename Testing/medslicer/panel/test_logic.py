@@ -78,7 +78,7 @@ def test_a_result_takes_anothers_place(volume_node: Any) -> None:
     ("model", "words"),
     [
         ("nothing", "There is no model 'nothing' for MedDetect: give a folder with a model.json, or one of chest-nod"),
-        ("vertebrae", "for MedDetect"), ("nodule-slab-2mm", "is not here yet; fetch it in MedDetect's panel"),
+        ("vertebrae", "for MedDetect"), ("nodule-slab-2mm", "is not on this computer; fetch it in MedDetect's panel"),
     ],
 )
 def test_a_model_that_cannot_be_run_is_one_sentence(volume_node: Any, model: str, words: str) -> None:

@@ -47,7 +47,7 @@ def measure(user: ResultsUser, start: str, end: str, via: str = "None") -> None:
 
 def test_only_what_was_found_can_be_measured(user: ResultsUser) -> None:
     assert user.entries("fromSelector") == user.entries("toSelector") == ["head", "chest", "foot"]
-    assert user.entries("viaSelector") == ["None: a distance", "head", "chest", "foot"]
+    assert user.entries("viaSelector") == ["None (distance)", "head", "chest", "foot"]
     assert (user.chosen("fromSelector"), user.chosen("toSelector")) == ("head", "foot")
 
 

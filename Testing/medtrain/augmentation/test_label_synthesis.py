@@ -159,7 +159,7 @@ def test_every_tissue_of_the_spine_phantom_has_its_hu() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.full((4, 4, 4), 3, np.uint8), "from 3 to 3, but the table only knows 0 to 2"),
+        (np.full((4, 4, 4), 3, np.uint8), "from 3 to 3, but the table only covers 0 to 2"),
         (np.full((4, 4, 4), -1, np.int16), "from -1 to -1"),
         (np.zeros((4, 4), np.uint8), "whole numbers"),
         (np.zeros((4, 4, 4), np.float32), "whole numbers"),

@@ -110,9 +110,9 @@ def test_a_checkpoint_of_another_run_is_not_resumed(tmp_path: Path) -> None:
     assert not loop(tmp_path, EpochPlan()).resume()
     run = loop(tmp_path, EpochPlan(epochs=1, seed=7))
     run.run(training, list(training(99)))
-    with pytest.raises(ValueError, match="of the task squares with seed 7"):
+    with pytest.raises(ValueError, match="from task squares with seed 7"):
         loop(tmp_path, EpochPlan(seed=8)).resume()
-    with pytest.raises(ValueError, match="of the task squares with seed 7"):
+    with pytest.raises(ValueError, match="from task squares with seed 7"):
         EpochLoop(small_net(), replace(SQUARES, name="cubes"), EpochPlan(seed=7), tmp_path).resume()
 
 
