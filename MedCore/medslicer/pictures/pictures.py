@@ -62,15 +62,13 @@ def draw_scene(scene_file: Path, folder: Path) -> list[Path]:
 def _run_child(scene_file: Path, folder: Path, window: str) -> subprocess.CompletedProcess[str] | None:
     """The child, done; None where it could not be started or hung."""
     command = [sys.executable, "-m", "medslicer.pictures", str(scene_file), str(folder)]
-    # The names of files come back whole, whatever the terminal's encoding is.
-    coding = {"PYTHONIOENCODING": "utf-8:surrogateescape"}
-    environment = {**os.environ, **coding, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     if window:
         environment[_WINDOW_VARIABLE] = window
     try:
         return subprocess.run(
             command, env=environment, timeout=_TIME_LIMIT_S, stdin=subprocess.DEVNULL, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="surrogateescape",
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8",
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
