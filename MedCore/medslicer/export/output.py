@@ -81,10 +81,11 @@ def write_scene(
 
 def _window(volume: Volume, manifest: Manifest) -> tuple[float, float]:
     """Window and level: what the model declares or, of soft tissue, clips; or else what is usual for its task."""
-    clips = [step for step in manifest.leading.prepare.intensity if isinstance(step, Clip)]
-    declared = manifest.card.window
-    if declared is None and clips and clips[0].high - clips[0].low <= _SOFT_TISSUE:
-        declared = clips[0].low, clips[0].high
+    declared, prepare = manifest.card.window, manifest.leading.prepare
+    # Behind another step a clip is of other values than the scan's.
+    first = prepare.intensity[0] if prepare.hounsfield and prepare.intensity else None
+    if declared is None and isinstance(first, Clip) and first.high - first.low <= _SOFT_TISSUE:
+        declared = first.low, first.high
     if declared is not None:
         low, high = declared
         return high - low, (low + high) / 2

@@ -62,6 +62,17 @@ def test_a_real_scan_is_drawn_through_its_nodule(test_data: Path, tmp_path: Path
     assert [path.name for path in paths] == ["axial.png", "coronal.png", "sagittal.png", "view3d.png"]
 
 
+def test_a_clip_of_other_values_than_the_scans_is_no_window(jaw: Any, tmp_path: Path) -> None:
+    """The bundled tooth model clips what its percentiles made 0 and 1."""
+    from medinfer.library.library import find_package
+
+    paths = write_scene(jaw.volume, jaw.findings, find_package("teeth").manifest, tmp_path / "out", pictures=False)
+    with HeadlessSlicer() as opened:
+        assert opened.scene.ReadFromMRB(str(paths[1]), True)
+        display = nodes_of(opened.scene, "vtkMRMLScalarVolumeNode")[0].GetDisplayNode()
+        assert display.GetWindowLevelMax() == pytest.approx(1800)
+
+
 def test_pictures_are_drawn_also_for_a_relative_folder(
     volume: Volume, findings: Findings, blob_package: Callable[..., Path], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
