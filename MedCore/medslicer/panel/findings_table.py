@@ -22,6 +22,8 @@ TICK, NAME, SCORE, DETAIL = range(4)
 _NUMBER = 0x0100
 # Of the columns beside the name, which takes what is left; of the details at most so many, in a narrow dock.
 _TICK_PIXELS, _SCORE_PIXELS, _DETAIL_PIXELS = 28, 55, 142
+# Left and right of a cell's text, together.
+_CELL_MARGINS = 14
 # Before which others stand in the column of ticks.
 _REVIEWS = (ACCEPTED, "", REJECTED)
 
@@ -35,6 +37,8 @@ class FindingsTable:
         self._table, self._on_jump, self._on_tick = table, on_jump, on_tick
         self._key: Any = "nothing shown yet"
         self._result: Result | None = None
+        # The width of the table to which its columns were fitted.
+        self._fitted_to = -1
         finding = spoken(profile.finding)
         name = f"{finding[:1].upper()}{finding[1:]}"
         detail = _("To next") if profile.task == "landmark" else _("Size")
@@ -43,15 +47,19 @@ class FindingsTable:
         table.setHorizontalHeaderLabels(titles)
         header = table.horizontalHeader()
         header.setMinimumSectionSize(24)
+        # The whole row is selected: bold titles say nothing, and are wider.
+        header.setHighlightSections(False)
         header.setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
         table.setColumnWidth(TICK, _TICK_PIXELS)
-        table.setColumnWidth(SCORE, _SCORE_PIXELS)
+        table.setColumnWidth(SCORE, max(_SCORE_PIXELS, header.sectionSizeHint(SCORE)))
         # Sorted here: the table's own sorting takes "10.0 mm" for less than "9.0 mm".
         header.setSortIndicatorShown(True)
         # Nodules by score; landmarks and teeth in the order of the body, until a header is clicked.
         header.setSortIndicator(SCORE if profile.task == "detect" else -1, qt.Qt.DescendingOrder)
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
+        table.verticalHeader().setMinimumSectionSize(ROW_PIXELS)
+        header.connect("sectionResized(int,int,int)", self._resized)
         header.connect("sectionClicked(int)", lambda column: self.show(self._result))
         table.connect("currentCellChanged(int,int,int,int)", self._moved)
         table.connect("cellClicked(int,int)", self._clicked)
@@ -84,14 +92,39 @@ class FindingsTable:
                     table.setItem(place, column, item)
             if not (same and rows_before):
                 # Once: a user may drag the columns' borders.
-                table.resizeColumnToContents(DETAIL)
-                table.setColumnWidth(DETAIL, min(table.columnWidth(DETAIL), _DETAIL_PIXELS))
+                self._fitted_to = -1
+            self._fit()
             self._select(selected)
 
     def select(self, number: int) -> None:
         """Select the row of a finding, without jumping."""
         with quiet(self._table):
             self._select(number)
+
+    def _fit(self) -> None:
+        """Names come before details: where both have no room these take two lines, and names as many as they need."""
+        table = self._table
+        width = table.viewport().width
+        if width != self._fitted_to:
+            self._fitted_to = width
+            names, details = self._widest(NAME), self._widest(DETAIL)
+            room = width - table.columnWidth(TICK) - table.columnWidth(SCORE)
+            if names + details > room:
+                details = self._widest(DETAIL, parted=True)
+            header = table.horizontalHeader()
+            table.setColumnWidth(DETAIL, max(min(details, _DETAIL_PIXELS), header.sectionSizeHint(DETAIL)))
+        table.resizeRowsToContents()
+
+    def _widest(self, column: int, *, parted: bool = False) -> int:
+        """What the widest cell of a column takes; parted: where its text is broken after each comma."""
+        metrics = self._table.fontMetrics()
+        texts = [self._table.item(place, column).text() for place in range(self._table.rowCount)]
+        parts = [part for text in texts for part in (text.split(", ") if parted else [text])]
+        return max((metrics.horizontalAdvance(f"{part},") for part in parts), default=0) + _CELL_MARGINS
+
+    def _resized(self, column: int, before: int, after: int) -> None:
+        if column == NAME and self._result is not None:
+            self._fit()
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
         """By the column whose header was clicked last; by name is the order of the result."""
@@ -129,7 +162,7 @@ class FindingsTable:
 
 def _listed(result: Result, row: Row) -> bool:
     """Whether a finding has a row: everything but what the score hides; what a user has judged, it doesn't."""
-    return row.score >= result.shown_score or bool(row.review) or row.status == "missing"
+    return result.passes(row) or bool(row.review) or row.status == "missing"
 
 
 def _first_number(text: str) -> float:

@@ -15,11 +15,11 @@ from ..results.alone import show_alone
 from ..results.result import results_in
 from ..results.undone import put_back
 from .device_section import DeviceSection
-from .finding_moves import FindingMoves
 from .form import add_form
 from .measures_section import MeasuresSection
 from .message import MessageLine
 from .model_section import ModelSection
+from .result_watch import ResultWatch
 from .results_section import ResultsSection
 from .run_section import RunSection
 from .settings import Settings
@@ -68,7 +68,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
             self._teeth = TeethSection(own, self.settings, self.models, self.results)
             self._sections.append(self._teeth)
         self.surfaces = SurfaceWork()
-        self._moves = FindingMoves(self.refresh_soon)
+        self._watch = ResultWatch(self.refresh_soon)
         self._before_undo: set[str] = set()
         # IDs of the scans that came since the last look.
         self._loaded: list[str] = []
@@ -87,7 +87,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
         for section in self._sections:
             section.refresh()
         self._watch_result()
-        self._moves.watch(results_in(slicer.mrmlScene, self._profile.module))
+        self._watch.watch(results_in(slicer.mrmlScene, self._profile.module))
 
     def refresh_soon(self) -> None:
         """Show everything again in the next turn of the event loop, once for all changes until then."""
@@ -104,7 +104,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
     def close(self) -> None:
         """The module goes away: end what runs, and hear nothing more."""
         self.removeObservers()
-        self._moves.close()
+        self._watch.close()
         self._soon.stop()
         self.surfaces.stop()
         self.run.close()
@@ -128,7 +128,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
         self.addObserver(self.settings.node, vtk.vtkCommand.ModifiedEvent, self._settings_changed)
 
     def _take_loaded(self) -> None:
-        """If no scan was chosen, take one that was loaded since the last look; the one in view first."""
+        """If no scan was chosen, take one that was loaded since the last look: the one in view, or the last."""
         loaded, self._loaded = [slicer.mrmlScene.GetNodeByID(one) for one in self._loaded], []
         if any(loaded) and self.settings.scan is None:
             in_view = _scan_in_view()

@@ -16,6 +16,7 @@ from .export_menu import ExportMenu
 from .findings_table import FindingsTable
 from .form import confirmed, fill, quiet
 from .message import MessageLine
+from .result_titles import titles_of
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ResultsSection:
         """Show the chosen result as it is now in the scene."""
         results, ui = results_in(slicer.mrmlScene, self._profile.module), self._ui
         result = self._chosen_of(results)
-        entries = [(entry.name, entry.table.GetID()) for entry in results]
+        entries = [(title, entry.table.GetID()) for title, entry in zip(titles_of(results), results, strict=True)]
         fill(ui.resultSelector, entries or [(_("No results yet"), "")], result.table.GetID() if result else "")
         for widget in (
             ui.resultSelector, ui.removeResultButton, ui.exportButton, ui.filterLabel, ui.scoreSlider, ui.findingsTable,
@@ -165,9 +166,12 @@ class ResultsSection:
 def _counts(result: Result, rows: Sequence[Row]) -> str:
     """The numbers of rows that are shown, hidden, reviewed, missing or to check."""
     shown = sum(result.shows(row) for row in rows)
-    hidden = sum(row.score < result.shown_score and not row.review for row in rows if row.status != "missing")
-    parts = [_("{n} shown").format(n=shown)]
+    hidden = sum(not result.passes(row) and not row.review for row in rows if row.status != "missing")
+    # Switched off as a whole, in the Data module or for another result.
+    off = 0 if result.in_views else shown
+    parts = [_("{n} shown").format(n=shown - off)]
     for count, words in (
+        (off, _("{n} hidden")),
         (hidden, _("{n} below {score:.2f}")),
         (sum(row.review == ACCEPTED for row in rows), _("{n} accepted")),
         (sum(row.review == REJECTED for row in rows), _("{n} rejected")),

@@ -20,6 +20,7 @@ from ..results.result_rows import Row
 from .form import confirmed, fill, show_node
 from .message import MessageLine, with_time_left
 from .model_section import ModelSection
+from .result_titles import titles_of
 from .settings import Settings
 from .spoken import spoken
 
@@ -76,7 +77,8 @@ class RunSection:
         show_node(ui.scanSelector, settings.scan)
         results = results_in(slicer.mrmlScene, self._profile.module)
         entries = [(_("New result"), NEW)]
-        entries += [(_("Replace {name}").format(name=entry.name), entry.table.GetID()) for entry in results]
+        for title, entry in zip(titles_of(results), results, strict=True):
+            entries.append((_("Replace {name}").format(name=title), entry.table.GetID()))
         target = settings.target
         fill(ui.targetSelector, entries, target.GetID() if target is not None else NEW)
         ui.targetSelector.setEnabled(bool(results))
@@ -261,6 +263,11 @@ class RunSection:
         unnumbered = [row for row in rows if profile.task == "segment" and not row.fdi]
         found = len(rows) - len(unnumbered)
         words = f"{found or _('No')} {spoken(profile.finding if found == 1 else profile.findings)}"
+        unsure = sum(bool(row.flags) for row in unnumbered)
+        if unsure and not found:
+            # Not "No teeth", with one to check.
+            tooth = spoken(profile.finding if unsure == 1 else profile.findings)
+            words = _("{n} {teeth} without a number").format(n=unsure, teeth=tooth)
         return ", ".join([words, *(row.title for row in unnumbered if not row.flags)])
 
     def _over(self) -> None:

@@ -15,18 +15,18 @@ from .form import plain
 
 UPPER = (18, 17, 16, 15, 14, 13, 12, 11, 21, 22, 23, 24, 25, 26, 27, 28)
 LOWER = (48, 47, 46, 45, 44, 43, 42, 41, 31, 32, 33, 34, 35, 36, 37, 38)
-# Of a cell by what became of the tooth. Both themes: light ground with dark words, or none at all.
-_ABSENT = "background: transparent; color: palette(mid); border: 1px dashed palette(mid);"
+# Of a cell by what became of the tooth: light ground with dark words, or none at all.
 _STYLES = {
     "found": "background: #cfe8d5; color: #1d3b27; border: 1px solid #7fb08e;",
     "flagged": "background: #f7d9a8; color: #553300; border: 1px solid #d08a1d;",
-    "rejected": f"{_ABSENT} text-decoration: line-through;",
-    "hidden": _ABSENT,
-    "missing": _ABSENT,
 }
+# Of one that is not there, on a light and on a dark ground: each with a contrast of at least 4.5 to it.
+_ABSENT = "background: transparent; color: {grey}; border: 1px dashed {grey};"
+_GREYS, _DARK = ("#626262", "#b8b8b8"), 128
+_STRUCK = " text-decoration: line-through;"
 # As in the flag "number unsure: 14 or 15".
 _NUMBER = re.compile(r"\b[1-4][1-8]\b")
-_CHOSEN = "border: 2px solid palette(highlight);"
+_CHOSEN = " border: 2px {line} palette(highlight);"
 _CELL = "QPushButton {{ border-radius: 3px; padding: 0; font-size: 10px; {style} }}"
 LEGEND = _(
     '<span style="background:#cfe8d5; color:#1d3b27;">&nbsp;found&nbsp;</span> '
@@ -39,7 +39,7 @@ class ToothChart:
     """32 cells in `place`. on_click(number): the tooth of that finding was clicked."""
 
     def __init__(self, place: Any, on_click: Callable[[int], None]) -> None:
-        self._on_click = on_click
+        self._place, self._on_click = place, on_click
         self._numbers: dict[int, int] = {}
         self._cells: dict[int, Any] = {}
         grid = qt.QGridLayout(place)
@@ -68,14 +68,20 @@ class ToothChart:
                     state = "rejected" if row.review == REJECTED else "hidden"
                 why = _("hidden: low score") if state == "hidden" else ""
                 words = ", ".join(filter(None, [row.title, row.detail, *row.flags, why]))
-            style = _STYLES[state] + (_CHOSEN if row is not None and row.number == selected else "")
-            sheet = _CELL.format(style=style)
+            sheet = _CELL.format(style=self._style(state, row is not None and row.number == selected))
             if cell.styleSheet != sheet:
                 # Qt styles a widget anew each time, and this is called while the slider moves.
                 cell.setStyleSheet(sheet)
             cell.setToolTip(plain(f"{fdi}: {words}"))
             cell.setEnabled(row is not None)
             cell.setProperty("state", state)
+
+    def _style(self, state: str, chosen: bool) -> str:
+        dark = self._place.palette.color(qt.QPalette.Window).lightness() < _DARK
+        absent = _ABSENT.format(grey=_GREYS[dark]) + (_STRUCK if state == "rejected" else "")
+        # Chosen or not, what is dashed is not there.
+        frame = _CHOSEN.format(line="solid" if state in _STYLES else "dashed") if chosen else ""
+        return _STYLES.get(state, absent) + frame
 
     def _new_cell(self, place: Any, fdi: int) -> Any:
         cell = qt.QPushButton(place)

@@ -18,7 +18,7 @@ from .result_nodes import ResultNodes, refer_to, remove_nodes, tree_of
 from .result_rows import ACCEPTED, REJECTED, REVIEW_COLUMN, Row, read_rows
 from .results import add_findings
 from .run_record import RunRecord, record_of
-from .visibility import show_only
+from .visibility import is_in_views, show_only
 
 if TYPE_CHECKING:
     from medinfer.manifest import Manifest
@@ -119,11 +119,20 @@ class Result:
         except ValueError:
             return 0.0
 
+    def passes(self, row: Row) -> bool:
+        """Whether its score is high enough, by the two digits in which scores are read and the filter is set."""
+        return round(row.score, 2) >= round(self.shown_score, 2)
+
     def shows(self, row: Row) -> bool:
         """Whether the views show that finding, and files hold it."""
         if row.position_world is None or row.review == REJECTED:
             return False
-        return row.review == ACCEPTED or row.score >= self.shown_score
+        return row.review == ACCEPTED or self.passes(row)
+
+    @property
+    def in_views(self) -> bool:
+        """Whether its nodes are switched on, its folder as well; by a user or because another result is looked at."""
+        return self.there and is_in_views(self.nodes)
 
     @property
     def shown_rows(self) -> tuple[Row, ...]:

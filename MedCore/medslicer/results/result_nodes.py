@@ -159,7 +159,9 @@ def _remove_empty_folders(tree: Any, folder: int) -> None:
     from ..nodes.hierarchy import children_of
 
     for child in children_of(tree, folder):
-        if not tree.GetItemDataNode(child) and tree.IsItemLevel(child, "Folder"):
+        # A folder that was once switched off has a display node.
+        node = tree.GetItemDataNode(child)
+        if tree.IsItemLevel(child, "Folder") and (node is None or node.IsA("vtkMRMLFolderDisplayNode")):
             _remove_empty_folders(tree, child)
     if not children_of(tree, folder):
-        tree.RemoveItem(folder, False, False)
+        tree.RemoveItem(folder, True, False)

@@ -33,6 +33,21 @@ def is_away(nodes: ResultNodes) -> bool:
     return bool(nodes.table.GetAttribute(AWAY_ATTRIBUTE))
 
 
+def is_in_views(nodes: ResultNodes) -> bool:
+    """Whether the views may show findings of the result: it is not put away, and neither its folder nor what holds all
+    its points or segments is switched off."""
+    import slicer
+
+    holders = [node for node in (nodes.fiducials, nodes.segmentation) if node is not None] or list(nodes.rois[:1])
+    for node in holders:
+        display = node.GetDisplayNode()
+        if not slicer.vtkMRMLFolderDisplayNode.GetHierarchyVisibility(node):
+            return False
+        if display is not None and not node.IsA("vtkMRMLMarkupsROINode") and not display.GetVisibility():
+            return False
+    return not is_away(nodes)
+
+
 def put_away(nodes: ResultNodes) -> None:
     """Take a result out of the views as a whole; which of its findings are shown is not forgotten."""
     if not is_away(nodes):

@@ -40,7 +40,7 @@ def two(nodules: ResultsUser, found_before: dict[str, Any]) -> tuple[Any, Any]:
     first.volume_node.SetName("A")
     scan = volume_from_node(first.volume_node)
     other = add_volume(nodules.scene, Volume(scan.voxels, scan.grid, "B"))
-    (findings,) = found_before.values()
+    findings = found_before["lamps"]
     add_result(nodules.scene, findings, other, find_package("lamps").manifest, PROFILES["MedDetect"])
     slicer.util.setSliceViewerLayers(background=first.volume_node)
     nodules.harness.process_events()
