@@ -17,6 +17,7 @@ from ..volume import Floats
 from .dicom import Leftover, Series, Slice, begins_as_data_set
 from .dicom_fields import number, numbers, text, whole, words
 from .dicom_frames import LayoutError, frame_positions
+from .dicom_unknown_kinds import with_known_kinds
 
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
@@ -90,6 +91,10 @@ def _read(path: Path, marked: bool) -> list[tuple[Series, Slice]] | Leftover:
     import pydicom
 
     header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
+    if marked and not header.get("Rows"):
+        known = with_known_kinds(path)
+        if known is not None:
+            header = pydicom.dcmread(known, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
     meta: Any = header.file_meta if hasattr(header, "file_meta") else {}
     media = str(meta.get("MediaStorageSOPClassUID", ""))
     kind = text(header, "SOPClassUID") or media

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ScanError
 from .dicom import Slice
+from .dicom_unknown_kinds import with_known_kinds
 from .itk_images import read_frames
 from .voxel_values import rescaled
 
@@ -47,6 +48,8 @@ def stored_frames(path: Path) -> NDArray[np.generic]:
         warnings.simplefilter("ignore")
         try:
             dataset = pydicom.dcmread(path, force=True)
+            if "PixelData" not in dataset:
+                dataset = pydicom.dcmread(with_known_kinds(path) or path, force=True)
             if "TransferSyntaxUID" not in dataset.file_meta:  # files older than DICOM's part 10
                 dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
             syntax = dataset.file_meta.TransferSyntaxUID
