@@ -115,7 +115,7 @@ def _check_same(name: str, before: Findings, batch: Batch) -> None:
                 "overlap": "with another tile overlap"}
         how = f" {what[others[0]]}" if before.model == batch.package.reference else ""
         raise OutputError(
-            f"{batch.folder / name} holds results of {before.model or 'another model'}{how}; "
+            f"{batch.folder / name} contains results of {before.model or 'another model'}{how}; "
             "choose another folder, or use --overwrite to replace them."
         )
 
