@@ -102,7 +102,7 @@ def _dtype(path: Path, reader: Any) -> np.dtype[Any]:
 
     words = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     if "complex" in words:
-        raise ScanError(f"{path} holds complex numbers; give the magnitude image.")
+        raise ScanError(f"{path} contains complex numbers; give the magnitude image.")
     if "vector" in words or reader.GetNumberOfComponents() != 1:
         raise ScanError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or a vector); "
                         "give the scan itself, with one value per voxel.")

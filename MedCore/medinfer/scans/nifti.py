@@ -148,7 +148,7 @@ def _dtype(path: Path, header: Header) -> np.dtype[Any]:
     if code in _COLOURS:
         raise ScanError(f"{path} is a colour image; give the scan itself, with one value per voxel.")
     if code in _COMPLEX:
-        raise ScanError(f"{path} holds complex numbers; give the magnitude image.")
+        raise ScanError(f"{path} contains complex numbers; give the magnitude image.")
     if code not in _SCALARS:
         raise ScanError(f"{path} has an unsupported voxel type (NIfTI code {code}); convert it to int16.")
     dtype: np.dtype[Any] = np.dtype(header.dtype["dim"].base.byteorder + _SCALARS[code])
