@@ -26,10 +26,11 @@ def read_handed_over(
     """The volume whose voxels `[k, j, i]` lie in the `.npy` file `path`, mapped into memory and not copied.
 
     ijk_to_ras: 4×4, mm. focus: the block [first, behind the last) (k, j, i) to look at. A sheared grid becomes
-    orthogonal and voxels that are not numbers are filled, as in `read_volume`. Raises ScanError, one sentence: a file
-    cut short, not 3-D, no numbers, impossible geometry.
+    orthogonal, padding becomes air and voxels that are not numbers are filled, as in `read_volume`. Raises ScanError,
+    one sentence: a file cut short, not 3-D, no numbers, impossible geometry.
     """
     from ..scans.geometry import orthogonal, scan_grid
+    from ..scans.padding import aired
 
     try:
         voxels: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -52,7 +53,7 @@ def read_handed_over(
             volume = focused_on(volume, first, stop)
         except (TypeError, ValueError):
             raise ScanError(f"The region of interest in {name} is not a block of voxels ({focus}).") from None
-    return orthogonal(finite(volume), max_voxels=max_voxels)
+    return orthogonal(aired(finite(volume)), max_voxels=max_voxels)
 
 
 def write_label_map(labels: LabelMap, path: Path) -> None:

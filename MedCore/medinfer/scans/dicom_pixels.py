@@ -18,22 +18,30 @@ from ..errors import ScanError
 from .dicom import Slice
 from .dicom_unknown_kinds import with_known_kinds
 from .itk_images import read_frames
+from .padding import padding_mask
 from .voxel_values import rescaled
 
 
-def slice_values(slices: list[Slice]) -> list[NDArray[np.generic]]:
-    """The values `[j, i]` of each slice; a file with several frames is read once.
+def slice_values(
+    slices: list[Slice],
+) -> tuple[list[NDArray[np.generic]], list[NDArray[np.bool_] | None]]:
+    """The values `[j, i]` of each slice, and where its header marks padding; a file with several frames is read once.
 
     Raises ScanError as `stored_frames`.
     """
     planes: dict[tuple[Path, int], NDArray[np.generic]] = {}
+    masks: dict[tuple[Path, int], NDArray[np.bool_]] = {}
     for path, group in groupby(sorted(slices, key=lambda image: str(image.path)), key=lambda image: image.path):
         frames = stored_frames(path)
         for image in group:
             if image.frame >= len(frames) or frames.shape[1:] != (image.rows, image.columns):
                 raise damaged(path, "its pixel data do not match the size in its header")
-            planes[path, image.frame] = rescaled(frames[image.frame], image.slope, image.intercept or 0.0)
-    return [planes[image.path, image.frame] for image in slices]
+            stored = frames[image.frame]
+            if image.padding is not None:
+                masks[path, image.frame] = padding_mask(stored, image.padding)
+            planes[path, image.frame] = rescaled(stored, image.slope, image.intercept or 0.0)
+    keys = [(image.path, image.frame) for image in slices]
+    return [planes[key] for key in keys], [masks.get(key) for key in keys]
 
 
 def stored_frames(path: Path) -> NDArray[np.generic]:

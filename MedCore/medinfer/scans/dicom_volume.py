@@ -16,6 +16,7 @@ from .dicom import Series, Slice
 from .dicom_pixels import slice_values
 from .geometry import orthogonal, scan_grid
 from .interleaving import check_neighbours
+from .padding import aired, without_padding
 from .voxel_values import check_size, finite, smallest_int
 
 # Headers are rounded to 0.1 mm, so a slice may lie half of that, or 2 % of the spacing, from its even place.
@@ -65,13 +66,18 @@ def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
     check_size(name, shape, dtype, max_voxels)
     origin = np.array(first.position) + drift * (stacking.start - heights[0])
     grid = scan_grid(name, shape, _matrix(plane, drift * stacking.step, origin))
-    planes = slice_values(slices)
+    planes, padding = without_padding(*slice_values(slices), hounsfield=_hounsfield(series))
     check_neighbours(name, planes, series.modality)
     voxels = _stacked(planes, stacking)
     if first.inverted:
         notes += ("the images are stored for inverted display (MONOCHROME1); their values are kept unchanged",)
-    volume = Volume(voxels, grid, name, series.modality or None, (*series.notes, *notes, *stacking.notes))
-    return orthogonal(finite(volume), "gantry tilt", max_voxels)
+    volume = Volume(voxels, grid, name, series.modality or None, (*series.notes, *notes, *padding, *stacking.notes))
+    return orthogonal(aired(finite(volume), _hounsfield(series)), "gantry tilt", max_voxels)
+
+
+def _hounsfield(series: Series) -> bool:
+    """Whether the values are a CT's that its header rescales to HU."""
+    return series.modality == "CT" and any((image.intercept or 0) <= -900 for image in series.slices)
 
 
 def _matrix(plane: Floats, across: Floats, origin: Iterable[float]) -> Floats:

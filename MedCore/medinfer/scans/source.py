@@ -64,6 +64,7 @@ def safe_name(name: str) -> str:
 
 def _read_file(path: Path, max_voxels: int) -> Volume:
     from .geometry import orthogonal
+    from .padding import aired
 
     try:
         if path.stat().st_size == 0:
@@ -78,4 +79,4 @@ def _read_file(path: Path, max_voxels: int) -> Volume:
             volume = read_itk(path, max_voxels)
     except OSError as cause:
         raise ScanError(f"{path} cannot be read: {cause.strerror or cause}.") from cause
-    return orthogonal(finite(replace(volume, name=str(path))), max_voxels=max_voxels)
+    return orthogonal(aired(finite(replace(volume, name=str(path)))), max_voxels=max_voxels)

@@ -63,3 +63,13 @@ def test_two_kernels_are_two_scans(case: Unpack, plain: Volume) -> None:
     check(soft, plain, "cut by ConvolutionKernel; this one has B30f")
     assert (sharp.voxels != soft.voxels).mean() > 0.5
     np.testing.assert_array_equal(sharp.grid.ijk_to_ras, soft.grid.ijk_to_ras)
+
+
+def test_padding_around_raw_values_becomes_the_lowest_of_them(test_data: Path, plain: Volume) -> None:
+    """HU + 1024 with −2000 outside the circle: the offset is for the HU check to find, the padding is not."""
+    raw = read_volume(test_data / "cases" / "raw_pad.nii.gz")
+    np.testing.assert_array_equal(raw.grid.ijk_to_ras, plain.grid.ijk_to_ras)
+    inside = raw.voxels == plain.voxels + 1024
+    assert 0.6 < inside.mean() < 0.7
+    assert set(np.unique(raw.voxels[~inside])) == {raw.voxels[inside].min()}
+    assert "35 % of its voxels lie outside the field of view (-2000)" in raw.notes[0]
