@@ -14,7 +14,7 @@ from medinfer.findings import Vector, neighbours_together
 from ..pictures.png import png_bytes
 from ..results.measures import measures_of
 from ..results.result import Result
-from ..results.result_rows import ACCEPTED, REJECTED, Row
+from ..results.result_rows import ACCEPTED, REJECTED, Row, read_score
 from .finding_pictures import FindingPicture, picture_of
 from .report_style import STYLE
 
@@ -123,7 +123,7 @@ def _row(result: Result, row: Row, *, flags: bool) -> str:
     cells = [
         f'<td class="number">{row.number}</td>',
         f'<td class="title">{_text(row.title)}</td>',
-        f'<td class="number">{row.score:.2f}</td>',
+        f'<td class="number">{read_score(row.score):.2f}</td>',
         f'<td class="number">{_text(row.detail)}</td>',
         f'<td class="place">{_text(place_words(row.position_world))}</td>',
     ]
@@ -175,7 +175,7 @@ def _pictures(result: Result) -> str:
 def _figure(row: Row, picture: FindingPicture) -> str:
     data = b64encode(png_bytes(picture.pixels)).decode("ascii")
     words = f"{row.title}, axial, {picture.width_mm:.0f} mm wide"
-    details = ", ".join(filter(None, (f"{row.score:.2f}", row.detail, row.review)))
+    details = ", ".join(filter(None, (f"{read_score(row.score):.2f}", row.detail, row.review)))
     return (
         f'<figure><div class="shot"><img alt="{_text(words)}" src="data:image/png;base64,{data}">'
         '<b class="r">R</b><b class="l">L</b><b class="a">A</b><b class="p">P</b>'

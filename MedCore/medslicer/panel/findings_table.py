@@ -10,7 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..results.result import Result
-from ..results.result_rows import ACCEPTED, REJECTED, Row
+from ..results.result_rows import ACCEPTED, REJECTED, Row, read_score
 from .form import ROW_PIXELS, plain, quiet
 from .spoken import spoken
 
@@ -102,24 +102,25 @@ class FindingsTable:
             self._select(number)
 
     def _fit(self) -> None:
-        """Names come before details: where both have no room these take two lines, and names as many as they need."""
+        """Names come before details: these take two lines where names would need more, and names what they need."""
         table = self._table
         width = table.viewport().width
         if width != self._fitted_to:
             self._fitted_to = width
-            names, details = self._widest(NAME), self._widest(DETAIL)
-            room = width - table.columnWidth(TICK) - table.columnWidth(SCORE)
-            if names + details > room:
-                details = self._widest(DETAIL, parted=True)
+            details = self._widest(DETAIL)
+            room = width - table.columnWidth(TICK) - table.columnWidth(SCORE) - details
+            # A name in two lines is read well, in more it isn't.
+            if room < max(0.6 * self._widest(NAME), self._widest(NAME, " ")):
+                details = self._widest(DETAIL, ", ")
             header = table.horizontalHeader()
             table.setColumnWidth(DETAIL, max(min(details, _DETAIL_PIXELS), header.sectionSizeHint(DETAIL)))
         table.resizeRowsToContents()
 
-    def _widest(self, column: int, *, parted: bool = False) -> int:
-        """What the widest cell of a column takes; parted: where its text is broken after each comma."""
+    def _widest(self, column: int, between: str = "\n") -> int:
+        """What the widest cell of a column takes, where its text is broken at `between`."""
         metrics = self._table.fontMetrics()
         texts = [self._table.item(place, column).text() for place in range(self._table.rowCount)]
-        parts = [part for text in texts for part in (text.split(", ") if parted else [text])]
+        parts = [part for text in texts for part in text.split(between)]
         return max((metrics.horizontalAdvance(f"{part},") for part in parts), default=0) + _CELL_MARGINS
 
     def _resized(self, column: int, before: int, after: int) -> None:
@@ -176,7 +177,7 @@ def _items(row: Row) -> list[Any]:
         tick.setCheckState(qt.Qt.Checked if row.review == ACCEPTED else qt.Qt.Unchecked)
     name = qt.QTableWidgetItem(f"{row.title} ⚠" if row.flags else row.title)
     name.setToolTip(plain("\n".join([row.title, *row.flags])))
-    score = qt.QTableWidgetItem("" if row.status == "missing" else f"{row.score:.2f}")
+    score = qt.QTableWidgetItem("" if row.status == "missing" else f"{read_score(row.score):.2f}")
     absent = {"missing": _("not found"), "removed": _("removed from the scene")}
     detail = qt.QTableWidgetItem(absent.get(row.status, row.detail))
     items = [tick, name, score, detail]

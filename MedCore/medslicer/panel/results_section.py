@@ -123,8 +123,9 @@ class ResultsSection:
         self._show_in_views()
 
     def _show_in_views(self) -> None:
-        """Let the views show what the panel shows, and no other patient's findings."""
-        result = self.result
+        """Let the views show what the panel shows, and no other patient's findings; without a result what is left."""
+        left = results_in(slicer.mrmlScene)
+        result = self.result or (left[-1] if left else None)
         if result is not None:
             show_alone(result)
 

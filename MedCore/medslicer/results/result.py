@@ -15,7 +15,7 @@ from ..nodes.segment_surfaces import surface_steps
 from ..views.jumping import jump_to
 from ..views.scan_in_slices import show_scan
 from .result_nodes import ResultNodes, refer_to, remove_nodes, tree_of
-from .result_rows import ACCEPTED, REJECTED, REVIEW_COLUMN, Row, read_rows
+from .result_rows import ACCEPTED, REJECTED, REVIEW_COLUMN, Row, read_rows, read_score
 from .results import add_findings
 from .run_record import RunRecord, record_of
 from .visibility import is_in_views, show_only
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MODULE_ATTRIBUTE, MODEL_ATTRIBUTE, RUN_ATTRIBUTE = "MedInfer.module", "MedInfer.model", "MedInfer.run"
 SHOWN_FROM_ATTRIBUTE, NAMING_ATTRIBUTE = "MedInfer.shown_from", "MedInfer.naming"
 REVIEWS = ("", ACCEPTED, REJECTED)
+# Scores that come from a network in single precision are off by so much.
+_SCORE_STEP = 1e-8
 
 
 class Result:
@@ -120,8 +122,8 @@ class Result:
             return 0.0
 
     def passes(self, row: Row) -> bool:
-        """Whether its score is high enough, by the two digits in which scores are read and the filter is set."""
-        return round(row.score, 2) >= round(self.shown_score, 2)
+        """Whether its score is high enough: what reads as the filter's own number is (`read_score`)."""
+        return row.score >= self.shown_score - _SCORE_STEP or read_score(row.score) >= 1 >= self.shown_score
 
     def shows(self, row: Row) -> bool:
         """Whether the views show that finding, and files hold it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import dist, isfinite
+from math import dist, floor, isfinite
 from typing import Any
 
 from medinfer.findings import Vector
@@ -46,6 +46,14 @@ def read_rows(nodes: ResultNodes, task: str) -> tuple[Row, ...]:
     read = {"landmark": _landmark_row, "segment": _segment_row}.get(task, _box_row)
     rows = tuple(read(nodes, Cells(nodes.table, row)) for row in range(nodes.table.GetNumberOfRows()))
     return _with_steps(rows) if task == "landmark" else rows
+
+
+def read_score(score: float) -> float:
+    """A score in two digits as a reader compares it with a threshold: not rounded up to one that it misses.
+
+    But what is 1 to a reader is 1.
+    """
+    return 1.0 if score >= 0.995 else floor(100 * score + 1e-6) / 100
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def test_what_reads_as_the_sliders_own_number_is_shown(nodules: ResultsUser) -> 
         shown = {title for title, score in zip(nodules.titles, nodules.column(SCORE), strict=True)
                  if float(score) >= place}
         assert shown == set(nodules.titles) == set(nodules.visible_boxes())
-    assert "Nodule 2" in nodules.titles
+        assert "Nodule 1" in shown
+    nodules.drag_to(0.0)
+    assert [nodules.item(title, SCORE).text() for title in ("Nodule 1", "Nodule 2")] == ["1.00", "0.49"]
 
 
 def test_the_titles_of_a_selected_row_are_not_bold_and_all_fit(nodules: ResultsUser) -> None:

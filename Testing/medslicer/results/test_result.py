@@ -18,6 +18,7 @@ from medslicer.nodes.labelmaps import segment_id
 from medslicer.nodes.lookup import nodes_of
 from medslicer.nodes.volumes import add_volume
 from medslicer.results.result import Result, results_in
+from medslicer.results.result_rows import read_score
 
 BOXES = "vtkMRMLMarkupsROINode"
 
@@ -301,3 +302,19 @@ def test_a_review_is_one_step_that_undo_takes_back(scene: Any, any_case: Any) ->
     scene.Undo()
     assert [row.review for row in result.rows] == [""] * len(result.rows)
     assert seen(result) == everything
+
+
+@pytest.mark.parametrize(("score", "reads"), [
+    (0.9999, "1.00"), (0.995, "1.00"), (0.9949, "0.99"), (0.4999, "0.49"), (0.5, "0.50"), (0.29, "0.29"),
+    (float(np.float32(0.29)), "0.29"), (0.0, "0.00"), (1.0, "1.00"),
+])
+def test_what_reads_as_the_filters_number_passes_it_and_what_passes_reads_so(
+    scene: Any, nodule_case: Any, score: float, reads: str
+) -> None:
+    result = nodule_case.add(scene)
+    result.table.GetTable().GetColumnByName("score").SetValue(0, score)
+    row = result.rows[0]
+    assert f"{read_score(row.score):.2f}" == reads
+    for hundredths in range(101):
+        result.show_from(hundredths / 100)
+        assert result.shows(row) == (float(reads) >= hundredths / 100)
