@@ -60,9 +60,27 @@ def run_batch(paths: Sequence[Path], batch: Batch, console: Console, cancel: Cal
         except MedInferError as error:
             _failed(str(path), error, tally, console)
             continue
-        for source in sources:
+        for source in _suiting(sources, batch, console):
             _one(source, batch, console, cancel, tally)
     return tally
+
+
+def _suiting(sources: Sequence[ScanSource], batch: Batch, console: Console) -> Sequence[ScanSource]:
+    """What of a study the model was made for. The rest is told and is no failure, as long as something suits."""
+    wanted = [one.prepare.modality for one in batch.package.manifest.passes]
+
+    def suits(source: ScanSource) -> bool:
+        modality = source.series.modality if source.series else ""
+        return not modality or all(modality in those for those in wanted)
+
+    suiting = [source for source in sources if suits(source)]
+    if not any(not source.problem for source in suiting):
+        return sources
+    for source in sources:
+        if source.series and not suits(source):
+            console.say(f"{source.name}: note: it is {source.series.modality}, which this model was not made for; "
+                        "it was not run")
+    return suiting
 
 
 def _one(source: ScanSource, batch: Batch, console: Console, cancel: Callable[[], bool], tally: Tally) -> None:
