@@ -78,7 +78,7 @@ def run_batch(paths: Sequence[Path], batch: Batch, console: Console, cancel: Cal
     then stays.
     """
     tally = Tally()
-    sources = [source for path in paths for source in _found(path, console, tally)]
+    sources = [source for path in paths for source in _suiting(_found(path, console, tally), batch, console)]
     tally.scans = len(sources) + len(tally.failed)
     work = _Work(batch, console, cancel, tally, OutputFolder(batch.folder))
     for source in sources:
@@ -87,6 +87,24 @@ def run_batch(paths: Sequence[Path], batch: Batch, console: Console, cancel: Cal
             break
         _one(source, work)
     return tally
+
+
+def _suiting(sources: Sequence[ScanSource], batch: Batch, console: Console) -> Sequence[ScanSource]:
+    """What of a study the model was made for. The rest is told and is no failure, as long as something suits."""
+    wanted = [one.prepare.modality for one in batch.package.manifest.passes]
+
+    def suits(source: ScanSource) -> bool:
+        modality = source.series.modality if source.series else ""
+        return not modality or all(modality in those for those in wanted)
+
+    suiting = [source for source in sources if suits(source)]
+    if not any(not source.problem for source in suiting):
+        return sources
+    for source in sources:
+        if source.series and not suits(source):
+            console.say(f"{source.name}: note: it is {source.series.modality}, which this model was not made for; "
+                        "it was not run")
+    return suiting
 
 
 def _found(path: Path, console: Console, tally: Tally) -> Sequence[ScanSource]:

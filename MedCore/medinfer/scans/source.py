@@ -10,6 +10,7 @@ from ..errors import ScanError
 from ..volume import Volume
 from .dicom import Series
 from .voxel_values import MAX_VOXELS, finite
+from .zipped import Unpacked
 
 KNOWN = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or DICOM"
 
@@ -25,6 +26,7 @@ class ScanSource:
     path: its file, or the folder of its DICOM files. series: its DICOM slices.
     problem: why it cannot be read, when that is known already. notes: go to the volume's notes.
     unpacked: keeps the folder of an unpacked archive on the disk for as long as a source of it is there.
+    origin: the archive that it was unpacked from; messages name that.
     """
 
     name: str
@@ -32,19 +34,27 @@ class ScanSource:
     series: Series | None = None
     problem: str = ""
     notes: tuple[str, ...] = ()
-    unpacked: object | None = field(default=None, repr=False, compare=False)
+    unpacked: Unpacked | None = field(default=None, repr=False, compare=False)
+    origin: Path | None = None
 
     def read(self, max_voxels: int = MAX_VOXELS) -> Volume:
         """The scan. Raises ScanError, as `read_volume`."""
+        try:
+            volume = self._read(max_voxels)
+        except ScanError as cause:
+            if self.unpacked is None:
+                raise
+            raise ScanError(str(cause).replace(str(self.unpacked.folder), str(self.origin))) from cause
+        return replace(volume, name=self.name, notes=(*self.notes, *volume.notes))
+
+    def _read(self, max_voxels: int) -> Volume:
         if self.problem:
             raise ScanError(self.problem)
         if self.series is None:
-            volume = _read_file(self.path, max_voxels)
-        else:
-            from .dicom_volume import read_series
+            return _read_file(self.path, max_voxels)
+        from .dicom_volume import read_series
 
-            volume = read_series(self.series, self.path, max_voxels)
-        return replace(volume, name=self.name, notes=(*self.notes, *volume.notes))
+        return read_series(self.series, self.path, max_voxels)
 
 
 def is_image(path: Path) -> bool:

@@ -73,3 +73,13 @@ def test_padding_around_raw_values_becomes_the_lowest_of_them(test_data: Path, p
     assert 0.6 < inside.mean() < 0.7
     assert set(np.unique(raw.voxels[~inside])) == {raw.voxels[inside].min()}
     assert "35 % of its voxels lie outside the field of view (-2000)" in raw.notes[0]
+
+
+def test_a_study_gives_its_ct_and_its_pt_and_tells_the_rest(case: Unpack, plain: Volume) -> None:
+    sources = find_scans(case("study"))
+    assert [source.series.modality for source in sources if source.series] == ["CT", "PT"]
+    check(sources[0].read(), plain, "6 colour images and 1 structured report were not read")
+
+
+def test_a_dicomdir_is_read_as_the_plain_scan(case: Unpack, plain: Volume) -> None:
+    check(read_volume(next(case("dicomdir").rglob("DICOMDIR"))), plain)
