@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -98,6 +99,22 @@ def staging(path: Path) -> Iterator[Path]:
                     _lock_of(folder).unlink(missing_ok=True)
     except OSError as error:
         raise output_error(path, error) from error
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what is needed for a moment, gone at the end.
+
+    Raises OutputError, which names the temporary folder, where it is full or cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="medinfer-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    except OSError as cause:
+        where = tempfile.tempdir or "of this computer"
+        what = _ADVICE.get(cause.errno or 0, f"{cause.strerror or cause};").partition(";")[0]
+        advice = "free some space there, or set TMPDIR to another one"
+        raise OutputError(f"The temporary folder {where} cannot be written: {what}; {advice}.") from cause
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -5,7 +5,6 @@ Transfer syntaxes: DICOM PS3.5, annex A; rescaling: PS3.3, C.11.1.
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ScanError
+from ..atomic_files import temporary_folder
+from ..errors import OutputError, ScanError
 from .dicom import Slice
 from .dicom_unknown_kinds import with_known_kinds
 from .itk_images import read_frames
@@ -47,7 +47,8 @@ def slice_values(
 def stored_frames(path: Path) -> NDArray[np.generic]:
     """The stored pixels `[frame, j, i]` of one file; pydicom decodes what it can without plugins, GDCM the rest.
 
-    Raises ScanError, naming the file: cut short or damaged, or not readable.
+    Raises ScanError, naming the file: cut short or damaged, or not readable; OutputError where there is no room to
+    decompress it.
     """
     import pydicom
     from pydicom.uid import ImplicitVRLittleEndian, RLELossless
@@ -68,6 +69,8 @@ def stored_frames(path: Path) -> NDArray[np.generic]:
             unused = dataset.BitsAllocated - dataset.BitsStored
             if unused and frames.dtype.kind in "iu":
                 frames = frames << unused >> unused
+        except OutputError:  # of the temporary folder: the scan is not to blame
+            raise
         except Exception as cause:  # pydicom meets damaged pixels with exceptions of many kinds
             if isinstance(cause, OSError) and cause.errno:
                 raise ScanError(f"{path} cannot be read: {cause.strerror}.") from cause
@@ -89,8 +92,8 @@ def _decompressed(dataset: Any) -> NDArray[np.generic]:
     bare.Modality, bare.StudyInstanceUID, bare.SeriesInstanceUID = "OT", generate_uid(), generate_uid()
     bare.file_meta = pydicom.dataset.FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
-    with tempfile.TemporaryDirectory(prefix="medinfer-") as folder:
-        copy = Path(folder) / "frames.dcm"
+    with temporary_folder() as folder:
+        copy = folder / "frames.dcm"
         # Written in words that pydicom 2, which Slicer 5.10 ships, and pydicom 3 have in common.
         bare.is_little_endian, bare.is_implicit_VR, bare.preamble = True, False, bytes(128)
         bare.save_as(copy)

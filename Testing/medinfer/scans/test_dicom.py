@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from ct_slices import AXIAL, COLUMNS, ORIGIN, ROWS, SPACING, changed, check_values, image, rotation, save, stack
+from full_disk import files_no_larger_than
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     EnhancedCTImageStorage,
@@ -20,7 +22,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medinfer.errors import ScanError
+from medinfer.errors import OutputError, ScanError
+from medinfer.scans.dicom_pixels import stored_frames
 from medinfer.scans.dicom_series import find_series
 from medinfer.scans.geometry import shear_degrees
 from medinfer.scans.reading import find_scans, read_volume
@@ -351,6 +354,15 @@ def test_a_file_cut_short_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[
     refused(folder, bad, "truncated or damaged")
     refused(bad, bad, "truncated or damaged")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_full_temporary_folder_is_named_and_not_the_scan(tmp_path: Path) -> None:
+    path = sorted(save(tmp_path / "ct", stack(2.5 * np.arange(6))).iterdir())[0]
+    compressed(path, path, "JPEG")
+    with files_no_larger_than(64), pytest.raises(OutputError) as caught:
+        stored_frames(path)
+    assert str(caught.value).startswith(f"The temporary folder {tempfile.gettempdir()} cannot be written: ")
+    assert str(caught.value).endswith("; free some space there, or set TMPDIR to another one.")
 
 
 def test_a_compressed_file_cut_short_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
