@@ -48,8 +48,11 @@ def scans(tmp_path: Path, blob_scan: Any) -> Path:
     """A folder with two scans of two blobs each."""
     folder = tmp_path / "scans"
     folder.mkdir()
-    for name in ("one", "two"):
-        write_volume(blob_scan[0], folder / f"{name}.nrrd")
+    for number, name in enumerate(("one", "two")):
+        voxels = blob_scan[0].voxels.copy()
+        # One voxel differs: a copy would be known as the same scan.
+        voxels[0, 0, 0] += number
+        write_volume(blob_scan[0].with_voxels(voxels), folder / f"{name}.nrrd")
     return folder
 
 
