@@ -28,4 +28,4 @@ class LabelMap:
         voxels = np.zeros(volume.shape, np.uint8)
         begin = self.start_in(volume.grid)
         voxels[tuple(slice(a, a + n) for a, n in zip(begin, self.voxels.shape, strict=True))] = self.voxels
-        return Volume(voxels, volume.grid, volume.name)
+        return Volume(voxels, volume.grid, volume.name, form_codes=volume.form_codes)

@@ -77,6 +77,7 @@ class Volume:
     name: the scan's name in lists and messages.
     modality: the DICOM modality ("CT", "MR", …) if the file gives it, else None.
     notes: what the reader noticed and the user should know (gantry tilt, missing slices, …).
+    form_codes: qform_code and sform_code of the NIfTI file that it came from; its label map gets the same.
     focus: the block to look at where it is not the whole scan (see `medinfer.preparation.focus`).
     """
 
@@ -86,6 +87,7 @@ class Volume:
     modality: str | None = None
     notes: tuple[str, ...] = field(default=())
     focus: Grid | None = None
+    form_codes: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.grid.shape:

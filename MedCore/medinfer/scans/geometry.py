@@ -15,6 +15,7 @@ from .voxel_values import MAX_VOXELS, check_size
 
 # Below this the axes differ from a right angle by the rounding of decimal header fields.
 SHEAR_DEGREES = 0.1
+_ROUNDING_DEGREES = 0.02
 
 
 def scan_grid(path: Path | str, shape: tuple[int, int, int], ijk_to_ras: Floats) -> Grid:
@@ -49,7 +50,10 @@ def orthogonal(volume: Volume, why: str = "sheared axes", max_voxels: int = MAX_
     """
     angle = shear_degrees(volume.grid)
     if angle < SHEAR_DEGREES:
-        return volume
+        if angle < _ROUNDING_DEGREES:
+            return volume
+        note = f"its axes are {angle:.2f}° off the right angle, too little to matter; they were taken as they are"
+        return replace(volume, notes=(*volume.notes, note))
     q, r = np.linalg.qr(volume.grid.ijk_to_ras[:3, :3])
     signs = np.sign(np.diag(r))
     q, r = q * signs, r * signs[:, None]

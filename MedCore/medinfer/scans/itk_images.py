@@ -21,6 +21,8 @@ from .voxel_values import check_size
 # ITK's world is LPS, ours RAS.
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
+_NRRD = {".nrrd", ".nhdr"}
+
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -44,13 +46,16 @@ def read_itk(path: Path, max_voxels: int) -> Volume:
     lps = np.eye(4)
     lps[:3, :3] = np.reshape(reader.GetDirection(), (-1, len(reader.GetSize())))[:3, :3] * reader.GetSpacing()[:3]
     lps[:3, 3] = reader.GetOrigin()[:3]
-    grid = scan_grid(path, shape, RAS_LPS @ lps)
+    notes = _assumed(path, reader)
+    # Without the name of a space the numbers are RAS to 3D Slicer, and LPS to ITK.
+    unnamed = bool(notes) and path.suffix.lower() in _NRRD
+    grid = scan_grid(path, shape, lps if unnamed else RAS_LPS @ lps)
     try:
         with quiet():
             voxels = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as cause:
         raise _unreadable(path, cause) from cause
-    return Volume(voxels.reshape(shape), grid, path.name)
+    return Volume(voxels.reshape(shape), grid, path.name, None, notes)
 
 
 def read_frames(path: Path) -> NDArray[np.generic]:
@@ -85,6 +90,20 @@ def quiet() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def _assumed(path: Path, reader: Any) -> tuple[str, ...]:
+    """What the header leaves open of where the scan lies (the fields are those of nrrd, and of MetaIO)."""
+    if path.suffix.lower() in _NRRD:
+        named = reader.HasMetaDataKey("NRRD_space") and reader.GetMetaData("NRRD_space") == "left-posterior-superior"
+        return () if named else (
+            "the file does not say in which space it lies; its axes were taken as right, anterior and superior, as in "
+            "3D Slicer",)
+    with path.open("rb") as file:
+        header = file.read(4096)
+    if any(word in header for word in (b"TransformMatrix", b"Rotation", b"Orientation")):
+        return ()
+    return ("the file does not say how it is oriented; its axes were taken as left, posterior and superior",)
 
 
 def _shape(path: Path, reader: Any) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ScanError
 from ..volume import Floats, Volume
-from .geometry import scan_grid
+from .geometry import SHEAR_DEGREES, scan_grid, shear_degrees
 from .voxel_values import check_size, rescaled
 
 _HEADER_1 = np.dtype([
@@ -66,13 +66,15 @@ def read_nifti(path: Path, max_voxels: int) -> Volume:
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if slope != 0 and np.isfinite([slope, inter]).all():
         stored = rescaled(stored, slope, inter)
-    return Volume(stored, grid, path.name, None, notes)
+    codes = max(0, int(header["qform_code"])), max(0, int(header["sform_code"]))
+    return Volume(stored, grid, path.name, None, notes, form_codes=codes)
 
 
 def write_nifti(volume: Volume, path: Path) -> None:
-    """Write a NIfTI-1 file, compressed when the name ends in .gz, with the geometry as sform (float32).
+    """Write a NIfTI-1 file, compressed when the name ends in .gz, with the geometry as sform and qform (float32).
 
-    Bool is written as uint8. Raises OSError; ValueError for a voxel type that NIfTI does not have.
+    Their codes are `volume.form_codes`; a sheared grid, which a qform cannot tell, gets a sform alone. Bool is
+    written as uint8. Raises OSError; ValueError for a voxel type that NIfTI does not have.
     """
     voxels = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
     codes = {np.dtype(name): code for code, name in _SCALARS.items()}
@@ -85,7 +87,13 @@ def write_nifti(volume: Volume, path: Path) -> None:
     header["datatype"] = codes[voxels.dtype.newbyteorder("=")]
     header["bitpix"] = 8 * voxels.dtype.itemsize
     header["scl_slope"], header["xyzt_units"] = 1, 2
-    header["sform_code"], header["srow"] = _SCANNER, volume.grid.ijk_to_ras[:3]
+    header["qform_code"], header["sform_code"] = volume.form_codes
+    header["srow"] = volume.grid.ijk_to_ras[:3]
+    if shear_degrees(volume.grid) < SHEAR_DEGREES:
+        header["quatern"], header["qoffset"] = _quaternion(volume.grid.directions), volume.grid.ijk_to_ras[:3, 3]
+        header["pixdim"][0] = np.sign(np.linalg.det(volume.grid.directions))
+    else:
+        header["qform_code"], header["sform_code"] = 0, max(_SCANNER, volume.form_codes[1])
     with _create(path) as file:
         file.write(header.tobytes() + bytes(4))
         for plane in voxels:
@@ -187,6 +195,8 @@ def _placement(header: Header) -> tuple[Floats, tuple[str, ...]]:
     )
     chosen = sform if use_sform else qform
     notes: tuple[str, ...] = ()
+    if sform_code <= 0:
+        notes = ("the file has a qform and no sform; its qform is used",)
     if has_qform and sform_code > 0 and not np.allclose(sform, qform, rtol=1e-3, atol=1e-2):
         name = "sform" if use_sform else "qform"
         notes = (f"the file gives two different positions for the scan; its {name} is used, as in 3D Slicer",)
@@ -215,6 +225,16 @@ def _qform(header: Header) -> Floats:
     matrix[:3, :3] = rotation * pixdim[1:4] * [1, 1, -1 if pixdim[0] < 0 else 1]
     matrix[:3, 3] = header["qoffset"]
     return matrix
+
+
+def _quaternion(directions: Floats) -> tuple[float, ...]:
+    """b, c, d of the rotation nearest to the columns of `directions`; k is turned where they are left-handed."""
+    from scipy.spatial.transform import Rotation
+
+    right_handed = directions * [1, 1, np.sign(np.linalg.det(directions))]
+    b, c, d, a = Rotation.from_matrix(right_handed).as_quat()
+    sign = -1.0 if a < 0 else 1.0
+    return tuple(float(sign * value) for value in (b, c, d))
 
 
 def _square(matrix: Floats) -> bool:

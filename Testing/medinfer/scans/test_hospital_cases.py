@@ -83,3 +83,12 @@ def test_a_study_gives_its_ct_and_its_pt_and_tells_the_rest(case: Unpack, plain:
 
 def test_a_dicomdir_is_read_as_the_plain_scan(case: Unpack, plain: Volume) -> None:
     check(read_volume(next(case("dicomdir").rglob("DICOMDIR"))), plain)
+
+
+def test_an_nrrd_without_a_space_is_read_as_slicer_does_and_says_so(test_data: Path, plain: Volume) -> None:
+    """Its axes run as the plain scan's do; where it lies, the file does not know."""
+    volume = read_volume(test_data / "cases" / "nospace.nrrd")
+    np.testing.assert_array_equal(volume.voxels, plain.voxels)
+    np.testing.assert_allclose(volume.grid.ijk_to_ras[:3, :3], plain.grid.ijk_to_ras[:3, :3])
+    assert len(volume.notes) == 1
+    assert "does not say in which space it lies" in volume.notes[0]

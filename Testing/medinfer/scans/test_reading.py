@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from medinfer.atomic_files import atomic_path, write_text
 from medinfer.errors import OutputError, ScanError
+from medinfer.label_map import LabelMap
 from medinfer.scans.geometry import orthogonal, shear_degrees
 from medinfer.scans.reading import find_scans, read_volume
 from medinfer.scans.writing import write_volume
@@ -132,7 +133,62 @@ def test_sform_and_qform_are_chosen_as_itk_chooses(tmp_path: Path, sform_code: i
     for i, j, k in itertools.product((0, 6), (0, 5), (0, 4)):
         expected = np.array(image.TransformIndexToPhysicalPoint((i, j, k))) * LPS_TO_RAS
         np.testing.assert_allclose(volume.grid.to_ras((k, j, i)), expected, atol=2e-5)
-    assert bool(volume.notes) == (sform_code == qform_code == 0 or (sform_code > 0 and qform_code > 0))
+    assert len(volume.notes) == (sform_code == 0 or qform_code > 0)
+    assert volume.form_codes == (qform_code, sform_code)
+
+
+@pytest.mark.parametrize("codes", [(0, 0), (0, 1), (1, 0), (1, 1), (2, 4)])
+@pytest.mark.parametrize("left_handed", [False, True])
+def test_a_label_map_has_both_forms_and_the_codes_of_its_scan(
+    tmp_path: Path, codes: tuple[int, int], left_handed: bool
+) -> None:
+    nib = pytest.importorskip("nibabel")
+    matrix = oblique(left_handed=left_handed)
+    if codes == (0, 0):
+        matrix = np.diag([-0.7, -0.8, 2.5, 1.0])
+    scan = Volume(voxels(), Grid((5, 6, 7), matrix), form_codes=codes)
+    labels = LabelMap(np.ones((2, 3, 4), np.uint8), scan.grid.cropped((1, 2, 3), (2, 3, 4)))
+    write_volume(labels.whole(scan), tmp_path / "labels.nii.gz")
+    image = nib.load(tmp_path / "labels.nii.gz")
+    assert (int(image.header["qform_code"]), int(image.header["sform_code"])) == codes
+    np.testing.assert_allclose(image.header.get_qform(), matrix, atol=1e-4)
+    np.testing.assert_allclose(image.header.get_sform(), matrix, atol=1e-4)
+    again = read_volume(tmp_path / "labels.nii.gz")
+    np.testing.assert_allclose(again.grid.ijk_to_ras, matrix, atol=1e-4)
+    assert again.form_codes == codes
+
+
+def test_axes_a_little_off_the_right_angle_are_told(tmp_path: Path) -> None:
+    affine = oblique()
+    affine[:3, 2] += 0.0009 * affine[:3, 1] * 2.5 / 0.8
+    (tmp_path / "a.nii").write_bytes(nifti_bytes(voxels(), affine))
+    volume = read_volume(tmp_path / "a.nii")
+    np.testing.assert_allclose(volume.grid.ijk_to_ras, affine, atol=1e-5)
+    assert "its axes are 0.05° off the right angle" in volume.notes[0]
+
+
+@pytest.mark.parametrize("header", [
+    "spacings: 0.7 0.8 2.5", "space dimension: 3\nspace directions: (0.7,0,0) (0,0.8,0) (0,0,2.5)",
+    "space: 3D-right-handed\nspace directions: (0.7,0,0) (0,0.8,0) (0,0,2.5)",
+])
+def test_an_nrrd_without_a_named_space_lies_as_in_slicer_and_it_is_said(tmp_path: Path, header: str) -> None:
+    (tmp_path / "a.nrrd").write_bytes(
+        f"NRRD0004\ntype: short\ndimension: 3\nsizes: 7 6 5\n{header}\nendian: little\nencoding: raw\n\n".encode()
+        + voxels().tobytes()
+    )
+    volume = read_volume(tmp_path / "a.nrrd")
+    np.testing.assert_allclose(volume.grid.ijk_to_ras, np.diag([0.7, 0.8, 2.5, 1.0]))
+    assert len(volume.notes) == 1
+    assert "does not say in which space it lies" in volume.notes[0]
+
+
+def test_a_metaimage_without_directions_says_what_was_assumed(tmp_path: Path) -> None:
+    (tmp_path / "a.mhd").write_text(
+        "ObjectType = Image\nNDims = 3\nElementSpacing = 1 1 2\nDimSize = 7 6 5\nElementType = MET_SHORT\n"
+        "ElementDataFile = a.raw\n"
+    )
+    (tmp_path / "a.raw").write_bytes(voxels().tobytes())
+    assert "does not say how it is oriented" in read_volume(tmp_path / "a.mhd").notes[0]
 
 
 def test_metres_and_microns_become_millimetres(tmp_path: Path) -> None:
@@ -191,6 +247,7 @@ def test_a_real_ct_is_what_itk_reads_with_air_in_place_of_padding(test_data: Pat
     volume, image = read_volume(path), sitk.ReadImage(str(path))
     stored = sitk.GetArrayViewFromImage(image)
     np.testing.assert_array_equal(volume.voxels, np.where(stored == -2048, -1000, stored))
+    assert volume.notes == ("21 % of its voxels lie outside the field of view (-2048); they were set to -1000, as air",)
     corner = np.array(image.TransformIndexToPhysicalPoint((511, 511, 132))) * LPS_TO_RAS
     np.testing.assert_allclose(volume.grid.to_ras((132, 511, 511)), corner, atol=1e-9)
 
