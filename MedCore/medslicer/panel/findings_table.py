@@ -22,6 +22,9 @@ TICK, NAME, SCORE, DETAIL = range(4)
 _NUMBER = 0x0100
 # Of the columns beside the name, which takes what is left; of the details at most so many, in a narrow dock.
 _TICK_PIXELS, _SCORE_PIXELS, _DETAIL_PIXELS = 28, 55, 142
+_SHORT_NAME_PIXELS = 130
+# Of the columns together in a dock of 320 pixels, beside a scroll bar.
+_NARROW_PIXELS = 264
 # Left and right of a cell's text, together.
 _CELL_MARGINS = 14
 # Before which others stand in the column of ticks.
@@ -37,8 +40,10 @@ class FindingsTable:
         self._table, self._on_jump, self._on_tick = table, on_jump, on_tick
         self._key: Any = "nothing shown yet"
         self._result: Result | None = None
-        # The width of the table to which its columns were fitted.
-        self._fitted_to = -1
+        self._soon = qt.QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.connect("timeout()", table.resizeRowsToContents)
         finding = spoken(profile.finding)
         name = f"{finding[:1].upper()}{finding[1:]}"
         detail = _("To next") if profile.task == "landmark" else _("Size")
@@ -92,8 +97,8 @@ class FindingsTable:
                     table.setItem(place, column, item)
             if not (same and rows_before):
                 # Once: a user may drag the columns' borders.
-                self._fitted_to = -1
-            self._fit()
+                self._share_columns()
+            table.resizeRowsToContents()
             self._select(selected)
 
     def select(self, number: int) -> None:
@@ -101,20 +106,19 @@ class FindingsTable:
         with quiet(self._table):
             self._select(number)
 
-    def _fit(self) -> None:
-        """Names come before details: these take two lines where names would need more, and names what they need."""
-        table = self._table
-        width = table.viewport().width
-        if width != self._fitted_to:
-            self._fitted_to = width
-            details = self._widest(DETAIL)
-            room = width - table.columnWidth(TICK) - table.columnWidth(SCORE) - details
-            # A name in two lines is read well, in more it isn't.
-            if room < max(0.6 * self._widest(NAME), self._widest(NAME, " ")):
-                details = self._widest(DETAIL, ", ")
-            header = table.horizontalHeader()
-            table.setColumnWidth(DETAIL, max(min(details, _DETAIL_PIXELS), header.sectionSizeHint(DETAIL)))
-        table.resizeRowsToContents()
+    def _share_columns(self) -> None:
+        """Names come before details: these take two lines where in a narrow dock names would need more than that."""
+        table, details = self._table, self._widest(DETAIL)
+        room = _NARROW_PIXELS - table.columnWidth(TICK) - table.columnWidth(SCORE)
+        if room - details < self._least_name_pixels():
+            details = self._widest(DETAIL, ", ")
+        least = table.horizontalHeader().sectionSizeHint(DETAIL)
+        table.setColumnWidth(DETAIL, max(min(details, _DETAIL_PIXELS), least))
+
+    def _least_name_pixels(self) -> int:
+        """What names need to be read well: a short one its line, a long one two."""
+        whole = self._widest(NAME)
+        return whole if whole <= _SHORT_NAME_PIXELS else max(round(0.6 * whole), self._widest(NAME, " "))
 
     def _widest(self, column: int, between: str = "\n") -> int:
         """What the widest cell of a column takes, where its text is broken at `between`."""
@@ -124,8 +128,9 @@ class FindingsTable:
         return max((metrics.horizontalAdvance(f"{part},") for part in parts), default=0) + _CELL_MARGINS
 
     def _resized(self, column: int, before: int, after: int) -> None:
+        # Later: within the resizing the new widths are not all there.
         if column == NAME and self._result is not None:
-            self._fit()
+            self._soon.start()
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
         """By the column whose header was clicked last; by name is the order of the result."""

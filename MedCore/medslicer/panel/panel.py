@@ -11,6 +11,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from ..nodes.lookup import nodes_of
+from ..pictures.overview import show_overview
 from ..results.alone import show_alone
 from ..results.result import results_in
 from ..results.undone import put_back
@@ -207,6 +208,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
             self._teeth.name(result)
         self.refresh()
         show_alone(result)
+        show_overview(result, render=True)
         self.surfaces.begin(result)
         best = next(iter(result.shown_rows), None)
         if best is not None:

@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..pictures.overview import show_overview
 from ..results.alone import show_alone
 from ..results.result import Result, results_in
 from ..results.result_rows import ACCEPTED, REJECTED, Row
@@ -128,6 +129,7 @@ class ResultsSection:
         result = self.result or (left[-1] if left else None)
         if result is not None:
             show_alone(result)
+            show_overview(result)
 
     def _remove(self, checked: bool = False) -> None:
         result = self.result

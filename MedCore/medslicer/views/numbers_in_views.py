@@ -36,7 +36,10 @@ def add_numbers(scene: Any, segments: Sequence[NamedSegment], volume_node: Any) 
     lists = {}
     for group, points in groups.items():
         lists[group] = add_fiducials(scene, points, group, volume_node, color=COLOR)
-        lists[group].GetDisplayNode().SetGlyphScale(GLYPH_PERCENT)
+        display = lists[group].GetDisplayNode()
+        display.SetGlyphScale(GLYPH_PERCENT)
+        # Seen from any side some teeth stand behind others, and so would their names.
+        display.SetVisibility3D(False)
         lists[group].SetAttribute(VALUES_ATTRIBUTE, " ".join(values[group]))
     return lists
 

@@ -113,6 +113,21 @@ def sights_of_segments(segmentation: Any, volume_node: Any) -> Sights:
     return Sights(axial=across(2), coronal=across(1), sagittal=across(0), overview=overview)
 
 
+def overview_of_points(task: str, points: Floats, low: Floats, high: Floats) -> Overview:
+    """Of findings at `points` (`[n, 3]`, world RAS mm) in a scan from `low` to `high`, as the pictures see them.
+
+    task: "detect": the whole scan; "landmark", "segment": what was found, with the margins of the pictures.
+    """
+    if task == "detect" or not len(points):
+        return Overview(_vector((low + high) / 2), float((high - low).max()), FRONT)
+    lows, highs = points.min(axis=0), points.max(axis=0)
+    middle, edges = _vector((lows + highs) / 2), highs - lows
+    if task == "landmark":
+        return Overview(middle, float(edges.max()) + MARGIN_MM, BESIDE)
+    # A tooth reaches as far beyond its centre as there is margin around it.
+    return Overview(middle, float(max(LEAST_MM, edges[0], edges[2]) + 2 * TEETH_MARGIN_MM), BEFORE)
+
+
 def meets_most(lows: Floats, highs: Floats) -> float:
     """The number that lies in most of the intervals [low, high] (each `[n]`): the middle of the widest such stretch."""
     ends = np.unique(np.concatenate([lows, highs]))

@@ -40,6 +40,12 @@ def turn_views(scene: Any, volume_node: Any, sights: Sights) -> None:
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
 
 
+def aim_cameras(scene: Any, overview: Overview) -> None:
+    """Let every 3-D camera that is there see all of `overview`."""
+    for camera in nodes_of(scene, "vtkMRMLCameraNode"):
+        _aim_camera(camera, overview)
+
+
 def zoom(slice_node: Any, field_of_view_mm: float) -> None:
     """Zoom a slice view so that its shorter side shows this many millimetres."""
     width, height, _ = slice_node.GetDimensions()

@@ -49,11 +49,12 @@ def test_choosing_the_scan_is_enough_to_run(harness: SlicerHarness, open_panel: 
     user = open_panel()
     add_volume(harness.scene, blob_scan[0])
     harness.process_events()
-    assert not user.may_run
-    user.choose("scanSelector", "blobs")
+    # Loaded while none was chosen, it is.
     assert (user.may_run, user.message) == (True, "")
     user.choose("scanSelector", "None")
     assert hinders(user, "Choose a scan")
+    user.choose("scanSelector", "blobs")
+    assert (user.may_run, user.message) == (True, "")
 
 
 def test_a_broken_model_is_the_reason(user: PanelUser, own_library: Path) -> None:

@@ -60,6 +60,17 @@ def test_choosing_a_result_shows_its_scan_and_its_findings_alone(
     assert (boxes_of(first), boxes_of(second)) == ([True] * 6, [False] * 6)
 
 
+def test_the_bones_of_the_other_patient_are_not_rendered(nodules: ResultsUser, two: tuple[Any, Any]) -> None:
+    from medslicer.pictures.overview import show_overview
+
+    for result in two:
+        show_overview(result, render=True)
+    nodules.choose("resultSelector", "Nodules")
+    rendered = nodules.nodes("vtkMRMLVolumeRenderingDisplayNode")
+    shown = {one.GetDisplayableNode().GetName(): bool(one.GetVisibility()) for one in rendered}
+    assert shown == {"A": True, "B": False}
+
+
 def test_a_row_leads_to_its_own_scan(nodules: ResultsUser, two: tuple[Any, Any]) -> None:
     first, second = two
     foreign = first.volume_node.GetID()
