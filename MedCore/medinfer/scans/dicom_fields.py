@@ -5,7 +5,11 @@ A value that its representation forbids (PS3.5, 6.2) counts as missing: what it 
 
 from __future__ import annotations
 
+import logging
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -45,3 +49,17 @@ def whole(fields: Any, name: str) -> int | None:
     """One whole number, or None."""
     found = number(fields, name)
     return None if found is None else int(found)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Keep what pydicom warns of, by warnings and in its log, from the user: what matters of it is said in a note."""
+    logger = logging.getLogger("pydicom")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before

@@ -6,7 +6,6 @@ C.7.5.1.1.2 (padding); PS3.5, 7.1 (files of older kinds are read as pydicom read
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 
 from ..volume import Floats
 from .dicom import Leftover, Series, Slice, begins_as_data_set
-from .dicom_fields import number, numbers, text, whole, words
+from .dicom_fields import number, numbers, text, unheard, whole, words
 from .dicom_frames import LayoutError, frame_positions
 from .dicom_unknown_kinds import with_known_kinds
 
@@ -73,8 +72,7 @@ def read_header(path: Path) -> list[tuple[Series, Slice]] | Leftover:
     if not start:
         return Leftover(path, EMPTY)
     marked = start[128:] == b"DICM" or begins_as_data_set(start)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with unheard():
         try:
             return _read(path, marked)
         except DamagedError:
@@ -202,18 +200,18 @@ def _slice(
 
 def _pixel_spacing(fields: Any) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
     """mm between rows and between columns, and what was taken for PixelSpacing where it is missing."""
-    spacing = numbers(fields, "PixelSpacing", 2)
-    if spacing is not None:
-        return (spacing[0], spacing[1]), ()
+    stated = numbers(fields, "PixelSpacing", 2)
+    if stated is not None and min(stated) > 0:
+        return (stated[0], stated[1]), ()
     for name in ("ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         spacing = numbers(fields, name, 2)
-        if spacing is not None:
-            return (spacing[0], spacing[1]), (f"have no PixelSpacing, for which {name} was taken",)
+        if spacing is not None and min(spacing) > 0:
+            return (spacing[0], spacing[1]), (f"have no usable PixelSpacing, for which {name} was taken",)
     diameter, across = number(fields, "ReconstructionDiameter"), whole(fields, "Columns")
-    if diameter and across and across == whole(fields, "Rows"):
-        return (diameter / across, diameter / across), ("have no PixelSpacing, for which ReconstructionDiameter by the "
-                                                        "number of columns was taken",)
-    return None, ()
+    if diameter and diameter > 0 and across and across == whole(fields, "Rows"):
+        how = "have no usable PixelSpacing, for which ReconstructionDiameter by the number of columns was taken"
+        return (diameter / across, diameter / across), (how,)
+    return (None if stated is None else (stated[0], stated[1])), ()  # what makes no sense is refused with its number
 
 
 def _place(fields: Any) -> tuple[tuple[Floats, Floats | None] | None, tuple[str, ...]]:

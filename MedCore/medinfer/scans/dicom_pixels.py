@@ -5,7 +5,6 @@ Transfer syntaxes: DICOM PS3.5, annex A; rescaling: PS3.3, C.11.1.
 
 from __future__ import annotations
 
-import warnings
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ..atomic_files import temporary_folder
 from ..errors import OutputError, ScanError
 from .dicom import Slice
+from .dicom_fields import unheard
 from .dicom_unknown_kinds import with_known_kinds
 from .itk_images import read_frames
 from .padding import padding_mask
@@ -53,8 +53,7 @@ def stored_frames(path: Path) -> NDArray[np.generic]:
     import pydicom
     from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with unheard():
         try:
             dataset = pydicom.dcmread(path, force=True)
             if "PixelData" not in dataset:

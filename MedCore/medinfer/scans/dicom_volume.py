@@ -54,6 +54,9 @@ def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
         raise ScanError(f"{name} {series.problem}.")
     if first.colour:
         raise ScanError(f"{name} is a series of colour images; give the scan itself, with one value per pixel.")
+    if min(first.spacing) < 0:
+        raise ScanError(f"{name} says that its pixels lie {min(first.spacing):g} mm apart; "
+                        "correct the spacing in the files, or export the scan again.")
     plane = np.array([first.row, first.column]).T * first.spacing
     # Spacing and directions are checked in the plane first: the heights are worth nothing without them.
     across = first.normal if np.any(first.normal) else np.array(first.row)

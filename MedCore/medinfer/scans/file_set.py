@@ -5,11 +5,10 @@ DICOM PS3.3, annex F (basic directory); PS3.10, 8 (file IDs: at most eight parts
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from ..errors import ScanError
-from .dicom_fields import words
+from .dicom_fields import unheard, words
 
 
 def is_directory_file(path: Path) -> bool:
@@ -25,8 +24,7 @@ def listed_files(path: Path) -> tuple[tuple[Path, ...], int]:
     """
     import pydicom
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with unheard():
         try:
             data = pydicom.dcmread(path, force=True, specific_tags=["DirectoryRecordSequence"])
             records = [words(record, "ReferencedFileID") for record in data.get("DirectoryRecordSequence") or ()]

@@ -98,7 +98,7 @@ def test_another_pixel_spacing_takes_the_place_of_a_missing_one(tmp_path: Path, 
     for data in slices:
         setattr(data, name, data.PixelSpacing)
     volume = read_volume(save(tmp_path / "ct", without(slices, "PixelSpacing")))
-    one_note(volume, f"its 8 slices have no PixelSpacing, for which {name} was taken")
+    one_note(volume, f"its 8 slices have no usable PixelSpacing, for which {name} was taken")
     check_values(volume)
 
 
