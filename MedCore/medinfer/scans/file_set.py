@@ -29,7 +29,7 @@ def listed_files(path: Path) -> tuple[tuple[Path, ...], int]:
             data = pydicom.dcmread(path, force=True, specific_tags=["DirectoryRecordSequence"])
             records = [words(record, "ReferencedFileID") for record in data.get("DirectoryRecordSequence") or ()]
         except Exception as cause:  # pydicom meets a damaged file with exceptions of many kinds
-            raise ScanError(f"{path} is cut short or damaged; give the folder that it lies in.") from cause
+            raise ScanError(f"{path} is truncated or damaged; give the folder that it lies in.") from cause
     listed = [parts for parts in records if parts]
     if not listed:
         raise ScanError(f"{path} lists no files; give the folder that it lies in.")

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from slicer.i18n import tr as _
 
 from ..results.result import Result
 
 
-def titles_of(results: Sequence[Result]) -> list[str]:
-    """Their names, in their order; with their scans' names where some have the same name or several scans are there.
+def titles_of(results: Sequence[Result], scan: Any | None) -> list[str]:
+    """Their names, in their order; with their scans' names where some have the same name, or another scan than `scan`.
 
-    What is the same even then is numbered.
+    What is the same even then is numbered. scan: the chosen one, if any.
     """
     names = [result.name for result in results]
     nodes = [result.volume_node for result in results]
     scans = [one.record.scan if node is None else node.GetName() for one, node in zip(results, nodes, strict=True)]
-    several = len(set(nodes)) > 1 or len(set(names)) < len(names)
+    several = len({*nodes, *filter(None, [scan])}) > 1 or len(set(names)) < len(names)
     titles = []
-    for name, scan in zip(names, scans, strict=True):
-        titles.append(_("{name} – {scan}").format(name=name, scan=scan) if several and scan else name)
+    for name, of in zip(names, scans, strict=True):
+        titles.append(_("{name} – {scan}").format(name=name, scan=of) if several and of else name)
     counts, before = Counter(titles), Counter[str]()
     for place, title in enumerate(titles):
         before[title] += 1

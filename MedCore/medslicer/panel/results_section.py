@@ -56,7 +56,8 @@ class ResultsSection:
         """Show the chosen result as it is now in the scene."""
         results, ui = results_in(slicer.mrmlScene, self._profile.module), self._ui
         result = self._chosen_of(results)
-        entries = [(title, entry.table.GetID()) for title, entry in zip(titles_of(results), results, strict=True)]
+        titles = titles_of(results, self._settings.scan)
+        entries = [(title, entry.table.GetID()) for title, entry in zip(titles, results, strict=True)]
         fill(ui.resultSelector, entries or [(_("No results yet"), "")], result.table.GetID() if result else "")
         for widget in (
             ui.resultSelector, ui.removeResultButton, ui.exportButton, ui.filterLabel, ui.scoreSlider, ui.findingsTable,

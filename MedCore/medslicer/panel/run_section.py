@@ -77,7 +77,7 @@ class RunSection:
         show_node(ui.scanSelector, settings.scan)
         results = results_in(slicer.mrmlScene, self._profile.module)
         entries = [(_("New result"), NEW)]
-        for title, entry in zip(titles_of(results), results, strict=True):
+        for title, entry in zip(titles_of(results, settings.scan), results, strict=True):
             entries.append((_("Replace {name}").format(name=title), entry.table.GetID()))
         target = settings.target
         fill(ui.targetSelector, entries, target.GetID() if target is not None else NEW)

@@ -51,6 +51,8 @@ def test_another_scan_chosen_is_one_that_was_not_run(written: ResultsUser, blob_
     assert written.message.startswith("2 nodules found")
     written.choose("scanSelector", "next")
     assert (written.message, written.outcome) == ("", "")
+    # What is listed below is another scan's.
+    assert written.chosen("resultSelector") == "Nodules – blobs"
 
 
 def test_chosen_by_a_script_as_well(written: ResultsUser, blob_scan: tuple) -> None:
