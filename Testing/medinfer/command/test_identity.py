@@ -91,13 +91,13 @@ def test_another_scan_under_the_same_path_is_run(scan: Path, detect: Detect, tmp
     changed(scan)
     assert "found by blobs" in detect(scan)
     assert names(tmp_path / "out") == {"chest", "chest-2"}
-    assert "chest-2: done before" in detect(scan)
+    assert "chest-2: already done" in detect(scan)
 
 
 def test_a_moved_folder_is_known(scan: Path, detect: Detect, tmp_path: Path) -> None:
     detect(scan.parent)
     scan.parent.rename(tmp_path / "moved")
-    assert "moved-chest: done before as data-chest, skipped" in detect(tmp_path / "moved")
+    assert "moved-chest: already done as data-chest, skipped" in detect(tmp_path / "moved")
     assert names(tmp_path / "out") == {"data-chest"}
 
 
@@ -137,7 +137,7 @@ def test_results_inside_the_input_folder_are_no_scans(scan: Path, detect: Detect
     shutil.copy(scan, out / "data-chest" / "teeth.seg.nrrd")
     said = detect(scan.parent, out=out)
     assert f"note: {out / 'data-chest'} holds results of an earlier run and was not searched for scans" in said
-    assert "data-chest: done before" in said
+    assert "data-chest: already done" in said
     assert "failed" not in said
     assert names(out) == {"data-chest"}
     assert "holds only results of earlier runs" in detect(out, code=1)
@@ -159,7 +159,7 @@ def test_results_of_older_versions_are_known_by_the_path_where_the_scan_is_older
     del data["run"]["scan_digest"], data["run"]["model_digest"]
     data["run"]["source"] = str(scan)
     path.write_text(json.dumps(data))
-    assert "chest: done before" in detect(scan)
+    assert "chest: already done" in detect(scan)
     later = path.stat().st_mtime + 10
     os.utime(scan, (later, later))
     assert "found by blobs" in detect(scan)
@@ -208,7 +208,7 @@ def test_a_name_taken_meanwhile_by_another_run_is_left_to_it(
     capsys.readouterr()
     assert main(["detect", str(scan), *words], {"meanwhile": meanwhile(scan)}) == 0
     assert names(tmp_path / "out") == {"chest"}
-    assert "chest: done before, skipped" in capsys.readouterr().out
+    assert "chest: already done, skipped" in capsys.readouterr().out
 
 
 def test_two_runs_into_one_folder_do_not_race(scan: Path, blob_package: Make, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_two_results_and_two_scans_of_one_name_are_told_apart(
     first, second = results_in(harness.scene)
     second.table.SetName(first.name)
     harness.process_events()
-    assert user.entries("resultSelector") == ["Nodules", "Nodules"]
+    assert user.entries("resultSelector") == ["Nodules – blobs (1)", "Nodules – blobs (2)"]
     user.ui("resultSelector").setCurrentIndex(0)
     user.ui("resultSelector").activated.emit(0)
     harness.process_events()
