@@ -95,7 +95,7 @@ def test_results_of_one_name_are_told_apart_by_their_scans(nodules: ResultsUser,
     nodules.harness.process_events()
     first = nodules.results[0].volume_node.GetName()
     assert nodules.entries("resultSelector") == [f"Nodules – {first}", "Nodules – Follow-up"]
-    assert nodules.entries("targetSelector")[2] == "In place of Nodules – Follow-up"
+    assert nodules.entries("targetSelector")[2] == "Replace Nodules – Follow-up"
     other.SetName(first)
     nodules.module.widget.panel.refresh()
     assert nodules.entries("resultSelector") == [f"Nodules – {first} (1)", f"Nodules – {first} (2)"]
