@@ -21,6 +21,8 @@ from .dicom_stacks import separated
 
 # As many series of one slice each, alike in all else, are one series whose identifier differs from slice to slice.
 _LEAST_SINGLES = 3
+# Their values have no unit that a missing intercept could spoil.
+_UNSCALED = {"MR", "PT", "NM"}
 
 Entry = tuple[Series, Slice]
 
@@ -85,8 +87,19 @@ def _identified(entries: Sequence[Entry]) -> list[tuple[Series, list[Slice]]]:
         if not key[0]:
             notes = ("its slices have no SeriesInstanceUID; they were put together by geometry, study, number and "
                      "description",)
-        groups.append((replace(members[0][0], notes=notes), [image for _, image in members]))
+        modality, mixed = _modality([head.modality for head, _ in members])
+        head = replace(members[0][0], modality=modality, notes=(*notes, *mixed))
+        groups.append((head, [image for _, image in members]))
     return groups
+
+
+def _modality(stated: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The modality that most slices of a series give, and a note where they give several."""
+    counts = Counter(filter(None, stated)).most_common()
+    if len(counts) < 2:
+        return (counts[0][0] if counts else ""), ()
+    words = " and ".join(sorted(modality for modality, _ in counts))
+    return counts[0][0], (f"its slices give the modalities {words}, of which {counts[0][0]} was taken",)
 
 
 def _like(head: Series, image: Slice) -> tuple[str, ...]:
@@ -125,10 +138,12 @@ def _told(series: Series) -> Series:
     slices = tuple(_rescaled(slices, series.modality))
     assumed = Counter(words for image in slices for words in image.assumed)
     notes += [_counted(number, len(slices), words) for words, number in assumed.items()]
-    intercepts = sorted({image.intercept or 0.0 for image in slices})
-    if series.modality == "CT" and len(intercepts) > 1:
-        notes.append(f"its slices are rescaled differently, with a RescaleIntercept from {intercepts[0]:g} to "
-                     f"{intercepts[-1]:g}")
+    for name, of_each in (("Intercept", [image.intercept or 0.0 for image in slices]),
+                          ("Slope", [image.slope for image in slices])):
+        # PET rescales each slice to its own brightest voxel (PS3.3 C.8.9.4).
+        if len(set(of_each)) > 1 and series.modality != "PT":
+            notes.append(f"its slices are rescaled differently, with a Rescale{name} from {min(of_each):g} to "
+                         f"{max(of_each):g}")
     return replace(series, slices=slices, notes=tuple(notes))
 
 
@@ -138,8 +153,8 @@ def _rescaled(slices: Sequence[Slice], modality: str) -> list[Slice]:
     if len(known) == 1:
         taken, how = known.pop(), "have no RescaleIntercept, for which that of the other slices was taken"
     else:
-        taken, how = 0.0, "have no RescaleIntercept; their stored values were taken as Hounsfield units"
-    assumed = (how,) if known or modality == "CT" or taken else ()
+        taken, how = 0.0, "have no RescaleIntercept; their stored values were taken as they are"
+    assumed = (how,) if known or taken or modality not in _UNSCALED else ()
     return [
         replace(image, intercept=taken, assumed=(*image.assumed, *assumed)) if image.intercept is None else image
         for image in slices

@@ -143,7 +143,7 @@ def test_a_missing_rescaling_is_that_of_the_others_and_said(tmp_path: Path) -> N
     one_note(volume, "2 of its 8 slices have no RescaleIntercept, for which that of the other slices was taken")
     check_values(volume)
     folder = save(tmp_path / "raw", without(stack(HEIGHTS), "RescaleIntercept", "RescaleSlope"))
-    one_note(read_volume(folder), "their stored values were taken as Hounsfield units")
+    one_note(read_volume(folder), "their stored values were taken as they are")
 
 
 # --- frames without functional groups ---------------------------------------------------------------------------
