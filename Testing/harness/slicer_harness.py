@@ -98,8 +98,9 @@ class SlicerHarness:
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def leaves_tree(scene: Any, event: Any, node: Any) -> None:
-            # As qSlicerSubjectHierarchyPluginLogic does: of a node that has left its scene this is an error in the log.
-            slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+            # qSlicerSubjectHierarchyPluginLogic asks for the tree of its scene: an error in the log once it has left that.
+            if node.GetScene() is None:
+                slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(None)
 
         self.scene.AddObserver(self.scene.NodeAboutToBeRemovedEvent, leaves_tree)
 
