@@ -98,7 +98,7 @@ class SlicerHarness:
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def leaves_tree(scene: Any, event: Any, node: Any) -> None:
-            # qSlicerSubjectHierarchyPluginLogic asks for the tree of its scene: an error in the log once it has left that.
+            # qSlicerSubjectHierarchyPluginLogic asks for its tree: an error in the log once it has left its scene.
             if node.GetScene() is None:
                 slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(None)
 
