@@ -40,7 +40,8 @@ class FindingsTable:
         self._table, self._on_jump, self._on_tick = table, on_jump, on_tick
         self._key: Any = "nothing shown yet"
         self._result: Result | None = None
-        self._soon = qt.QTimer()
+        # A child of the table, so that it ends with it.
+        self._soon = qt.QTimer(table)
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
         self._soon.connect("timeout()", table.resizeRowsToContents)

@@ -12,17 +12,19 @@ from ..results.result import Result
 
 
 def titles_of(results: Sequence[Result], scan: Any | None) -> list[str]:
-    """Their names, in their order; with their scans' names where some have the same name, or another scan than `scan`.
+    """Their names, in their order; with their scans' names where there are several, and numbered where those are alike.
 
-    What is the same even then is numbered. scan: the chosen one, if any.
+    scan: the chosen one, if any, which may be another than theirs. On one scan a name is what its user called it.
     """
     names = [result.name for result in results]
     nodes = [result.volume_node for result in results]
     scans = [one.record.scan if node is None else node.GetName() for one, node in zip(results, nodes, strict=True)]
-    several = len({*nodes, *filter(None, [scan])}) > 1 or len(set(names)) < len(names)
-    titles = []
-    for name, of in zip(names, scans, strict=True):
-        titles.append(_("{name} – {scan}").format(name=name, scan=of) if several and of else name)
+    if len({*nodes, *filter(None, [scan])}) < 2:
+        return names
+    titles = [
+        _("{name} – {scan}").format(name=name, scan=of) if of else name
+        for name, of in zip(names, scans, strict=True)
+    ]
     counts, before = Counter(titles), Counter[str]()
     for place, title in enumerate(titles):
         before[title] += 1
