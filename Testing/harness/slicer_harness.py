@@ -98,11 +98,9 @@ class SlicerHarness:
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def leaves_tree(scene: Any, event: Any, node: Any) -> None:
-            # As qSlicerSubjectHierarchyPluginLogic does: of a node that has left its scene this is an error in the log.
-            # The hierarchy's own nodes are none of the tree's: looking for it may itself remove a second one.
-            if node.IsA("vtkMRMLSubjectHierarchyNode") or scene.IsClosing():
-                return
-            slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+            # qSlicerSubjectHierarchyPluginLogic asks for its tree: an error in the log once it has left its scene.
+            if node.GetScene() is None:
+                slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(None)
 
         self.scene.AddObserver(self.scene.NodeAboutToBeRemovedEvent, leaves_tree)
 
