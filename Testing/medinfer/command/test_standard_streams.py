@@ -94,5 +94,5 @@ def test_a_log_that_does_not_fit_stops_no_run(shell: Any, tmp_path: Path) -> Non
 def test_an_output_folder_below_what_can_hold_none_is_a_sentence(shell: Any) -> None:
     ran = shell("-o /proc/there/out")
     assert ran.returncode == 2
-    words = "/proc/there/out cannot be written: its folder is not there and cannot be made; choose another folder."
+    words = "/proc/there/out cannot be written: its folder does not exist and cannot be made; choose another folder."
     assert ran.stderr.decode() == f"error: {words}\n"

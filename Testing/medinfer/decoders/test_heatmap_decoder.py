@@ -270,7 +270,7 @@ def test_no_more_peaks_than_asked_for_and_none_at_all_is_an_empty_list() -> None
 
 def test_channels_that_are_not_the_labels_are_refused_in_a_sentence() -> None:
     decoding = HeatmapDecoding(HeatmapDecoder(kind="heatmap"), labels(3), SHAPE, 1, UNIT)
-    with pytest.raises(PackageError, match="gives 2 heatmaps for 3 labels"):
+    with pytest.raises(PackageError, match="returns 2 heatmaps for 3 labels"):
         decoding.feed((0, 0, 0), np.zeros((2, *SHAPE), np.float32))
 
 

@@ -113,7 +113,7 @@ def test_gates_and_a_strided_stem_are_recognised(scse: bool, halved: bool, tmp_p
     ("centroid", "instances"), ("instances", "naming"), ("naming", "canal"), ("canal", "centroid"),
 ])
 def test_a_checkpoint_of_another_network_is_refused(key: str, other: str, checkpoints: dict[str, Path]) -> None:
-    with pytest.raises(ValueError, match=rf"{other}\.pt is no checkpoint for {FILES[key].name}"):
+    with pytest.raises(ValueError, match=rf"{other}\.pt is not a checkpoint for {FILES[key].name}"):
         network(FILES[key], checkpoints[other])
 
 

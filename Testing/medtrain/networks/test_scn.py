@@ -129,7 +129,7 @@ def test_a_factor_other_than_8_and_an_activation_of_the_local_heatmaps(settled: 
 def test_an_unknown_mode_or_activation_is_refused() -> None:
     with pytest.raises(ValueError, match="'multiply' of the SCN is neither 'add' nor 'concat'"):
         SCNSpec(1, 2, mode="multiply")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="'swish' of the SCN is none of relu, leaky"):
+    with pytest.raises(ValueError, match="'swish' of the SCN is not one of relu, leaky"):
         SCNSpec(1, 2, spatial_activation="swish")
 
 
