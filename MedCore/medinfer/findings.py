@@ -23,8 +23,9 @@ Side = Literal["left", "right", ""]
 Vector = tuple[float, float, float]
 
 
-def _vector(values: Sequence[float] | Floats) -> Vector:
-    x, y, z = (float(v) for v in values)
+def vector(values: Iterable[float]) -> Vector:
+    """Three numbers as plain floats, whatever array, tuple or VTK object they come in."""
+    x, y, z = (float(value) for value in values)
     return x, y, z
 
 
@@ -68,9 +69,9 @@ def box_from_index(
     return Box(
         label=label,
         score=float(score),
-        center_ras=_vector(grid.to_ras((low_kji + high_kji - 1) / 2)),
-        size_mm=_vector(size),
-        axes=(_vector(grid.directions[:, 0]), _vector(grid.directions[:, 1]), _vector(grid.directions[:, 2])),
+        center_ras=vector(grid.to_ras((low_kji + high_kji - 1) / 2)),
+        size_mm=vector(size),
+        axes=(vector(grid.directions[:, 0]), vector(grid.directions[:, 1]), vector(grid.directions[:, 2])),
         diameter_mm=float(np.mean(size)) if diameter_mm is None else float(diameter_mm),
         side=side,
     )
@@ -165,15 +166,15 @@ class Findings:
         boxes = tuple(
             Box(**{
                 **box,
-                "center_ras": _vector(box["center_ras"]),
-                "size_mm": _vector(box["size_mm"]),
-                "axes": tuple(_vector(axis) for axis in box["axes"]),
+                "center_ras": vector(box["center_ras"]),
+                "size_mm": vector(box["size_mm"]),
+                "axes": tuple(vector(axis) for axis in box["axes"]),
             })
             for box in data.pop("boxes")
         )
         landmarks = tuple(_landmark(entry) for entry in data.pop("landmarks", ()))
         segments = tuple(
-            Segment(**{**entry, "center_ras": _vector(entry["center_ras"]), "flags": tuple(entry["flags"])})
+            Segment(**{**entry, "center_ras": vector(entry["center_ras"]), "flags": tuple(entry["flags"])})
             for entry in data.pop("segments", ())
         )
         notes = tuple(data.pop("notes"))
@@ -230,7 +231,7 @@ def _landmark(data: dict[str, Any]) -> Landmark:
     place, deviation = data["position_ras"], data["deviation_mm"]
     return Landmark(**{
         **data,
-        "position_ras": None if place is None else _vector(place),
-        "deviation_mm": None if deviation is None else _vector(deviation),
+        "position_ras": None if place is None else vector(place),
+        "deviation_mm": None if deviation is None else vector(deviation),
         "flags": tuple(data["flags"]),
     })

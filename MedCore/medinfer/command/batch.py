@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,10 @@ class Batch:
     refine: Refine | None = None
     overlap: float | None = None
     assume_hu: bool = False
+
+    @cached_property
+    def model_digest(self) -> str:
+        return model_digest(self.package)
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ def _run_one(name: str, source: ScanSource, work: _Work) -> str | None:
     volume = in_hounsfield(volume, [one.prepare for one in passes], assume_hu=batch.assume_hu)
     findings = _find(place, volume, batch, console, work.cancel)
     seconds.update(findings.run["seconds"])
-    identity = {"source": source.path.name, "scan_digest": digest, "model_digest": model_digest(batch.package)}
+    identity = {"source": source.path.name, "scan_digest": digest, "model_digest": batch.model_digest}
     findings = replace(findings, run={**findings.run, **identity, "seconds": seconds})
     manifest = batch.package.manifest
     if batch.names is not None:
@@ -253,7 +258,7 @@ def _difference(before: Earlier, batch: Batch) -> str | None:
     wanted = {
         "threshold": batch.package.threshold(batch.threshold), **_options(batch),
         # Older versions did not keep it.
-        **({"model_digest": model_digest(batch.package)} if "model_digest" in findings.run else {}),
+        **({"model_digest": batch.model_digest} if "model_digest" in findings.run else {}),
     }
     other = next((key for key, value in wanted.items() if findings.run.get(key) != value), None)
     return None if other is None else f"{findings.model} {_DIFFERENT[other]}"
@@ -267,12 +272,12 @@ def _options(batch: Batch) -> dict[str, Any]:
 
 
 def _find(name: str, volume: Volume, batch: Batch, console: Console, cancel: Callable[[], bool]) -> Findings:
-    """Run, and tell what the user should know of the scan."""
+    """Run on a volume in HU, and tell what the user should know of the scan."""
     for note in volume.notes:
         console.say(f"{name}: note: {note}")
     findings = run(
         volume, batch.package, batch.session, threshold=batch.threshold, refine=batch.refine, cancel=cancel,
-        assume_hu=batch.assume_hu,
+        assume_hu=True,
         progress=lambda stage, done, total: console.progress(name, stage, done, total),
     )
     for note in findings.notes[len(volume.notes) :]:

@@ -17,7 +17,7 @@ _NOTHING_MM = 1e-6
 def scan_digest(volume: Volume) -> str:
     """32 hexadecimal digits of voxels and geometry: the same for a copy of the file, whatever it is called.
 
-    Quick: BLAKE2b takes about a second a gigabyte, a tenth of a second for a chest CT, far less than its inflating.
+    BLAKE2b, slice by slice: no copy of the volume, and less time than inflating its file takes.
     """
     matrix = volume.grid.ijk_to_ras.astype("<f4")
     matrix[np.abs(matrix) < _NOTHING_MM] = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,20 +58,33 @@ def add(source: Path | str, format: str | None = None) -> ModelPackage:
     return _install(path, format or ("folder" if path.is_dir() else "package"))
 
 
-def _install(source: Path, format: str) -> ModelPackage:
-    with staging(user_folder() / "package") as place:
-        if format == "folder":
-            load_package(source)
-            shutil.copytree(source, place / "package", symlinks=True)
-        elif format == "package":
-            (place / "package").mkdir()
-            unpack(source, place / "package")
-        elif format == "keras-slab":
-            from ..importers.keras_slab import import_keras_slab
+def _copy_folder(source: Path, folder: Path) -> None:
+    load_package(source)
+    shutil.copytree(source, folder, symlinks=True)
 
-            import_keras_slab(source, place / "package")
-        else:
-            raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
+
+def _unpack_archive(source: Path, folder: Path) -> None:
+    folder.mkdir()
+    unpack(source, folder)
+
+
+def _convert_keras_slab(source: Path, folder: Path) -> None:
+    from .keras_slab import import_keras_slab  # reads HDF5, which only this format needs
+
+    import_keras_slab(source, folder)
+
+
+# How what was given becomes a package in a folder that is not there yet.
+_IMPORTERS: Mapping[str, Callable[[Path, Path], object]] = {
+    "folder": _copy_folder, "package": _unpack_archive, "keras-slab": _convert_keras_slab,
+}
+
+
+def _install(source: Path, format: str) -> ModelPackage:
+    if format not in _IMPORTERS:
+        raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
+    with staging(user_folder() / "package") as place:
+        _IMPORTERS[format](source, place / "package")
         package = load_package(_root_of(place / "package"))
         package.verified_files()
         home = user_folder() / package.id

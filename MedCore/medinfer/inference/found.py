@@ -8,10 +8,9 @@ from itertools import compress, product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..decoders import IndexBox, IndexPoint, IndexSegments
-from ..findings import Box, Landmark, Vector, box_from_index
+from ..findings import Box, Landmark, box_from_index, vector
 from ..manifest import Kind
 from ..preparation.prepare import Prepared
 from ..volume import Floats, Grid, Volume
@@ -99,7 +98,7 @@ def places_of(found: Found) -> Floats:
     elif isinstance(found, Boxes):
         places = [box.center_ras for box in found.boxes]
     else:
-        places = [_vector(found.grid.to_ras(entry.centroid)) for entry in found.voxels.segments]
+        places = [vector(found.grid.to_ras(entry.centroid)) for entry in found.voxels.segments]
     return np.array(places, dtype=np.float64).reshape(-1, 3)
 
 
@@ -147,7 +146,7 @@ def as_points(found: Found) -> Points:
     if isinstance(found, Boxes):
         return Points(tuple(Landmark(box.label, box.center_ras, box.score) for box in found.boxes))
     points = [
-        Landmark(name.label, _vector(place), name.confidence, name.flags)
+        Landmark(name.label, vector(place), name.confidence, name.flags)
         for name, place in zip(found.names, places_of(found), strict=True)
     ]
     order = {label: n for n, label in enumerate(found.told)}
@@ -202,9 +201,4 @@ def _landmark(point: IndexPoint, prepared: Prepared, volume: Volume) -> Landmark
     if point.deviation is not None:
         k, j, i = (float(d * mm) for d, mm in zip(point.deviation, prepared.grid.spacing, strict=True))
         deviation = (k, j, i)
-    return Landmark(point.label, _vector(ras), point.confidence, point.flags, deviation)
-
-
-def _vector(values: Floats | NDArray[np.float64]) -> Vector:
-    r, a, s = (float(value) for value in values)
-    return r, a, s
+    return Landmark(point.label, vector(ras), point.confidence, point.flags, deviation)

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decoders import IndexSegments
-from ..findings import Segment, Vector
+from ..findings import Segment, vector
 from ..label_map import LabelMap
 from ..manifest import Label
 from ..preparation.focus import segments_in_focus
-from ..volume import Floats, Grid, Volume
+from ..volume import Grid, Volume
 from .found import Named, Objects
 from .scan_labels import measured, on_scan
 from .watch import Watch
@@ -114,13 +114,8 @@ def _measured(whole: LabelMap, names: Mapping[int, Named], labels: Sequence[Labe
     order = {label.name: index for index, label in enumerate(labels)}
     sizes = measured(whole)
     segments = [
-        Segment(entry.label, value, entry.confidence, _vector(sizes[value].center_ras), sizes[value].volume_mm3,
+        Segment(entry.label, value, entry.confidence, vector(sizes[value].center_ras), sizes[value].volume_mm3,
                 sizes[value].length_mm, entry.flags)
         for value, entry in names.items() if value in sizes
     ]
     return tuple(sorted(segments, key=lambda segment: (order.get(segment.label, len(order)), segment.value)))
-
-
-def _vector(values: Floats) -> Vector:
-    r, a, s = (float(value) for value in values)
-    return r, a, s

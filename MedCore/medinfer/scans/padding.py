@@ -83,20 +83,28 @@ def aired(volume: Volume, hounsfield: bool = False) -> Volume:
     if constant is None:
         return volume
     high = constant >= _HIGHEST
-    masks = [plane >= _HIGHEST if high else plane == constant for plane in volume.voxels]
-    count = sum(int(np.count_nonzero(mask)) for mask in masks)
+
+    def is_padding(plane: Plane) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = plane >= _HIGHEST if high else plane == constant
+        return mask
+
+    count, lows, darks = 0, [], []
+    for plane in volume.voxels:  # one at a time: together they would be the volume once more
+        rest = plane[~is_padding(plane)]
+        count += plane.size - rest.size
+        if rest.size:
+            lows.append(float(rest.min()))
+            darks.append(np.percentile(rest[::7], 1))
     share = count / volume.voxels.size
     if not _LEAST <= share <= _MOST:
         return volume
-    rest = [plane[~mask] for plane, mask in zip(volume.voxels, masks, strict=True) if not mask.all()]
-    lowest = min(float(values.min()) for values in rest)
-    dark = float(np.median([np.percentile(values[::7], 1) for values in rest]))
+    lowest, dark = min(lows), float(np.median(darks))
     if not high and lowest < constant + 50:
         return volume  # no gap: the values go down that far
     air = AIR_HU if hounsfield or dark < _HOUNSFIELD or constant == _RESCALED else lowest
     voxels = volume.voxels.astype(_holding(volume.voxels.dtype, air))
-    for plane, mask in zip(voxels, masks, strict=True):
-        plane[mask] = air
+    for plane in voxels:
+        plane[is_padding(plane)] = air
     return replace(volume, voxels=voxels, notes=(*volume.notes, _note(share, f"{constant:g}", air)))
 
 

@@ -18,7 +18,7 @@ def unexpected_end(exit_code: int | None, log_file: Path) -> str:
             f"programs and run it again; {where}."
         )
     if exit_code is not None and exit_code < 0:
-        return f"The run ended unexpectedly: its process was stopped by {_signal(-exit_code)}; {where}."
+        return f"The run ended unexpectedly: its process was stopped by {signal_name(-exit_code)}; {where}."
     if exit_code in (130, 143):
         return f"The run was stopped from outside Slicer: run it again; {where}."
     return (
@@ -27,7 +27,8 @@ def unexpected_end(exit_code: int | None, log_file: Path) -> str:
     )
 
 
-def _signal(number: int) -> str:
+def signal_name(number: int) -> str:
+    """As this system calls it (SIGKILL for 9), or "signal" and the number where it has no name."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from medinfer.findings import Box, Vector
+from medinfer.findings import Box, Vector, vector
 from medinfer.volume import Floats
 
 from .markups import CONFIDENCE, DEFAULT_COLOR, add_measurement, locked_display, measured, tie_to_scan
@@ -58,12 +57,12 @@ def box_from_roi(roi: Any) -> Box:
 
     matrix = slicer.util.arrayFromVTKMatrix(roi.GetObjectToNodeMatrix())
     # One row per axis. Which way the third one points is not kept by a ROI; the box is the same.
-    first, second, third = (_vector(column) for column in matrix[:3, :3].T)
+    first, second, third = (vector(column) for column in matrix[:3, :3].T)
     return Box(
         label=roi.GetNthControlPointLabel(0),
         score=measured(roi, CONFIDENCE),
-        center_ras=_vector(matrix[:3, 3]),
-        size_mm=_vector(roi.GetSize()),
+        center_ras=vector(matrix[:3, 3]),
+        size_mm=vector(roi.GetSize()),
         axes=(first, second, third),
         diameter_mm=measured(roi, DIAMETER),
         side=roi.GetNthControlPointDescription(0),
@@ -82,17 +81,12 @@ def _right_angled(box: Box) -> tuple[Floats, Vector]:
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-6:
         left, _, right = np.linalg.svd(axes)
         axes = left @ right
-        size = _vector(np.ptp(box.corners_ras() @ axes, axis=0))
+        size = vector(np.ptp(box.corners_ras() @ axes, axis=0))
     if np.linalg.det(axes) < 0:
         axes[:, 2] *= -1
     matrix[:3, :3] = axes
     matrix[:3, 3] = box.center_ras
     return matrix, size
-
-
-def _vector(values: Iterable[float]) -> Vector:
-    x, y, z = (float(value) for value in values)
-    return x, y, z
 
 
 def _display(roi: Any, color: tuple[float, float, float]) -> None:

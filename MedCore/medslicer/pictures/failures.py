@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
+
+from ..jobs.endings import signal_name
 
 # Which window VTK opens where a user has chosen one.
 WINDOW_VARIABLE = "VTK_DEFAULT_OPENGL_WINDOW"
@@ -17,7 +18,7 @@ def ending(exit_code: int, said: str) -> str:
     if exit_code == -9:
         return "the system stopped the process that draws; the memory of this computer may be used up."
     if exit_code < 0:
-        return f"the process that draws was stopped by {_signal(-exit_code)}{f' ({last})' if last else ''}."
+        return f"the process that draws was stopped by {signal_name(-exit_code)}{f' ({last})' if last else ''}."
     crash = _WINDOWS_CRASHES.get(exit_code)
     if crash:
         return f"the process that draws was stopped by {crash}."
@@ -32,10 +33,3 @@ def no_window() -> str:
     if not sys.platform.startswith("linux"):
         return "no window can be opened for them here; update the driver of the graphics card."
     return "neither EGL nor OSMesa works here; install one of them, e.g.: apt-get install libegl1 libosmesa6"
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

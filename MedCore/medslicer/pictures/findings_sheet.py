@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medinfer.volume import Floats
 
+from .image_actor import image_actor
 from .offscreen import OffscreenWindow
 from .picture_text import LINE, MARGIN, picture_text
 from .plane_sampling import edge_of, grown, in_box, sampled, windowed
@@ -35,7 +36,7 @@ def draw_sheet(volume_node: Any, rois: Sequence[Any], captions: Sequence[str], p
     ]
     pixels = np.concatenate(rows)
     view = OffscreenWindow(pixels.shape[1], pixels.shape[0])
-    view.renderer.AddViewProp(_image_actor(pixels))
+    view.renderer.AddViewProp(image_actor(pixels))
     texts = [
         picture_text(caption, MARGIN, pixels.shape[0] - number * (TILE + SEAM) - MARGIN, "left", "top", shadow=_SHADOW)
         for number, caption in enumerate(captions)
@@ -66,21 +67,3 @@ def _tile(
     tile[grown(outline) & ~outline] //= 3
     tile[outline] = np.rint(np.array(roi.GetDisplayNode().GetSelectedColor()) * 255).astype(np.uint8)
     return pixels
-
-
-def _image_actor(pixels: NDArray[np.uint8]) -> Any:
-    """RGB pixels, the first row on top."""
-    import vtk
-    from vtk.util.numpy_support import numpy_to_vtk
-
-    image = vtk.vtkImageData()
-    image.SetDimensions(pixels.shape[1], pixels.shape[0], 1)
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(pixels[::-1]).reshape(-1, 3), deep=True))
-    mapper = vtk.vtkImageMapper()
-    mapper.SetColorWindow(255)
-    mapper.SetColorLevel(127.5)
-    mapper.SetInputData(image)
-    actor = vtk.vtkActor2D()
-    actor.SetMapper(mapper)
-    actor.GetProperty().SetDisplayLocationToBackground()
-    return actor

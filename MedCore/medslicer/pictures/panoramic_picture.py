@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .image_actor import image_actor
 from .names import NamedPoint, named_badges
 from .offscreen import OffscreenWindow
 from .panoramic import DEPTH_MM, Panorama
@@ -29,7 +30,7 @@ def draw_panorama(
 
     rows, columns = (n * SCALE for n in unrolled.grey.shape)
     view = OffscreenWindow(columns, rows + STRIP)
-    view.renderer.AddViewProp(_grey_actor(zoom(unrolled.grey, SCALE, order=1)))
+    view.renderer.AddViewProp(image_actor(_as_bytes(zoom(unrolled.grey, SCALE, order=1))))
     badges, pixels = [], []
     for value, words, color in segments:
         mask = unrolled.masks[value]
@@ -52,24 +53,11 @@ def draw_panorama(
     view.close()
 
 
-def _grey_actor(grey: NDArray[np.float32]) -> Any:
-    """The picture itself, in pixels from the lower left corner."""
-    import vtk
-    from vtk.util.numpy_support import numpy_to_vtk
-
+def _as_bytes(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """From black (0) to white (255)."""
     low, high = np.percentile(grey, [_BLACK, _WHITE])
-    shown = np.clip((grey - low) / max(float(high - low), 1e-6) * 255, 0, 255).astype(np.uint8)
-    image = vtk.vtkImageData()
-    image.SetDimensions(shown.shape[1], shown.shape[0], 1)
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(shown[::-1]).ravel(), deep=True))
-    mapper = vtk.vtkImageMapper()
-    mapper.SetColorWindow(255)
-    mapper.SetColorLevel(127.5)
-    mapper.SetInputData(image)
-    actor = vtk.vtkActor2D()
-    actor.SetMapper(mapper)
-    actor.GetProperty().SetDisplayLocationToBackground()
-    return actor
+    shown: NDArray[np.uint8] = np.clip((grey - low) / max(float(high - low), 1e-6) * 255, 0, 255).astype(np.uint8)
+    return shown
 
 
 def _outline_actor(mask: NDArray[np.float32], color: tuple[float, float, float]) -> Any:

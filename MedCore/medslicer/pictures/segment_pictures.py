@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medinfer.findings import Vector
+from medinfer.findings import vector
 from medinfer.volume import Floats
 
 from ..nodes.labelmaps import label_map_from_node
@@ -93,7 +93,7 @@ def _badges_in_plane(
         cutter.Update()
         cut = cutter.GetOutput()
         if cut.GetNumberOfPoints() and cut.GetLength() > LEAST_CUT_MM:
-            badges.append(NamedPoint(badge(segment), _vector(corners(cut).mean(axis=0)), segment.color))
+            badges.append(NamedPoint(badge(segment), vector(corners(cut).mean(axis=0)), segment.color))
     return badges
 
 
@@ -131,8 +131,3 @@ def _caption(segments: Sequence[ShownSegment]) -> str:
     if flagged:
         words += f"   flagged: {', '.join(flagged[:_MOST_NAMED])}" + (" …" if len(flagged) > _MOST_NAMED else "")
     return words
-
-
-def _vector(values: Floats) -> Vector:
-    r, a, s = (float(value) for value in values)
-    return r, a, s

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import dist, floor, isfinite
 from typing import Any
 
-from medinfer.findings import Vector
+from medinfer.findings import Vector, vector
 
 from ..nodes.fiducials import BETWEEN_FLAGS
 from ..nodes.labelmaps import segment_id
@@ -114,7 +114,7 @@ def _box_row(nodes: ResultNodes, cells: Cells) -> Row:
         number, roi_title(cells.text("label"), number), cells.number("score") or 0.0,
         ", ".join(filter(None, (size, lung_of(cells.text("side"))))), (),
         "removed" if roi is None else "found", cells.review,
-        None if roi is None else _vector(roi.GetCenterWorld()),
+        None if roi is None else vector(roi.GetCenterWorld()),
     )
 
 
@@ -127,7 +127,7 @@ def _landmark_row(nodes: ResultNodes, cells: Cells) -> Row:
     elif node.GetNthControlPointPositionStatus(point) != node.PositionDefined:
         status = "missing"
     else:
-        place = _vector(node.GetNthControlPointPositionWorld(point))
+        place = vector(node.GetNthControlPointPositionWorld(point))
         if status == "missing":
             status, detail = "found", PLACED
     return Row(
@@ -165,9 +165,4 @@ def _in_world(node: Any, position: Vector) -> Vector:
 
     to_world = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, to_world)
-    return _vector(to_world.TransformPoint(position))
-
-
-def _vector(values: Any) -> Vector:
-    r, a, s = (float(value) for value in values)
-    return r, a, s
+    return vector(to_world.TransformPoint(position))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medinfer.findings import Vector
+from medinfer.findings import Vector, vector
 from medinfer.volume import Floats
 
 from ..nodes.fiducials import points_world
@@ -67,8 +67,8 @@ def sights_of_boxes(rois: Sequence[Any], volume_node: Any) -> Sights:
     """Through the first of `rois`, the best; without one, through the middle of the scan. All of that in 3-D."""
     low, high = world_bounds(volume_node)
     middle = (low + high) / 2
-    place = Sight(_vector(rois[0].GetCenterWorld() if rois else middle))
-    return Sights(place, place, place, Overview(_vector(middle), float((high - low).max()), FRONT))
+    place = Sight(vector(rois[0].GetCenterWorld() if rois else middle))
+    return Sights(place, place, place, Overview(vector(middle), float((high - low).max()), FRONT))
 
 
 def sights_of_landmarks(fiducials: Any, volume_node: Any) -> Sights:
@@ -85,10 +85,10 @@ def sights_of_landmarks(fiducials: Any, volume_node: Any) -> Sights:
     spread = 2 * np.abs(points - plane).max(axis=0)
     wide, deep, tall = (float(edge) for edge in high - low + 2 * MARGIN_MM)
     return Sights(
-        axial=Sight(_vector(points[len(points) // 2])),
-        coronal=Sight(_vector([middle[0], plane[1], middle[2]]), max(NEAR_MM, wide, tall), float(spread[1])),
-        sagittal=Sight(_vector([plane[0], middle[1], middle[2]]), max(NEAR_MM, deep, tall), float(spread[0])),
-        overview=Overview(_vector(middle), max(wide, deep, tall) - MARGIN_MM, BESIDE),
+        axial=Sight(vector(points[len(points) // 2])),
+        coronal=Sight(vector([middle[0], plane[1], middle[2]]), max(NEAR_MM, wide, tall), float(spread[1])),
+        sagittal=Sight(vector([plane[0], middle[1], middle[2]]), max(NEAR_MM, deep, tall), float(spread[0])),
+        overview=Overview(vector(middle), max(wide, deep, tall) - MARGIN_MM, BESIDE),
     )
 
 
@@ -107,9 +107,9 @@ def sights_of_segments(segmentation: Any, volume_node: Any) -> Sights:
     def across(axis: int) -> Sight:
         centre, inset = middle.copy(), GRAZED * (highs[:, axis] - lows[:, axis])
         centre[axis] = meets_most(lows[:, axis] + inset, highs[:, axis] - inset)
-        return Sight(_vector(centre), float(max(LEAST_MM, *np.delete(edges, axis))))
+        return Sight(vector(centre), float(max(LEAST_MM, *np.delete(edges, axis))))
 
-    overview = Overview(_vector(middle), float(max(LEAST_MM, edges[0], edges[2])), BEFORE)
+    overview = Overview(vector(middle), float(max(LEAST_MM, edges[0], edges[2])), BEFORE)
     return Sights(axial=across(2), coronal=across(1), sagittal=across(0), overview=overview)
 
 
@@ -119,9 +119,9 @@ def overview_of_points(task: str, points: Floats, low: Floats, high: Floats) -> 
     task: "detect": the whole scan; "landmark", "segment": what was found, with the margins of the pictures.
     """
     if task == "detect" or not len(points):
-        return Overview(_vector((low + high) / 2), float((high - low).max()), FRONT)
+        return Overview(vector((low + high) / 2), float((high - low).max()), FRONT)
     lows, highs = points.min(axis=0), points.max(axis=0)
-    middle, edges = _vector((lows + highs) / 2), highs - lows
+    middle, edges = vector((lows + highs) / 2), highs - lows
     if task == "landmark":
         return Overview(middle, float(edges.max()) + MARGIN_MM, BESIDE)
     # A tooth reaches as far beyond its centre as there is margin around it.
@@ -138,8 +138,3 @@ def meets_most(lows: Floats, highs: Floats) -> float:
     met = ((lows <= middles[:, None]) & (middles[:, None] <= highs)).sum(axis=1)
     best = np.flatnonzero(met == met.max())
     return float(middles[best[np.argmax(np.ptp(stretches, axis=0)[best])]])
-
-
-def _vector(values: Sequence[float] | Floats) -> Vector:
-    r, a, s = (float(value) for value in values)
-    return r, a, s

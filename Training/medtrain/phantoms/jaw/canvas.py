@@ -1,4 +1,4 @@
-"""Drawing on the lattice of a jaw phantom: each implicit shape looks only at the voxels of its own box."""
+"""The maps of a jaw phantom, and the shapes that are drawn on them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..capsule import capsule_distance
-from ..lattice import Array, Lattice, Mask
+from ..lattice import Array, Lattice
+from ..tissue_canvas import TissueCanvas
 from .spec import Tissue
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
-class Canvas:
+class Canvas(TissueCanvas):
     """A lattice (RAS mm; z rises, y and x fall with the index) and the maps `[k, j, i]` drawn on it.
 
     nearest: mm to the nearest tooth's surface, negative inside; by it teeth that meet share the voxels between them.
     """
 
-    lattice: Lattice
-    tissues: NDArray[np.uint8]
     teeth: NDArray[np.uint8]
     canal: NDArray[np.bool_]
     nearest: NDArray[np.float32]
@@ -33,20 +30,6 @@ class Canvas:
         shape = lattice.shape
         far = np.full(shape, 9.0, np.float32)
         return cls(lattice, np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.zeros(shape, np.bool_), far)
-
-    def box(self, points: ArrayLike, reach: float) -> Box:
-        """The voxels within `reach` mm of the box around points `[n, 3]` (x, y, z)."""
-        points = np.asarray(points, float)
-        return self.lattice.box(points.min(axis=0) - reach, points.max(axis=0) + reach)
-
-    def fill(self, box: Box, inside: Mask, tissue: Tissue, over: Iterable[Tissue] | None = None) -> None:
-        """Give the voxels of a box where `inside` holds a tissue, only in place of the tissues `over` if given."""
-        target = self.tissues[box]
-        if over is not None:
-            allowed = np.zeros(256, bool)
-            allowed[[int(one) for one in over]] = True
-            inside = inside & allowed[target]
-        target[inside] = tissue
 
     def ellipsoid(
         self, center: ArrayLike, radii: ArrayLike, tissue: Tissue, over: Iterable[Tissue] | None = None

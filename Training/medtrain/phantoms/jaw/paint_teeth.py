@@ -8,7 +8,8 @@ import cc3d
 import numpy as np
 
 from ..lattice import Mask
-from .canvas import Box, Canvas
+from ..tissue_canvas import Box
+from .canvas import Canvas
 from .spec import Tissue
 from .tooth import ToothShape, corners, tooth_shape
 from .tooth_plan import ToothPlan

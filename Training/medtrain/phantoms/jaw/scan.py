@@ -10,7 +10,7 @@ from medinfer.volume import Volume
 
 from ..lattice import Array, Lattice, Mask
 from ..shapes import clouds
-from .canvas import Box
+from ..tissue_canvas import Box
 from .spec import METALS, CbctSpec, Field, Jaws, JawScan, Tissue
 from .streaks import add_streaks
 from .tissue_greys import draw_greys

@@ -1,4 +1,4 @@
-"""Drawing tissues on a lattice: each implicit shape looks only at the voxels of its own box."""
+"""The maps of a spine phantom, and the shapes that are drawn on them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..capsule import capsule_distance
-from ..lattice import Array, Floats, Lattice, Mask
+from ..lattice import Array, Floats
+from ..tissue_canvas import Box, TissueCanvas
 from .spec import Tissue
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
-class Canvas:
+class Canvas(TissueCanvas):
     """A lattice (RAS mm; z rises, y and x fall with the index) and the two maps `[k, j, i]` drawn on it."""
 
-    lattice: Lattice
-    tissues: NDArray[np.uint8]
     vertebrae: NDArray[np.uint8]
-
-    def box(self, points: Floats, reach: float) -> Box:
-        """The voxels within `reach` mm of the box around points `[n, 3]` (x, y, z)."""
-        return self.lattice.box(points.min(axis=0) - reach, points.max(axis=0) + reach)
-
-    def fill(self, box: Box, inside: Mask, tissue: Tissue, over: Iterable[Tissue] | None = None) -> None:
-        """Give the voxels of a box where `inside` holds a tissue, only in place of the tissues `over` if given."""
-        target = self.tissues[box]
-        if over is not None:
-            allowed = np.zeros(256, bool)
-            allowed[[int(one) for one in over]] = True
-            inside = inside & allowed[target]
-        target[inside] = tissue
 
     def ellipsoid(
         self, center: ArrayLike, radii: ArrayLike, tissue: Tissue, over: Iterable[Tissue] | None = None
