@@ -173,7 +173,8 @@ def _run_one(name: str, source: ScanSource, work: _Work) -> str | None:
     volume = in_hounsfield(volume, [one.prepare for one in passes], assume_hu=batch.assume_hu)
     findings = _find(place, volume, batch, console, work.cancel)
     seconds.update(findings.run["seconds"])
-    identity = {"source": source.path.name, "scan_digest": digest, "model_digest": batch.model_digest}
+    name_given = (source.origin or source.path).name
+    identity = {"source": name_given, "scan_digest": digest, "model_digest": batch.model_digest}
     findings = replace(findings, run={**findings.run, **identity, "seconds": seconds})
     manifest = batch.package.manifest
     if batch.names is not None:

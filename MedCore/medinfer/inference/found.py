@@ -70,6 +70,17 @@ class Objects:
         found: list[tuple[slice, slice, slice]] = ndimage.find_objects(self.voxels.labels)  # type: ignore[assignment]
         return [found[entry.value - 1] for entry in self.voxels.segments]
 
+    def voxel_places(self) -> list[Floats]:
+        """Where the voxels of each object are: `[n, 3]` RAS mm."""
+        middle = (self.stride - 1) / 2
+        return [
+            self.grid.to_ras(
+                (np.argwhere(self.voxels.labels[box] == entry.value) + [part.start for part in box]) * self.stride
+                + middle
+            )
+            for entry, box in zip(self.voxels.segments, self.boxes(), strict=True)
+        ]
+
     def kept(self, keep: Sequence[bool]) -> Objects:
         """Only those objects."""
         segments = tuple(compress(self.voxels.segments, keep))

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..anatomy.arch import ArchName, names_along_arches
+from ..anatomy.implants import on_implants
 from ..backends import Session
-from ..manifest import Label, Pass
+from ..manifest import Arch, Label, Pass
 from ..preparation.prepare import Around, prepare
 from ..volume import Floats, Volume
-from .found import Boxes, Earlier, Found, Named, Points, places_of
+from .found import Boxes, Earlier, Found, Named, Objects, Points, places_of
 from .patches import class_scores, reach_mm
 from .watch import Watch
+
+_IMPLANT = "implant crown?"
 
 
 def named(
@@ -37,6 +40,9 @@ def named(
             replace(box, label=name.label or unnamed, score=min(box.score, name.confidence))
             for box, name in zip(there.boxes, names, strict=True)
         ))
+    if one.decoder.kind == "classes" and one.decoder.arches:
+        with watch.stage("names"):
+            names = _implants_flagged(names, there, volume, one.decoder.arches)
     return replace(there, told=tuple(label.name for label in labels), names=tuple(
         Named(name.label or unnamed, min(before.confidence, name.confidence), (*before.flags, *name.flags))
         for before, name in zip(there.names, names, strict=True)
@@ -69,4 +75,17 @@ def _one_by_one(scores: Floats, names: Sequence[str], threshold: float) -> list[
         ArchName(names[label], float(score)) if score >= threshold and keeper[int(label)] == n
         else ArchName(None, float(score), (f"name unsure: {names[label]}",))
         for n, (label, score) in enumerate(zip(best, sure, strict=True))
+    ]
+
+
+def _implants_flagged(
+    names: Sequence[ArchName], teeth: Objects, volume: Volume, arches: Sequence[Arch]
+) -> list[ArchName]:
+    """The names of teeth, those that stand on metal flagged."""
+    arch_of = {name: n for n, arch in enumerate(arches) for place in arch.places for name in place}
+    jaws = [arch_of.get(name.label) if name.label else None for name in names]
+    implants = on_implants(volume, teeth.voxel_places(), jaws)
+    return [
+        replace(name, flags=(*name.flags, _IMPLANT)) if implant else name
+        for name, implant in zip(names, implants, strict=True)
     ]

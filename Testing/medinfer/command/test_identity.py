@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,15 @@ def test_no_path_is_kept_with_the_results(scan: Path, detect: Detect, tmp_path: 
     text = (tmp_path / "out" / "chest" / "findings.json").read_text()
     assert json.loads(text)["run"]["source"] == "chest.nii.gz"
     assert str(tmp_path) not in text
+
+
+def test_a_scan_from_an_archive_is_kept_under_the_archives_name(scan: Path, detect: Detect, tmp_path: Path) -> None:
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(scan, "chest.nii.gz")
+    detect(archive)
+    (home,) = (tmp_path / "out").iterdir()
+    assert json.loads((home / "findings.json").read_text())["run"]["source"] == "study.zip"
 
 
 def test_results_of_older_versions_are_known_by_the_path_where_the_scan_is_older(
