@@ -42,6 +42,25 @@ def voxelwise(weights: Sequence[Sequence[float]], bias: Sequence[float], *, step
     return content
 
 
+def shifted(kernel: np.ndarray) -> bytes:
+    """An ONNX network of one convolution with an uneven kernel, clipped to 0…1: where its axes lie matters."""
+    def value(name: str) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1, "a", "b", "c"])
+
+    pads = [n // 2 for n in kernel.shape] * 2
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "kernel"], ["sum"], pads=pads),
+         helper.make_node("Clip", ["sum", "none", "all"], ["answer"])],
+        "shifted", [value("image")], [value("answer")],
+        [numpy_helper.from_array(kernel[None, None], "kernel"), numpy_helper.from_array(np.float32(0), "none"),
+         numpy_helper.from_array(np.float32(1), "all")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    content: bytes = model.SerializeToString()
+    return content
+
+
 def one_pass(
     name: str, network: bytes, decoder: Mapping[str, Any], *, region: Mapping[str, Any] | None = None,
     fed: Sequence[Mapping[str, Any]] = (), **fields: Any,

@@ -9,8 +9,10 @@ cone-beam CT drift.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..volume import Floats, Volume
 
@@ -97,5 +99,6 @@ def _values(volume: Volume, places: Floats) -> Floats:
     from scipy import ndimage
 
     index = np.moveaxis(volume.grid.to_index(places), -1, 0)
-    values: Floats = ndimage.map_coordinates(volume.voxels, index, np.float64, order=1, mode="nearest", prefilter=False)
+    scan: NDArray[Any] = volume.voxels
+    values: Floats = ndimage.map_coordinates(scan, index, np.float64, order=1, mode="nearest", prefilter=False)
     return values

@@ -11,6 +11,7 @@ from ..anatomy.chain import Candidate, place_along_chain
 from ..errors import PackageError
 from ..manifest import Chain, HeatmapDecoder, Label
 from ..tiles.tiling import Shape
+from .activation import probability
 from .expectation import ExpectationReading
 from .index_box import Point
 from .index_point import IndexPoint
@@ -51,7 +52,7 @@ class HeatmapDecoding:
                 f"The network returns {len(values)} heatmaps for {len(self._labels)} labels, but needs one per label: "
                 "correct labels or network.channels in model.json."
             )
-        self._reading.feed(start, values)
+        self._reading.feed(start, probability(values, "sigmoid") if self._decoder.activation == "sigmoid" else values)
 
     def finish(self) -> list[IndexPoint]:
         """One point per label, in the labels' order; with `peaks` above 1 all points found, each label's best first."""

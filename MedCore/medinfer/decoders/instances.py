@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import PackageError
 from ..manifest import InstancesDecoder
 from ..tiles.tiling import Shape
+from .activation import probability
 from .border import around_half
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments
@@ -62,7 +63,7 @@ class InstancesDecoding:
         self._votes: list[NDArray[np.float32]] = []
 
     def feed(self, start: Shape, values: NDArray[np.float32]) -> None:
-        """`values`: [4, k, j, i], the foreground (0…1) and the offsets along k, j, i, in output voxels, from each
+        """`values`: [4, k, j, i], the foreground and the offsets along k, j, i, in output voxels, from each
         voxel to its object's centroid. A NaN foreground is background; an offset that is not finite gives no vote.
 
         Raises PackageError for another number of channels.
@@ -78,14 +79,15 @@ class InstancesDecoding:
 
     def _take(self, start: Shape, values: NDArray[np.float32]) -> None:
         shape = values.shape[1:]
+        inner = probability(values[0], self._decoder.activation)
         # fmax takes the number where the other is NaN.
-        levels = np.fmax(values[0], np.float32(0))
+        levels = np.fmax(inner, np.float32(0))
         np.minimum(levels, np.float32(1), out=levels)
         levels = around_half(levels, self._decoder.foreground)
         levels *= np.float32(255)
         levels += np.float32(0.5)
         self._foreground[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))] = levels
-        inside = np.flatnonzero(values[0] > np.float32(self._decoder.foreground))
+        inside = np.flatnonzero(inner > np.float32(self._decoder.foreground))
         if len(inside) == 0:
             return
         k, j, i = np.unravel_index(inside, shape)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..manifest import Label, LabelsDecoder
-from ..tiles.joining import labels_of, mask_of
+from ..tiles.joining import labels_of
+from .activation import channels_in_order, decided
 from .index_box import IndexBox
 
 
@@ -18,21 +19,28 @@ class LabelsDecoding:
     def __init__(
         self, decoder: LabelsDecoder, labels: Sequence[Label], shape: tuple[int, int, int], stride: int
     ) -> None:
-        self._decoder, self._names, self._stride = decoder, {label.value: label.name for label in labels}, stride
+        self._decoder, self._stride = decoder, stride
+        self._names = {label.value: label.name for label in labels}
+        if decoder.activation == "sigmoid" and len(labels) > 1:
+            # Channels without a background are the labels in their order, whatever their values.
+            self._names = {n: label.name for n, label in enumerate(labels, start=1)}
+        self._order = channels_in_order(decoder.order, labels)
         output = [-(-n // stride) for n in shape]
         self._labels = np.zeros(output, np.uint8 if max(self._names) < 256 else np.uint16)
         self._scores = np.zeros(output, np.uint8)
 
     def feed(self, start: tuple[int, int, int], values: NDArray[np.float32]) -> None:
-        """`values`: [1, k, j, i] probabilities, or [classes, k, j, i] scores of which class 0 is background."""
+        """`values`: [1, k, j, i], or [classes, k, j, i] scores of which class 0 is background, or [labels, k, j, i]
+        with a sigmoid each. Raises PackageError where they are declared as probabilities and are none."""
         where = tuple(slice(a, a + n) for a, n in zip(start, values.shape[1:], strict=True))
-        if len(values) == 1:
-            # NaN compares false: a broken network finds nothing rather than everything.
-            self._labels[where] = mask_of(values, self._decoder.threshold)
-            self._scores[where] = np.rint(np.clip(np.nan_to_num(values[0]), 0, 1) * 255)
-        else:
-            self._labels[where] = labels_of(values)
-            self._scores[where] = 255
+        scores = len(values) == 1 or self._decoder.activation != "none"
+        if not scores:
+            # Of scores on no known scale the highest wins, and nothing says how sure it is.
+            self._labels[where], self._scores[where] = labels_of(values), 255
+            return
+        found = decided(values, self._decoder.activation, self._decoder.threshold, self._order)
+        self._labels[where] = found.labels
+        self._scores[where] = np.rint(np.clip(np.nan_to_num(found.score), 0, 1) * 255)
 
     def finish(self) -> list[IndexBox]:
         """One box per component of a named label with at least `min_voxels`, best (then largest) first."""

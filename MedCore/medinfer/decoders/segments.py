@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..manifest import Label, SegmentsDecoder
-from ..tiles.joining import labels_of, mask_of
 from ..tiles.tiling import Shape
-from .border import around_half
+from .activation import channels_in_order, decided
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments
 
@@ -25,21 +24,18 @@ class SegmentsDecoding:
         self, decoder: SegmentsDecoder, labels: Sequence[Label], shape: Shape, stride: int, spacing: Point
     ) -> None:
         self._decoder, self._values, self._stride = decoder, [label.value for label in labels], stride
+        self._order = channels_in_order(decoder.order, labels)
         self._voxel_mm3 = float(np.prod(spacing)) * stride**3
         output = [-(-n // stride) for n in shape]
         self._labels, self._foreground = np.zeros(output, np.uint8), np.zeros(output, np.uint8)
 
     def feed(self, start: Shape, values: NDArray[np.float32]) -> None:
-        """`values`: [1, k, j, i] probabilities, or [1 + labels, k, j, i] probabilities of which 0 is background."""
+        """`values`: [1, k, j, i], or [1 + labels, k, j, i] of which 0 is background, or [labels, k, j, i] with a
+        sigmoid each. Raises PackageError where they are declared as probabilities and are none."""
         where = tuple(slice(a, a + n) for a, n in zip(start, values.shape[1:], strict=True))
-        if len(values) == 1:
-            # NaN compares false: a broken network finds nothing rather than everything.
-            self._labels[where] = mask_of(values, self._decoder.threshold)
-            inside = around_half(values[0], self._decoder.threshold)
-        else:
-            self._labels[where] = labels_of(values)
-            inside = 1 - values[0]
-        self._foreground[where] = np.rint(np.clip(np.nan_to_num(inside), 0, 1) * 255)
+        found = decided(values, self._decoder.activation, self._decoder.threshold, self._order)
+        self._labels[where] = found.labels
+        self._foreground[where] = np.rint(np.clip(np.nan_to_num(found.inside), 0, 1) * 255)
 
     def finish(self) -> IndexSegments:
         """One segment for each label that occurs, with the label's value, in the order of the labels."""

@@ -48,7 +48,8 @@ def plan_tiles(shape: tuple[int, ...], one: Pass) -> TilePlan:
 
 
 def answer(tile: Tile, one: Pass, session: Session, feeds: Sequence[Channels]) -> NDArray[np.float32]:
-    """The network's outputs for one tile, their channels one behind the other: [c, k, j, i] on the output stride.
+    """The network's outputs for one tile, their channels one behind the other: [c, k, j, i] on the output stride,
+    whatever the order of the network's own axes.
 
     Scores of a class each, without a place, are [c, 1, 1, 1]. feeds: the channels of each of the network's inputs;
     those of one name follow each other. Raises PackageError for another shape.
@@ -57,8 +58,12 @@ def answer(tile: Tile, one: Pass, session: Session, feeds: Sequence[Channels]) -
     fed: dict[str, list[NDArray[np.float32]]] = {}
     for entry, channels in zip(network.inputs, feeds, strict=True):
         fed.setdefault(entry.name, []).append(channels(tile))
-    results = session.run({name: _joined(parts)[None] for name, parts in fed.items()})
-    output = _joined([_channels(results[name][0], one) for name in network.outputs])
+    to_network = ["zyx".index(axis) for axis in one.prepare.axes]
+    results = session.run({name: _turned(_joined(parts), to_network)[None] for name, parts in fed.items()})
+    output = _joined([
+        _turned(_channels(results[name][0], one), [one.prepare.axes.index(axis) for axis in "zyx"])
+        for name in network.outputs
+    ])
     if output.ndim != 4 or len(output) != network.channels:
         names = ", ".join(repr(name) for name in network.outputs)
         raise PackageError(
@@ -66,6 +71,13 @@ def answer(tile: Tile, one: Pass, session: Session, feeds: Sequence[Channels]) -
             f"declares {network.channels} channels before k, j, i: correct network.channels or network.layout."
         )
     return output
+
+
+def _turned(values: NDArray[np.float32], axes: Sequence[int]) -> NDArray[np.float32]:
+    """Channels [c, …] with their spatial axes in another order, compact in memory; others as they are."""
+    if values.ndim != 4 or list(axes) == [0, 1, 2]:
+        return values
+    return np.ascontiguousarray(values.transpose(0, *(1 + axis for axis in axes)))
 
 
 def _joined(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

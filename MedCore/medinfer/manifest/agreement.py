@@ -79,6 +79,9 @@ class _PassCheck:
         yield from self._channel_problems()
         if one.decoder.kind == "classes":
             yield from self._arch_problems()
+        if one.decoder.kind in ("labels", "segments"):
+            told = dict.fromkeys(self._labels(one))
+            yield from self._listed("decoder.order", one.decoder.order, told, "which is not one of the pass's labels")
         if one.decoder.kind == "heatmap" and one.tiling.join == "patches":
             yield from self._patch_problems()
 
@@ -136,11 +139,15 @@ class _PassCheck:
     def _channel_problems(self) -> Iterator[Contradiction]:
         one = self._one
         channels, kind, labels = one.network.channels, one.decoder.kind, self._labels(one)
-        if kind == "labels" and not channels == len(labels) == 1:
+        each_label = one.decoder.kind in ("labels", "segments") and one.decoder.activation == "sigmoid"
+        if each_label and channels != len(labels):
+            yield self._wrong("network.channels", f"is {channels}, but must be {len(labels)}, one per label")
+            return
+        if kind == "labels" and not each_label and not channels == len(labels) == 1:
             highest = max((self._known[name].value for name in labels if name in self._known), default=1)
             if highest > max(1, channels - 1):
                 yield self._wrong("labels", f"include a value ({highest}) beyond the {channels} channels")
-        enough = channels == len(labels) + 1 or channels == len(labels) == 1
+        enough = each_label or channels == len(labels) + 1 or channels == len(labels) == 1
         if kind == "segments" and one.tiling.join != "patches" and not enough:
             wanted = f"{len(labels) + 1}, the background first" + (", or 1" if len(labels) == 1 else "")
             yield self._wrong("network.channels", f"is {channels}, but {len(labels)} labels need {wanted}")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from .fields import Strict
+from .fields import Name, Strict
 
 
 class AnchorsDecoder(Strict):
@@ -22,13 +22,28 @@ class AnchorsDecoder(Strict):
     diameter_scale: PositiveFloat = Field(default=1.0, description="Reported diameter = this × the cube's edge.")
 
 
+Activation = Annotated[
+    Literal["none", "sigmoid", "softmax"],
+    Field(
+        description="What turns the network's output into probabilities. none: it returns probabilities (others are an "
+        "error). sigmoid: of each channel, for one channel or for overlapping labels, which have no background "
+        "channel. softmax: over the channels, the first of which is background."
+    ),
+]
+_THRESHOLD = "For one channel, and for each channel with a sigmoid: its voxels have a higher probability."
+_ORDER = (
+    "For several channels with a sigmoid: the labels in the order in which they are written; where they overlap, the "
+    "last wins. Empty: the pass's own order."
+)
+
+
 class LabelsDecoder(Strict):
-    """Threshold (one channel) or arg-max (several), connected components, a box around each."""
+    """Threshold (one channel, or a sigmoid each) or arg-max (several), connected components, a box around each."""
 
     kind: Literal["labels"]
-    threshold: float = Field(
-        default=0.5, gt=0, lt=1, description="For one channel: threshold on the output itself (0…1)."
-    )
+    activation: Activation = "none"
+    threshold: float = Field(default=0.5, gt=0, lt=1, description=_THRESHOLD)
+    order: tuple[Name, ...] = Field(default=(), description=_ORDER)
     min_voxels: PositiveInt = Field(default=1, description="Smaller components are dropped (network's grid).")
     connectivity: Literal[6, 18, 26] = Field(default=26, description="Neighbours of a voxel.")
     max_findings: PositiveInt = Field(default=100, description="Maximum number per scan.")
@@ -63,8 +78,9 @@ class HeatmapDecoder(Strict):
     position: Literal["argmax", "expectation"] = Field(
         default="argmax", description="argmax: the refined maximum; expectation: the mean position, with its deviation."
     )
-    activation: Literal["none", "softmax"] = Field(
-        default="none", description="softmax: over all voxels of a channel, before any other step."
+    activation: Literal["none", "sigmoid", "softmax"] = Field(
+        default="none",
+        description="Before any other step. sigmoid: of each voxel; softmax: over all voxels of a channel.",
     )
     threshold: float = Field(default=0.5, gt=0, lt=1, description="A landmark below this confidence counts as missing.")
     peak: PositiveFloat = Field(
@@ -90,22 +106,25 @@ class HeatmapDecoder(Strict):
 
 
 class SegmentsDecoder(Strict):
-    """Threshold (one channel) or arg-max (several, the first is background): one segment per label."""
+    """Threshold (one channel, or a sigmoid each) or arg-max (several, the first is background): a segment per label."""
 
     kind: Literal["segments"]
-    threshold: float = Field(
-        default=0.5, gt=0, lt=1, description="For one channel: threshold on the output itself (0…1)."
-    )
+    activation: Activation = "none"
+    threshold: float = Field(default=0.5, gt=0, lt=1, description=_THRESHOLD)
+    order: tuple[Name, ...] = Field(default=(), description=_ORDER)
     min_volume_mm3: float = Field(default=0, ge=0, description="Smaller components of a segment are dropped.")
 
 
 class InstancesDecoder(Strict):
     """Objects of one kind that touch: foreground, and from each voxel the way to its object's centroid.
 
-    Channels: foreground 0…1, then three offsets along k, j, i in voxels of the output.
+    Channels: foreground, then three offsets along k, j, i in voxels of the output.
     """
 
     kind: Literal["instances"]
+    activation: Literal["none", "sigmoid"] = Field(
+        default="none", description="Of the foreground. none: the network returns a probability (0…1)."
+    )
     threshold: float = Field(
         default=0.3, gt=0, lt=1, description="Objects below this confidence are dropped: the mean of their foreground, "
         "times the share of their voxels that agree on the centroid."

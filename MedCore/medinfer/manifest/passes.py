@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .decoding import Decoder
+from .decoding import Decoder, LabelsDecoder, SegmentsDecoder
 from .fields import Name, PassName, Strict
 from .network import Network
 from .preparation import Prepare
@@ -73,6 +73,8 @@ class Pass(Strict):
             problems.append("chain.upside_down needs a pass that sees the scan itself with its k axis up (e.g. LPS)")
         if decoder.kind == "anchors" and channels != 5 * len(decoder.anchors):
             problems.append("network.channels must be 5 × the number of decoder.anchors")
+        if decoder.kind in ("labels", "segments"):
+            problems += _activation_problems(decoder, channels)
         if decoder.kind == "instances" and channels != 4:
             problems.append("decoder.kind = instances needs network.channels = 4: foreground and three offsets")
         if self.finds is None and self.gives is not None:
@@ -84,6 +86,9 @@ class Pass(Strict):
     def _tiling_problems(self) -> list[str]:
         decoder, join, problems = self.decoder, self.tiling.join, []
         roles = {entry.role for entry in self.network.inputs}
+        if self.prepare.axes != "zyx" and (decoder.kind in ("anchors", "instances") or "coordinates" in roles):
+            problems.append("prepare.axes must be zyx where channels stand for directions (anchors, instances, "
+                            "coordinates)")
         if "coordinates" in roles and join != "crop":
             problems.append("a coordinates input needs tiling.join = crop")
         if "point" in roles and join != "patches":
@@ -97,3 +102,11 @@ class Pass(Strict):
         if decoder.kind == "segments" and join == "patches" and (self.network.channels != 1 or self.stride != 1):
             problems.append("decoder.kind = segments with tiling.join = patches needs network.channels and stride 1")
         return problems
+
+
+def _activation_problems(decoder: LabelsDecoder | SegmentsDecoder, channels: int) -> list[str]:
+    if decoder.activation == "softmax" and channels == 1:
+        return ["decoder.activation = softmax needs several channels; for one, declare sigmoid"]
+    if decoder.order and not (decoder.activation == "sigmoid" and channels > 1):
+        return ["decoder.order needs decoder.activation = sigmoid and several channels"]
+    return []

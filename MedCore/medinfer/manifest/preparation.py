@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from .fields import Name, PassName, Strict, Triple
 
+Axes = Literal["zyx", "xyz", "zxy", "yzx", "yxz", "xzy"]
+
 
 class Clip(Strict):
     """Limit values to [low, high]."""
@@ -108,6 +110,11 @@ class Prepare(Strict):
     )
     orientation: str = Field(
         default="LPS", description="Directions of the i, j and k axes: one letter from each of L/R, A/P and S/I."
+    )
+    axes: Axes = Field(
+        default="zyx",
+        description="The order of the axes of the network's inputs and outputs, slowest first; x is i, y is j, z is k. "
+        "zyx: as arrays of SimpleITK and nnU-Net have it; xyz: as those of nibabel and MONAI.",
     )
     spacing: Triple | None = Field(default=None, description="Millimetres along k, j, i; null keeps the scan's own.")
     antialias: bool = Field(

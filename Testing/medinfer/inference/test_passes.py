@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import ndimage
-from voxelwise import one_pass, voxelwise, write_package
+from voxelwise import one_pass, shifted, voxelwise, write_package
 
 from medinfer.errors import PackageError
 from medinfer.findings import Findings
@@ -51,6 +51,7 @@ IS_ORGAN = voxelwise([[1]], [-0.5])
 IS_SPOT = voxelwise([[1]], [-2])
 # Background, organ, spot.
 CLASSES = voxelwise([[-1], [1], [2]], [0.5, 0, -2.5], steps=False)
+BY_SCORES = {"kind": "segments", "activation": "softmax"}
 
 
 def classes_by_numpy(voxels: np.ndarray) -> np.ndarray:
@@ -92,7 +93,7 @@ def test_labels_of_one_network_are_channels_of_the_next(scan: Volume, tmp_path: 
     # Channels: the image, spot, organ (in the order that is asked for).
     rim = voxelwise([[0.1, -5, 1]], [-0.5])
     folder = write_package(tmp_path / "package", {"classes": CLASSES, "rim": rim}, [
-        one_pass("classes", CLASSES, {"kind": "segments"}, labels=["organ", "spot"]),
+        one_pass("classes", CLASSES, BY_SCORES, labels=["organ", "spot"]),
         one_pass("rim", rim, {"kind": "segments"}, labels=["rim"],
                  fed=[{"role": "labels", "of": "classes", "labels": ["spot", "organ"]}]),
     ], task="segment", result=[{"of": "rim", "as": "objects"}], labels=["organ", "spot", "rim"])
@@ -123,7 +124,7 @@ def test_a_coarser_networks_labels_are_taken_from_the_nearest_voxel(scan: Volume
 
 def test_landmarks_are_the_centroids_of_a_label_networks_objects(scan: Volume, tmp_path: Path) -> None:
     folder = write_package(tmp_path / "package", {"classes": CLASSES}, [
-        one_pass("classes", CLASSES, {"kind": "segments"}, labels=["organ", "spot"]),
+        one_pass("classes", CLASSES, BY_SCORES, labels=["organ", "spot"]),
     ], task="landmark", result=[{"of": "classes", "as": "points"}], labels=["spot", "organ"])
     labels = classes_by_numpy(scan.voxels)
     landmarks = {landmark.label: landmark for landmark in find(folder, scan).landmarks}
@@ -136,7 +137,7 @@ def test_landmarks_are_the_centroids_of_a_label_networks_objects(scan: Volume, t
 
 def test_a_label_that_is_not_there_is_a_missing_landmark(scan: Volume, tmp_path: Path) -> None:
     folder = write_package(tmp_path / "package", {"classes": CLASSES}, [
-        one_pass("classes", CLASSES, {"kind": "segments"}),
+        one_pass("classes", CLASSES, BY_SCORES),
     ], task="landmark", result=[{"of": "classes", "as": "points"}], labels=["organ", "spot"])
     empty = scan.with_voxels(np.minimum(scan.voxels, ORGAN))
     organ, spot = find(folder, empty).landmarks
@@ -145,7 +146,7 @@ def test_a_label_that_is_not_there_is_a_missing_landmark(scan: Volume, tmp_path:
 
 def test_boxes_are_those_of_a_label_networks_objects(scan: Volume, tmp_path: Path) -> None:
     folder = write_package(tmp_path / "package", {"classes": CLASSES}, [
-        one_pass("classes", CLASSES, {"kind": "segments"}),
+        one_pass("classes", CLASSES, BY_SCORES),
     ], task="detect", result=[{"of": "classes", "as": "boxes"}], labels=["organ", "spot"])
     labels = classes_by_numpy(scan.voxels)
     boxes = {box.label: box for box in find(folder, scan).boxes}
@@ -162,7 +163,7 @@ def test_a_gaussian_at_a_landmark_is_a_channel_of_the_next(scan: Volume, tmp_pat
     """The second network gives back the Gaussian alone: where it is highest is where the first one's point was."""
     gaussian = voxelwise([[0, 0, 1]], [0], steps=False)
     folder = write_package(tmp_path / "package", {"classes": CLASSES, "again": gaussian}, [
-        one_pass("classes", CLASSES, {"kind": "segments"}, labels=["organ", "spot"], gives="points"),
+        one_pass("classes", CLASSES, BY_SCORES, labels=["organ", "spot"], gives="points"),
         one_pass("again", gaussian, {"kind": "heatmap"}, labels=["place"],
                  fed=[{"role": "landmarks", "of": "classes", "labels": ["spot", "organ"], "sigma": 2.5}]),
     ], task="landmark", result=[{"of": "again", "as": "points"}], labels=["organ", "spot", "place"])
@@ -178,7 +179,7 @@ def test_an_object_is_segmented_in_a_patch_around_each_point(scan: Volume, tmp_p
     around["tiling"] = {"join": "patches", "patch": [11, 13, 15], "pad": 0}
     around["prepare"]["spacing"] = list(SPACING)
     folder = write_package(tmp_path / "package", {"classes": CLASSES, "around": IS_ORGAN}, [
-        one_pass("classes", CLASSES, {"kind": "segments"}), around,
+        one_pass("classes", CLASSES, BY_SCORES), around,
     ], task="segment", result=[{"of": "around", "as": "objects"}], labels=["organ", "spot"])
     middle = np.rint(np.argwhere(classes_by_numpy(scan.voxels) == 1).mean(axis=0)).astype(int)
     inside = np.zeros(scan.shape, bool)
@@ -214,7 +215,7 @@ def test_a_channel_stays_where_its_landmark_was_not_found(scan: Volume, tmp_path
     """The second network wants a channel per label, and gives back that of the spot: 0 all over where there is none."""
     spot = voxelwise([[0, 0, 1]], [0], steps=False)
     folder = write_package(tmp_path / "package", {"classes": CLASSES, "again": spot}, [
-        one_pass("classes", CLASSES, {"kind": "segments"}, labels=["organ", "spot"], gives="boxes"),
+        one_pass("classes", CLASSES, BY_SCORES, labels=["organ", "spot"], gives="boxes"),
         one_pass("again", spot, {"kind": "heatmap"}, labels=["place"], fed=[{"role": "landmarks", "of": "classes"}]),
     ], task="landmark", result=[{"of": "again", "as": "points"}], labels=["organ", "spot", "place"])
     (place,) = find(folder, scan.with_voxels(np.minimum(scan.voxels, ORGAN))).landmarks
@@ -224,3 +225,26 @@ def test_a_channel_stays_where_its_landmark_was_not_found(scan: Volume, tmp_path
     np.testing.assert_allclose(
         scan.grid.to_index(place.position_ras), (where.min(axis=0) + where.max(axis=0)) / 2, atol=1e-3
     )
+
+
+@pytest.mark.parametrize("axes", ["xyz", "yzx"])
+def test_a_network_with_other_axes_gives_the_same_in_the_same_place(
+    scan: Volume, tmp_path: Path, axes: str
+) -> None:
+    """Networks that answer for the voxel two towards x, one back along y: where theirs lie, the kernel says."""
+    kernel = np.zeros((3, 3, 5), np.float32)
+    kernel[1, 0, 4] = 1
+    order = ["zyx".index(axis) for axis in axes]
+    found = []
+    for name, weights in (("zyx", kernel), (axes, kernel.transpose(order))):
+        network = shifted(weights)
+        one = one_pass("spots", network, {"kind": "segments"}, labels=["spot"])
+        one["prepare"]["axes"] = name
+        one["tiling"] = {"join": "crop", "patch": [7, 8, 9], "margin": [2, 2, 2]}
+        folder = write_package(
+            tmp_path / name, {"spots": network}, [one], task="segment", result=[{"of": "spots", "as": "objects"}],
+            labels=["spot"],
+        )
+        found.append(find(folder, scan).label_map.whole(scan).voxels)
+    assert found[0].any()
+    np.testing.assert_array_equal(*found)
