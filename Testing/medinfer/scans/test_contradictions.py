@@ -10,7 +10,7 @@ import pytest
 from ct_slices import ROWS, changed, save, stack
 
 from medinfer.errors import ScanError
-from medinfer.scans.reading import read_volume
+from medinfer.scans.reading import find_scans, read_volume
 
 HEIGHTS = 2.5 * np.arange(8)
 
@@ -29,3 +29,18 @@ def test_bytes_of_padding_behind_the_pixels_are_no_contradiction(tmp_path: Path)
     for data in slices:
         data.PixelData += bytes(8)
     assert read_volume(save(tmp_path / "ct", slices)).notes == ()
+
+def test_a_series_of_two_sizes_says_that_it_was_parted(tmp_path: Path) -> None:
+    slices = stack(2.5 * np.arange(12))
+    for data in slices[7:]:
+        data.Rows, data.PixelData = ROWS // 2, data.PixelData[: len(data.PixelData) // 2]
+    scans = [source.read() for source in find_scans(save(tmp_path / "ct", slices))]
+    words = "its series holds 2 scans that differ in size, orientation or pixel spacing; this one has {} of 12 images"
+    assert sorted(volume.notes for volume in scans) == [(words.format(5),), (words.format(7),)]
+
+
+def test_one_image_of_another_size_is_set_aside_and_told_once(tmp_path: Path) -> None:
+    slices = stack(2.5 * np.arange(8))
+    slices[-1].Rows, slices[-1].PixelData = ROWS // 2, slices[-1].PixelData[: len(slices[-1].PixelData) // 2]
+    volume = read_volume(save(tmp_path / "ct", slices))
+    assert volume.notes == ("series 2 (Lung 1.0) with 1 image was not read (a localizer, or too short)",)
