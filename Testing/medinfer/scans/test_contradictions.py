@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from ct_slices import ROWS, changed, save, stack
 
 from medinfer.errors import ScanError
 from medinfer.scans.reading import find_scans, read_volume
+from medinfer.scans.writing import write_volume
+from medinfer.volume import Grid, Volume
 
 HEIGHTS = 2.5 * np.arange(8)
 
@@ -44,3 +48,29 @@ def test_one_image_of_another_size_is_set_aside_and_told_once(tmp_path: Path) ->
     slices[-1].Rows, slices[-1].PixelData = ROWS // 2, slices[-1].PixelData[: len(slices[-1].PixelData) // 2]
     volume = read_volume(save(tmp_path / "ct", slices))
     assert volume.notes == ("series 2 (Lung 1.0) with 1 image was not read (a localizer, or too short)",)
+
+
+def test_an_infinite_slope_is_told_and_the_stored_values_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii"
+    write_volume(Volume(np.arange(8, dtype=np.int16).reshape(2, 2, 2), Grid((2, 2, 2), np.eye(4))), path)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<f", data, 112, np.inf)  # scl_slope
+    path.write_bytes(data)
+    volume = read_volume(path)
+    assert volume.voxels.ravel().tolist() == list(range(8))
+    assert volume.notes == ("the file gives a scl_slope of inf and a scl_inter of 0; its values were taken as they are "
+                            "stored",)
+
+
+def test_a_negative_spacing_of_a_metaimage_turns_its_axis_as_in_slicer_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.mha"
+    path.write_bytes(
+        b"ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementType = MET_SHORT\nElementSpacing = 2 -3 4\n"
+        b"TransformMatrix = 1 0 0 0 1 0 0 0 1\nElementDataFile = LOCAL\n" + bytes(16)
+    )
+    volume = read_volume(path)
+    image = sitk.ReadImage(str(path))
+    np.testing.assert_allclose(
+        volume.grid.to_ras((1, 1, 1)) * [-1, -1, 1], image.TransformIndexToPhysicalPoint((1, 1, 1))
+    )
+    assert volume.notes == ("the file gives a negative spacing; that axis was taken as turned round, as in 3D Slicer",)
