@@ -120,17 +120,19 @@ def _series_sources(root: Path, found: DicomFiles, keep: Path | None = None) -> 
     crowd = Counter(folders)
     sources = []
     for series, folder in zip(scans, folders, strict=True):
-        notes = tuple(
-            f"series {other.number or '?'}{f' ({other.description})' if other.description else ''} with "
-            f"{len(other.slices)} {'image' if len(other.slices) == 1 else 'images'} was not read ({'in colour' if other.colour else 'a localizer, or too short'})"
-            for other in aside if other.study == series.study
-        )
+        notes = tuple(_not_read(other) for other in aside if other.study == series.study)
         below = folder.relative_to(root).parts
         if crowd[folder] > 1:
             below = (*below, series.number, series.description)
         problem = f"{folder}, {series.words} {series.problem}." if series.problem else ""
         sources.append((ScanSource("", folder, series, problem=problem, notes=notes), below))
     return sources
+
+
+def _not_read(series: Series) -> str:
+    called = f"{series.number or '?'}{f' ({series.description})' if series.description else ''}"
+    images = "1 image" if len(series.slices) == 1 else f"{len(series.slices)} images"
+    return f"series {called} with {images} was not read ({'in colour' if series.colour else 'a localizer, or too short'})"
 
 
 def _is_aside(series: Series, every: Sequence[Series]) -> bool:
