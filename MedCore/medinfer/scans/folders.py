@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def scans_in(root: Path, name: str) -> tuple[ScanSource, ...]:
     parts += _series_sources(root, found)
     parts += [
         (ScanSource("", path, problem=problem), (*path.parent.relative_to(root).parts, path.name))
-        for path, problem in found.damaged.items()
+        for path, problem in _once(found.damaged)
     ]
     return _told(root, name, parts, (*found.leftovers, *closed))
 
@@ -42,7 +42,7 @@ def scans_of(root: Path, name: str, files: Sequence[Path]) -> tuple[ScanSource, 
     """The scans among some DICOM files below `root`, as `scans_in`."""
     found = find_series(files)
     parts = _series_sources(root, found)
-    parts += [(ScanSource("", path, problem=problem), (path.name,)) for path, problem in found.damaged.items()]
+    parts += [(ScanSource("", path, problem=problem), (path.name,)) for path, problem in _once(found.damaged)]
     return _told(root, name, parts, found.leftovers)
 
 
@@ -92,6 +92,16 @@ def _beside(leftovers: Sequence[Leftover]) -> tuple[str, ...]:
     if not leftovers:
         return ()
     return (f"beside it, {_counted(leftovers)} {'was' if len(leftovers) == 1 else 'were'} not read",)
+
+
+def _once(damaged: Mapping[Path, str]) -> Iterator[tuple[Path, str]]:
+    """Each problem with the first file that has it; of the others in its folder the sentence says how many they are."""
+    alike: dict[tuple[Path, str], list[Path]] = {}
+    for path, problem in damaged.items():
+        alike.setdefault((path.parent, problem.replace(str(path), "")), []).append(path)
+    for (first, *others) in alike.values():
+        more = f" The same is true of {len(others)} more of the files beside it." if others else ""
+        yield first, damaged[first] + more
 
 
 def _nearness(source: ScanSource, leftover: Leftover) -> tuple[bool, bool, int]:

@@ -74,3 +74,13 @@ def test_a_negative_spacing_of_a_metaimage_turns_its_axis_as_in_slicer_and_says_
         volume.grid.to_ras((1, 1, 1)) * [-1, -1, 1], image.TransformIndexToPhysicalPoint((1, 1, 1))
     )
     assert volume.notes == ("the file gives a negative spacing; that axis was taken as turned round, as in 3D Slicer",)
+
+
+def test_files_that_are_damaged_alike_are_one_problem(tmp_path: Path) -> None:
+    slices = stack(HEIGHTS)
+    for data in slices:
+        del data.Rows
+    save(tmp_path / "ct", slices[:5])
+    (source,) = find_scans(tmp_path / "ct")
+    assert source.problem.count("is truncated or damaged (its header ends before the size of the image)") == 1
+    assert source.problem.endswith("; copy or export it again. The same is true of 4 more of the files beside it.")
