@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..atomic_files import staging, take_place
+from ..atomic_files import ASIDE, staging, take_place
 from ..errors import PackageError
 from ..library.archive import unpack
 from ..library.download import download
@@ -90,13 +90,13 @@ def _install(source: Path, format: str) -> ModelPackage:
         package = load_package(_root_of(place / "package"))
         package.verified_files()
         home = user_folder() / package.id
-        take_place(package.folder, home, place / "older")
+        take_place(package.folder, home, place / ASIDE)
     return load_package(home)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a folder; links stay links. Raises PackageError for what of `source` cannot be copied, OSError where there is
-    no room for it."""
+    """Copy a folder; links stay links. Raises PackageError for what of `source` cannot be copied, OSError where there
+    is no room for it."""
     target.mkdir()
     try:
         entries = sorted(source.iterdir())

@@ -21,7 +21,6 @@ from .itk_images import read_frames
 from .padding import padding_mask
 from .voxel_values import rescaled
 
-
 _UNLIKE_HEADER = "its pixel data do not match the size in its header"
 
 

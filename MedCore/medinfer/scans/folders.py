@@ -142,7 +142,8 @@ def _series_sources(root: Path, found: DicomFiles, keep: Path | None = None) -> 
 def _not_read(series: Series) -> str:
     called = f"{series.number or '?'}{f' ({series.description})' if series.description else ''}"
     images = "1 image" if len(series.slices) == 1 else f"{len(series.slices)} images"
-    return f"series {called} with {images} was not read ({'in colour' if series.colour else 'a localizer, or too short'})"
+    why = "in colour" if series.colour else "a localizer, or too short"
+    return f"series {called} with {images} was not read ({why})"
 
 
 def _is_aside(series: Series, every: Sequence[Series]) -> bool:
