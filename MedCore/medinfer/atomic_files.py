@@ -42,8 +42,12 @@ _ADVICE = {
 
 def output_error(path: Path | str, cause: OSError) -> OutputError:
     """The error `cause`, raised while `path` was being written, as one sentence for the user."""
-    code = cause.errno or 0
-    return OutputError(f"{path} cannot be written: {_ADVICE.get(code, cause.strerror or str(cause))}.")
+    advice = _ADVICE.get(cause.errno or 0, cause.strerror or str(cause))
+    above = (Path(path), *Path(path).parents) if cause.errno in (errno.EEXIST, errno.ENOENT) else ()
+    dead = next((one for one in above if os.path.islink(one) and not os.path.exists(one)), None)
+    if dead is not None:
+        advice = f"{dead} is a link to nothing; remove it or choose another folder"
+    return OutputError(f"{path} cannot be written: {advice}.")
 
 
 @contextmanager

@@ -157,3 +157,9 @@ def test_a_name_as_long_as_a_file_may_have_is_written(tmp_path: Path) -> None:
     name = "胸" * 80 + ".json"
     write_text(tmp_path / name, "whole")
     assert names(tmp_path) == [name]
+
+
+def test_a_link_to_nothing_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    with pytest.raises(OutputError, match=r"results cannot be written: .*out is a link to nothing; remove it"):
+        write_text(tmp_path / "out" / "results", "whole")
