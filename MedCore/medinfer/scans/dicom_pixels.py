@@ -65,6 +65,7 @@ def stored_frames(path: Path) -> NDArray[np.generic]:
             syntax = dataset.file_meta.TransferSyntaxUID
             if syntax.is_compressed and syntax != RLELossless:
                 return _decompressed(dataset)
+            _complete(dataset)
             frames: NDArray[Any] = dataset.pixel_array
             left_over = not syntax.is_compressed and _rows_left_over(dataset)
             # pydicom 3 does this itself: above the stored bits is nothing but the sign.
@@ -80,6 +81,13 @@ def stored_frames(path: Path) -> NDArray[np.generic]:
     if left_over:
         raise damaged(path, _UNLIKE_HEADER)
     return frames.reshape(-1, *frames.shape[-2:])
+
+
+def _complete(dataset: Any) -> None:
+    """Fill in what a slice in grey has and anonymisers lose. Without it pydicom reads nothing."""
+    for name, usual in (("SamplesPerPixel", 1), ("PhotometricInterpretation", "MONOCHROME2")):
+        if not dataset.get(name):
+            setattr(dataset, name, usual)
 
 
 def _rows_left_over(dataset: Any) -> bool:
