@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def blob_manifest(sha256: str) -> dict[str, Any]:
     }
 
 
+@cache
 def blob_network() -> bytes:
     """The network of `blob_manifest` as ONNX, with dynamic axes."""
     from onnx import TensorProto, checker, helper, numpy_helper
