@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import processor
 import pytest
+from blobs import blob_manifest, write_blobs
 from peas import draw_peas, pea_grid, peas_manifest, peas_networks
 
 from medinfer.volume import Grid, Volume
@@ -47,66 +48,12 @@ def own_library(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     return folder
 
 
-def blob_manifest(sha256: str) -> dict[str, Any]:
-    """A package that finds bright blobs: probability = sigmoid((mean of 3³ voxels − 0.5) · 40)."""
-    return {
-        "schema_version": 1, "id": "blobs", "version": "1.0.0", "title": "Bright blobs", "task": "detect",
-        "card": {
-            "summary": "Finds bright blobs.", "intended_use": "Tests.", "limits": "Not for clinical use.",
-            "training_data": "None: its weights were set by hand.", "licence": "Apache-2.0", "authors": "MedInfer",
-        },
-        "prepare": {
-            "orientation": "LPS", "spacing": [2, 2, 2],
-            "intensity": [
-                {"op": "clip", "low": -1000, "high": 1000}, {"op": "scale", "subtract": -1000, "divide": 1000}
-            ],
-        },
-        "network": {
-            "files": [{"path": "network.onnx", "format": "onnx", "sha256": sha256}],
-            "inputs": [{"role": "image", "name": "image"}], "output": "probability", "channels": 1,
-        },
-        "tiling": {"join": "crop", "patch": [16, 20, 24], "margin": [2, 2, 2]},
-        "decoder": {"kind": "labels", "threshold": 0.5, "min_voxels": 4},
-        "labels": [{"value": 1, "name": "Nodule"}],
-    }
-
-
-def blob_network() -> bytes:
-    """The network of `blob_manifest` as ONNX, with dynamic axes."""
-    from onnx import TensorProto, checker, helper, numpy_helper
-
-    def value(name: str) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1, "k", "j", "i"])
-
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["image", "weight", "bias"], ["logit"], pads=[1] * 6),
-            helper.make_node("Sigmoid", ["logit"], ["probability"]),
-        ],
-        "blobs", [value("image")], [value("probability")],
-        [
-            numpy_helper.from_array(np.full((1, 1, 3, 3, 3), 40 / 27, np.float32), "weight"),
-            numpy_helper.from_array(np.array([-20], np.float32), "bias"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    checker.check_model(model)
-    return bytes(model.SerializeToString())
-
-
 @pytest.fixture
 def blob_package(tmp_path: Path) -> Callable[..., Path]:
     """Make the folder of the blob package; `change(manifest)` may spoil it first."""
 
     def make(change: Callable[[dict[str, Any]], None] = lambda manifest: None, name: str = "blobs") -> Path:
-        folder = tmp_path / "packages" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        network = blob_network()
-        manifest = blob_manifest(hashlib.sha256(network).hexdigest())
-        change(manifest)
-        (folder / "network.onnx").write_bytes(network)
-        (folder / "model.json").write_text(json.dumps(manifest))
-        return folder
+        return write_blobs(tmp_path / "packages" / name, change)
 
     return make
 

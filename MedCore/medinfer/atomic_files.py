@@ -19,6 +19,8 @@ _PART = ".part."
 _MOST_BYTES = 200
 # Hidden folders of runs, and the locks beside them.
 _HIDDEN, _LOCK = ".medinfer-", ".lock"
+ASIDE = ".older"
+"""The folder, in that of `staging`, for what `take_place` replaces. A killed run's comes back from there."""
 _DAY_S = 86_400
 # How often two processes may meet in renaming, and what each is told then.
 _TRIES, _MET = 20, (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
@@ -40,8 +42,12 @@ _ADVICE = {
 
 def output_error(path: Path | str, cause: OSError) -> OutputError:
     """The error `cause`, raised while `path` was being written, as one sentence for the user."""
-    code = cause.errno or 0
-    return OutputError(f"{path} cannot be written: {_ADVICE.get(code, cause.strerror or str(cause))}.")
+    advice = _ADVICE.get(cause.errno or 0, cause.strerror or str(cause))
+    above = (Path(path), *Path(path).parents) if cause.errno in (errno.EEXIST, errno.ENOENT) else ()
+    dead = next((one for one in above if os.path.islink(one) and not os.path.exists(one)), None)
+    if dead is not None:
+        advice = f"{dead} is a link to nothing; remove it or choose another folder"
+    return OutputError(f"{path} cannot be written: {advice}.")
 
 
 @contextmanager
@@ -130,13 +136,21 @@ def remove_abandoned(folder: Path) -> None:
                 if entry.name.endswith(_LOCK):
                     _remove_if_dead(path.with_name(entry.name.removesuffix(_LOCK)))
                 elif not _lock_of(path).exists() and time.time() - entry.stat().st_mtime > _DAY_S:
-                    shutil.rmtree(path, ignore_errors=True)
+                    _remove(path)
 
 
 def _remove_if_dead(folder: Path) -> None:
     with held(_lock_of(folder)) as mine:
         if mine:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+
+
+def _remove(abandoned: Path) -> None:
+    """Remove the folder, but what it put aside and had not replaced yet goes back to its place."""
+    for kept in abandoned.glob(f"{ASIDE}*/*"):
+        if not os.path.lexists(abandoned.with_name(kept.name)):
+            os.rename(kept, abandoned.with_name(kept.name))
+    shutil.rmtree(abandoned, ignore_errors=True)
 
 
 def _lock_of(folder: Path) -> Path:
@@ -144,8 +158,8 @@ def _lock_of(folder: Path) -> Path:
 
 
 def take_place(fresh: Path, home: Path, aside: Path | None) -> bool:
-    """Rename the folder `fresh` to `home`. What stood there goes to `aside`, and back if that fails; without `aside` it
-    stays, and nothing is done. Whether `fresh` is in its place. Raises OSError.
+    """Rename the folder `fresh` to `home`. What stood there goes into `aside`, and back if that fails; without `aside`
+    it stays, and nothing is done. Whether `fresh` is in its place. Raises OSError.
 
     Another process may do the same at the same time: the last one's folder stays, whole.
     """
@@ -166,12 +180,14 @@ def take_place(fresh: Path, home: Path, aside: Path | None) -> bool:
 
 
 def _exchange(fresh: Path, home: Path, aside: Path) -> bool:
-    os.rename(home, aside)
+    aside.mkdir(exist_ok=True)
+    kept = aside / home.name
+    os.rename(home, kept)
     try:
         os.rename(fresh, home)
     except OSError:
         if not os.path.lexists(home):
-            os.rename(aside, home)
+            os.rename(kept, home)
         raise
     return True
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import medinfer
-from medinfer.atomic_files import remove_abandoned, staging, take_place, write_text
+from medinfer.atomic_files import ASIDE, remove_abandoned, staging, take_place, write_text
 from medinfer.errors import OutputError
 
 WORKER = """
@@ -35,7 +35,7 @@ def test_an_older_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_
     home.mkdir()
     (home / "old.txt").write_text("old")
     with pytest.raises(OutputError, match="home"), staging(home) as place:
-        take_place(place / "never-written", home, place / "older")
+        take_place(place / "never-written", home, place / ASIDE)
     assert (home / "old.txt").read_text() == "old"
     assert names(tmp_path) == ["home"]
 
@@ -47,7 +47,7 @@ def test_a_new_folder_takes_the_place_and_nothing_of_the_old_one_is_left(tmp_pat
     with staging(home) as place:
         (place / "fresh").mkdir()
         (place / "fresh" / "new.txt").write_text("new")
-        assert take_place(place / "fresh", home, place / "older")
+        assert take_place(place / "fresh", home, place / ASIDE)
     assert names(home) == ["new.txt"]
     assert names(tmp_path) == ["home"]
 
@@ -72,7 +72,7 @@ def test_many_that_take_one_place_at_once_leave_one_whole_folder(tmp_path: Path)
                     (place / "fresh").mkdir()
                     for name in ("one.txt", "two.txt"):
                         (place / "fresh" / name).write_text(f"{number} {round_}")
-                    take_place(place / "fresh", home, place / "older")
+                    take_place(place / "fresh", home, place / ASIDE)
         except OutputError as error:
             faults.append(error)
 
@@ -111,6 +111,29 @@ def test_what_a_killed_run_left_is_removed_by_the_next(worker: subprocess.Popen[
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["home", "older"])
+def test_what_a_killed_run_had_put_aside_comes_back(tmp_path: Path, name: str) -> None:
+    """It was killed between the two renames: the older folder was moved away, the new one was not there yet."""
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom medinfer import atomic_files\n"
+        "home, rename = Path(sys.argv[1]), os.rename\n"
+        "with atomic_files.staging(home) as place:\n"
+        "    (place / home.name).mkdir()\n"
+        "    os.rename = lambda *names: (rename(*names), os.kill(os.getpid(), 9))\n"
+        "    atomic_files.take_place(place / home.name, home, place / atomic_files.ASIDE)\n"
+    )
+    home = tmp_path / name
+    home.mkdir()
+    (home / "old.txt").write_text("old")
+    paths = {**os.environ, "PYTHONPATH": str(Path(medinfer.__file__).parents[1])}
+    killed = subprocess.run([sys.executable, "-c", code, str(home)], check=False, env=paths)
+    assert killed.returncode == -signal.SIGKILL
+    assert not home.exists()
+    remove_abandoned(tmp_path)
+    assert names(tmp_path) == [name]
+    assert names(home) == ["old.txt"]
+
+
 def test_a_live_run_goes_on_beside_others(worker: subprocess.Popen[str], tmp_path: Path) -> None:
     for _ in range(3):
         with staging(tmp_path / "other"):
@@ -134,3 +157,9 @@ def test_a_name_as_long_as_a_file_may_have_is_written(tmp_path: Path) -> None:
     name = "胸" * 80 + ".json"
     write_text(tmp_path / name, "whole")
     assert names(tmp_path) == [name]
+
+
+def test_a_link_to_nothing_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    with pytest.raises(OutputError, match=r"results cannot be written: .*out is a link to nothing; remove it"):
+        write_text(tmp_path / "out" / "results", "whole")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from ..findings import Findings, distances_to_next, neighbours_together
 
 # Plain lines say at most this often (seconds) how far a stage is.
 _PLAIN_EVERY_S = 10.0
+# The names of files may hold line ends, and sequences that a terminal obeys.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Console(Protocol):
@@ -82,10 +85,10 @@ class PlainConsole(_Quiet):
         self.say(f"{scan}: {stage}{share}")
 
     def say(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        print(on_one_line(text), file=self._stream, flush=True)
 
     def error(self, scan: str, text: str) -> None:
-        print(f"error: {with_name(scan, text)}", file=sys.stderr, flush=True)
+        print(f"error: {on_one_line(with_name(scan, text))}", file=sys.stderr, flush=True)
 
     def event(self, name: str, data: Mapping[str, Any]) -> None:
         """Plain readers need no events."""
@@ -121,14 +124,19 @@ class TerminalConsole:
         self._bar.update(self._task, completed=done, total=total)
 
     def say(self, text: str) -> None:
-        self._rich.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._rich.print(on_one_line(text), markup=False, highlight=False, soft_wrap=True)
 
     def error(self, scan: str, text: str) -> None:
         self._rich.print("[red]error:[/red] ", end="")
-        self._rich.print(with_name(scan, text), markup=False, highlight=False, soft_wrap=True)
+        self._rich.print(on_one_line(with_name(scan, text)), markup=False, highlight=False, soft_wrap=True)
 
     def event(self, name: str, data: Mapping[str, Any]) -> None:
         """The bar needs no events."""
+
+
+def on_one_line(text: str) -> str:
+    """`text` with an escape (\\n) for each character that is none to see."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def with_name(scan: str, text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from ..atomic_files import staging, take_place, write_text
+from ..atomic_files import ASIDE, staging, take_place, write_text
 from ..errors import OutputError
 from ..findings import Findings
 from ..manifest import Manifest
@@ -55,7 +55,7 @@ def write_results(
             write_volume(findings.label_map.whole(volume), fresh / f"{stem_of(manifest)}.nii.gz")
         for output in outputs.values():
             output(volume, findings, manifest, fresh)
-        if not take_place(fresh, home, place / "older" if replacing else None):
+        if not take_place(fresh, home, place / ASIDE if replacing else None):
             return None
     return Written(home, tuple(sorted(path for path in home.rglob("*") if path.is_file())))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..atomic_files import staging, take_place
+from ..atomic_files import ASIDE, staging, take_place
 from ..errors import PackageError
 from ..library.archive import unpack
 from ..library.download import download
@@ -18,6 +18,8 @@ from ..spelling import suggestion
 from .no_packages import what_it_is
 
 Progress = Callable[[str, int, int], None]
+
+_PIECE = 1 << 20
 
 
 def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], bool] | None = None) -> ModelPackage:
@@ -60,7 +62,7 @@ def add(source: Path | str, format: str | None = None) -> ModelPackage:
 
 def _copy_folder(source: Path, folder: Path) -> None:
     load_package(source)
-    shutil.copytree(source, folder, symlinks=True)
+    _copy(source, folder)
 
 
 def _unpack_archive(source: Path, folder: Path) -> None:
@@ -88,8 +90,43 @@ def _install(source: Path, format: str) -> ModelPackage:
         package = load_package(_root_of(place / "package"))
         package.verified_files()
         home = user_folder() / package.id
-        take_place(package.folder, home, place / "older")
+        take_place(package.folder, home, place / ASIDE)
     return load_package(home)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder; links stay links. Raises PackageError for what of `source` cannot be copied, OSError where there
+    is no room for it."""
+    target.mkdir()
+    try:
+        entries = sorted(source.iterdir())
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    for path in entries:
+        copy = target / path.name
+        if path.is_symlink():
+            copy.symlink_to(os.readlink(path))
+        elif path.is_dir():
+            _copy(path, copy)
+        elif path.is_file():
+            with copy.open("wb") as stream:
+                for piece in _pieces(path):
+                    stream.write(piece)
+        else:
+            raise PackageError(f"{path} is neither a file nor a folder; remove it from the package.")
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as stream:
+            while piece := stream.read(_PIECE):
+                yield piece
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> PackageError:
+    return PackageError(f"{path} cannot be read: {error.strerror or error}; copy the package again.")
 
 
 def _root_of(folder: Path) -> Path:

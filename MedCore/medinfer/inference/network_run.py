@@ -52,7 +52,8 @@ def answer(tile: Tile, one: Pass, session: Session, feeds: Sequence[Channels]) -
     whatever the order of the network's own axes.
 
     Scores of a class each, without a place, are [c, 1, 1, 1]. feeds: the channels of each of the network's inputs;
-    those of one name follow each other. Raises PackageError for another shape.
+    those of one name follow each other. Raises PackageError for another
+    shape, and for values that are not numbers.
     """
     network = one.network
     fed: dict[str, list[NDArray[np.float32]]] = {}
@@ -69,6 +70,11 @@ def answer(tile: Tile, one: Pass, session: Session, feeds: Sequence[Channels]) -
         raise PackageError(
             f"The output {names} of {network.files[0].path} has the shape {output.shape}, but model.json "
             f"declares {network.channels} channels before k, j, i: correct network.channels or network.layout."
+        )
+    if np.isnan(output.min(initial=0.0)):
+        raise PackageError(
+            f"{network.files[0].path} gives values that are not numbers (NaN) for this scan, so nothing of its answer "
+            "can be trusted: use --precision float32, or export the network again."
         )
     return output
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from ..errors import PackageError
@@ -28,7 +30,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 )
             for entry in entries:
                 _unpack_entry(source, entry, archive, folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error, lzma.LZMAError) as error:
         raise PackageError(f"{archive} is not a complete .zip archive ({error}); download it again.") from None
 
 

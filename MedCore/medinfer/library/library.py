@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..atomic_files import output_error
+from ..atomic_files import staging
 from ..errors import PackageError
 from ..manifest import Task
 from ..spelling import suggestion
@@ -69,15 +69,15 @@ def find_package(name: str, task: Task | None = None) -> ModelPackage:
 
 
 def remove(name: str) -> None:
-    """Delete an installed package. Bundled ones stay. Raises PackageError."""
+    """Delete an installed package. Bundled ones stay. Raises PackageError, OutputError."""
     for entry in entries():
         if entry.id == name and entry.origin == "bundled":
             raise PackageError(f"{name} comes with MedInfer and cannot be removed; only installed models can.")
         if entry.id == name and entry.origin == "installed":
-            try:
-                shutil.rmtree(entry.package.folder if entry.package else user_folder() / name)
-            except OSError as error:
-                raise output_error(user_folder() / name, error) from error
+            folder = entry.package.folder if entry.package else user_folder() / name
+            # At once, so that no half of it stays where that is cut off.
+            with staging(folder) as place:
+                os.rename(folder, place / "removed")
             return
     meant = suggestion(name, (entry.id for entry in entries() if entry.origin == "installed"))
     raise PackageError(f"{name!r} is not an installed model; only installed models can be removed.{meant}")

@@ -53,8 +53,10 @@ def load_package(folder: Path | str) -> ModelPackage:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise PackageError(f"{path.parent} is not a model package: it has no model.json.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PackageError(f"{path} cannot be read ({error}); copy the package again.") from None
+    except UnicodeDecodeError:
+        raise PackageError(f"{path} is not text in UTF-8; save it so, or copy the package again.") from None
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read ({error.strerror or error}); copy the package again.") from None
     return ModelPackage(path.parent, parse_manifest(text, str(path)))
 
 

@@ -117,14 +117,14 @@ class DicomFiles:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether the file has DICOM's mark ("DICM" after 128 bytes), begins as a data set without it, or is called so."""
+    """Whether the file has DICOM's mark ("DICM" after 128 bytes), begins as a data set without it, or is called so.
+
+    Raises OSError where only a look into it can tell, and it cannot be read.
+    """
     if path.suffix.lower() in _SUFFIXES:
         return True
-    try:
-        with path.open("rb") as file:
-            start = file.read(132)
-    except OSError:
-        return False
+    with path.open("rb") as file:
+        start = file.read(132)
     return start[128:] == b"DICM" or begins_as_data_set(start)
 
 

@@ -21,6 +21,8 @@ from .itk_images import read_frames
 from .padding import padding_mask
 from .voxel_values import rescaled
 
+_UNLIKE_HEADER = "its pixel data do not match the size in its header"
+
 
 def slice_values(
     slices: list[Slice],
@@ -35,7 +37,7 @@ def slice_values(
         frames = stored_frames(path)
         for image in group:
             if image.frame >= len(frames) or frames.shape[1:] != (image.rows, image.columns):
-                raise damaged(path, "its pixel data do not match the size in its header")
+                raise damaged(path, _UNLIKE_HEADER)
             stored = frames[image.frame]
             if image.padding is not None:
                 masks[path, image.frame] = padding_mask(stored, image.padding)
@@ -63,7 +65,9 @@ def stored_frames(path: Path) -> NDArray[np.generic]:
             syntax = dataset.file_meta.TransferSyntaxUID
             if syntax.is_compressed and syntax != RLELossless:
                 return _decompressed(dataset)
+            _complete(dataset)
             frames: NDArray[Any] = dataset.pixel_array
+            left_over = not syntax.is_compressed and _rows_left_over(dataset)
             # pydicom 3 does this itself: above the stored bits is nothing but the sign.
             unused = dataset.BitsAllocated - dataset.BitsStored
             if unused and frames.dtype.kind in "iu":
@@ -74,7 +78,24 @@ def stored_frames(path: Path) -> NDArray[np.generic]:
             if isinstance(cause, OSError) and cause.errno:
                 raise ScanError(f"{path} cannot be read: {cause.strerror}.") from cause
             raise damaged(path, "not all of its pixels can be read") from cause
+    if left_over:
+        raise damaged(path, _UNLIKE_HEADER)
     return frames.reshape(-1, *frames.shape[-2:])
+
+
+def _complete(dataset: Any) -> None:
+    """Fill in what a slice in grey has and anonymisers lose. Without it pydicom reads nothing."""
+    for name, usual in (("SamplesPerPixel", 1), ("PhotometricInterpretation", "MONOCHROME2")):
+        if not dataset.get(name):
+            setattr(dataset, name, usual)
+
+
+def _rows_left_over(dataset: Any) -> bool:
+    """Whether an uncompressed file holds a row more than its header says, which pydicom takes for padding or for
+    another frame."""
+    row = dataset.Columns * int(dataset.get("SamplesPerPixel") or 1) * dataset.BitsAllocated // 8
+    said = row * dataset.Rows * max(1, int(dataset.get("NumberOfFrames") or 1))
+    return bool(len(dataset.get("PixelData") or b"") - said >= max(2, row))
 
 
 def _decompressed(dataset: Any) -> NDArray[np.generic]:

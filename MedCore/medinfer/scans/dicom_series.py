@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .dicom import DicomFiles, Leftover, Series, Slice
+from .dicom import LOCALIZER_SLICES, DicomFiles, Leftover, Series, Slice
 from .dicom_copies import without_copies
 from .dicom_headers import DamagedError, read_header
 from .dicom_orientation import oriented
@@ -54,10 +54,13 @@ def find_series(paths: Iterable[Path]) -> DicomFiles:
 
 
 def _series(entries: Sequence[Entry]) -> list[Series]:
-    return [
-        _told(replace(head, slices=tuple(alike)))
-        for head, slices in _identified(entries) for alike in _alike(oriented(slices))
-    ]
+    found = []
+    for head, slices in _identified(entries):
+        groups = _alike(oriented(slices))
+        found += [
+            _told(replace(head, slices=tuple(alike), notes=(*head.notes, *_parted(alike, groups)))) for alike in groups
+        ]
+    return found
 
 
 def _identified(entries: Sequence[Entry]) -> list[tuple[Series, list[Slice]]]:
@@ -125,6 +128,16 @@ def _alike(slices: Sequence[Slice]) -> list[list[Slice]]:
         else:
             groups.append([image])
     return groups
+
+
+def _parted(alike: list[Slice], groups: Sequence[list[Slice]]) -> tuple[str, ...]:
+    """A note where a series has become several scans. What is set aside as a localizer, or as too short, is none."""
+    scans = [group for group in groups if not (group[0].localizer or group[0].colour)]
+    long = [group for group in scans if len(group) > LOCALIZER_SLICES] or scans
+    if len(long) < 2 or not any(group is alike for group in long):
+        return ()
+    return (f"its series holds {len(long)} scans that differ in size, orientation or pixel spacing; this one has "
+            f"{len(alike)} of {sum(map(len, long))} images",)
 
 
 def _told(series: Series) -> Series:

@@ -87,7 +87,7 @@ def _cut(slices: Part) -> Cut | None:
     crowded, even = _crowded(slices), _even(slices)
     for tag in (tag for tag in KIND_TAGS if tag in varying and not crowded):
         cut = _by_tags(slices, (tag,))
-        if _overlap(cut.parts):
+        if all(cut.values) and _overlap(cut.parts):  # a missing value tells nothing
             return cut
     if not crowded and even:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from ..errors import ScanError
 from .dicom import LOCALIZER_SLICES, DicomFiles, Leftover, Series, is_dicom
 from .dicom_series import find_series
 from .source import KNOWN, ScanSource, is_image, safe_name, stem
+
+_CLOSED_FILE = ("file that cannot be opened", "files that cannot be opened")
+_CLOSED_FOLDER = ("folder that cannot be opened", "folders that cannot be opened")
 
 Named = tuple[ScanSource, tuple[str, ...]]  # a source, and the parts of its name below the folder's
 
@@ -22,34 +25,32 @@ def scans_in(root: Path, name: str) -> tuple[ScanSource, ...]:
 
     Raises ScanError where there is none; files that are no scans are in the notes of the scans beside them.
     """
-    images, dicoms = [], []
-    for path in _files(root):
-        if is_image(path):
-            images.append(path)
-        elif is_dicom(path):
-            dicoms.append(path)
-    found = find_series(dicoms)
+    closed: list[Leftover] = []
+    files = list(_files(root, closed))
+    images = [path for path in files if is_image(path)]
+    found = find_series(_dicoms([path for path in files if not is_image(path)], closed))
     parts: list[Named] = [(ScanSource("", path), (*path.parent.relative_to(root).parts, stem(path))) for path in images]
     parts += _series_sources(root, found)
     parts += [
         (ScanSource("", path, problem=problem), (*path.parent.relative_to(root).parts, path.name))
-        for path, problem in found.damaged.items()
+        for path, problem in _once(found.damaged)
     ]
-    return _told(root, name, parts, found.leftovers)
+    return _told(root, name, parts, (*found.leftovers, *closed))
 
 
 def scans_of(root: Path, name: str, files: Sequence[Path]) -> tuple[ScanSource, ...]:
     """The scans among some DICOM files below `root`, as `scans_in`."""
     found = find_series(files)
     parts = _series_sources(root, found)
-    parts += [(ScanSource("", path, problem=problem), (path.name,)) for path, problem in found.damaged.items()]
+    parts += [(ScanSource("", path, problem=problem), (path.name,)) for path, problem in _once(found.damaged)]
     return _told(root, name, parts, found.leftovers)
 
 
 def series_of(path: Path) -> ScanSource:
     """The series that the DICOM file `path` belongs to, of all files in its folder. Raises ScanError."""
     folder = path.parent
-    found = find_series(other for other in sorted(folder.iterdir()) if other.is_file() and is_dicom(other))
+    closed: list[Leftover] = []
+    found = find_series(_dicoms([other for other in sorted(folder.iterdir()) if other.is_file()], closed))
     if path in found.damaged:
         raise ScanError(found.damaged[path])
     for leftover in found.leftovers:
@@ -63,7 +64,7 @@ def series_of(path: Path) -> ScanSource:
     ])
     for source in named:
         if source.series and any(image.path == path for image in source.series.slices):
-            return source
+            return replace(source, notes=(*source.notes, *_beside(closed)))
     raise ScanError(f"{path} is a copy of another file in its folder; give the folder.")
 
 
@@ -78,14 +79,29 @@ def _told(root: Path, name: str, parts: list[Named], leftovers: Sequence[Leftove
         nearest = max(range(len(parts)), key=lambda index: _nearness(parts[index][0], leftover))
         beside.setdefault(nearest, []).append(leftover)
     sources = [
-        replace(source, notes=(*source.notes, f"beside it, {_counted(beside[index])} "
-                               f"{'was' if len(beside[index]) == 1 else 'were'} not read"))
-        if index in beside else source
+        replace(source, notes=(*source.notes, *_beside(beside.get(index, ()))))
         for index, (source, _) in enumerate(parts)
     ]
     return _named([
         (source, "-".join([name, *below])) for source, (_, below) in zip(sources, parts, strict=True)
     ])
+
+
+def _beside(leftovers: Sequence[Leftover]) -> tuple[str, ...]:
+    """A note of what lies beside a scan and is none."""
+    if not leftovers:
+        return ()
+    return (f"beside it, {_counted(leftovers)} {'was' if len(leftovers) == 1 else 'were'} not read",)
+
+
+def _once(damaged: Mapping[Path, str]) -> Iterator[tuple[Path, str]]:
+    """Each problem with the first file that has it; of the others in its folder the sentence says how many they are."""
+    alike: dict[tuple[Path, str], list[Path]] = {}
+    for path, problem in damaged.items():
+        alike.setdefault((path.parent, problem.replace(str(path), "")), []).append(path)
+    for (first, *others) in alike.values():
+        more = f" The same is true of {len(others)} more of the files beside it." if others else ""
+        yield first, damaged[first] + more
 
 
 def _nearness(source: ScanSource, leftover: Leftover) -> tuple[bool, bool, int]:
@@ -114,17 +130,20 @@ def _series_sources(root: Path, found: DicomFiles, keep: Path | None = None) -> 
     crowd = Counter(folders)
     sources = []
     for series, folder in zip(scans, folders, strict=True):
-        notes = tuple(
-            f"series {other.number or '?'}{f' ({other.description})' if other.description else ''} with "
-            f"{len(other.slices)} images was not read ({'in colour' if other.colour else 'a localizer, or too short'})"
-            for other in aside if other.study == series.study
-        )
+        notes = tuple(_not_read(other) for other in aside if other.study == series.study)
         below = folder.relative_to(root).parts
         if crowd[folder] > 1:
             below = (*below, series.number, series.description)
         problem = f"{folder}, {series.words} {series.problem}." if series.problem else ""
         sources.append((ScanSource("", folder, series, problem=problem, notes=notes), below))
     return sources
+
+
+def _not_read(series: Series) -> str:
+    called = f"{series.number or '?'}{f' ({series.description})' if series.description else ''}"
+    images = "1 image" if len(series.slices) == 1 else f"{len(series.slices)} images"
+    why = "in colour" if series.colour else "a localizer, or too short"
+    return f"series {called} with {images} was not read ({why})"
 
 
 def _is_aside(series: Series, every: Sequence[Series]) -> bool:
@@ -136,10 +155,31 @@ def _is_aside(series: Series, every: Sequence[Series]) -> bool:
     )
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Every file below `root`, in a stable order; a folder that links lead to again is looked into once."""
+def _dicoms(paths: Sequence[Path], closed: list[Leftover]) -> list[Path]:
+    """Those that are DICOM. What cannot be opened, so that nobody knows, goes to `closed`."""
+    found = []
+    for path in paths:
+        try:
+            if is_dicom(path):
+                found.append(path)
+        except OSError:
+            closed.append(Leftover(path, _CLOSED_FILE))
+    return found
+
+
+def _files(root: Path, closed: list[Leftover]) -> Iterator[Path]:
+    """Every file below `root`, in a stable order; a folder that links lead to again is looked into once.
+
+    Folders that cannot be opened go to `closed`. Raises OSError for `root` itself.
+    """
     seen = set()
-    for folder, below, names in os.walk(root, followlinks=True):
+
+    def refused(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise error
+        closed.append(Leftover(Path(error.filename), _CLOSED_FOLDER))
+
+    for folder, below, names in os.walk(root, onerror=refused, followlinks=True):
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:
             below.clear()
@@ -148,7 +188,12 @@ def _files(root: Path) -> Iterator[Path]:
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if not name.startswith(".") and path.is_file():
+            try:
+                plain = not name.startswith(".") and path.is_file()
+            except OSError:  # a folder that tells names and nothing else
+                closed.append(Leftover(path, _CLOSED_FILE))
+                continue
+            if plain:
                 yield path
 
 

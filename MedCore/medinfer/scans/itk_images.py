@@ -50,6 +50,8 @@ def read_itk(path: Path, max_voxels: int) -> Volume:
     # Without the name of a space the numbers are RAS to 3D Slicer, and LPS to ITK.
     unnamed = bool(notes) and path.suffix.lower() in _NRRD
     grid = scan_grid(path, shape, lps if unnamed else RAS_LPS @ lps)
+    if min(reader.GetSpacing()) < 0:
+        notes += ("the file gives a negative spacing; that axis was taken as turned round, as in 3D Slicer",)
     try:
         with quiet():
             voxels = sitk.GetArrayFromImage(reader.Execute())

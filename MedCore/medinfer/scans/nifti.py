@@ -66,6 +66,9 @@ def read_nifti(path: Path, max_voxels: int) -> Volume:
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if slope != 0 and np.isfinite([slope, inter]).all():
         stored = rescaled(stored, slope, inter)
+    elif np.isinf([slope, inter]).any():  # NaN and 0 mean that nothing is to be rescaled
+        notes += (f"the file gives a scl_slope of {slope:g} and a scl_inter of {inter:g}; its values were taken "
+                  "as they are stored",)
     codes = max(0, int(header["qform_code"])), max(0, int(header["sform_code"]))
     return Volume(stored, grid, path.name, None, notes, form_codes=codes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -77,7 +78,10 @@ def _read_file(path: Path, max_voxels: int) -> Volume:
     from .padding import aired
 
     try:
-        if path.stat().st_size == 0:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ScanError(f"{path} is neither a file nor a folder; give the file that the scan was exported to.")
+        if status.st_size == 0:
             raise ScanError(f"{path} is an empty file; copy or export it again.")
         if path.name.lower().endswith(_NIFTI):
             from .nifti import read_nifti

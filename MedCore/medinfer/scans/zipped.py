@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import lzma
 import shutil
 import stat
 import tempfile
@@ -51,7 +52,7 @@ def unpack_study(archive: Path) -> Unpacked:
             _check_size(archive, entries, unpacked.folder)
             for entry in entries:
                 _unpack_entry(source, entry, archive, unpacked.folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as cause:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error, lzma.LZMAError) as cause:
         unpacked.remove()
         raise ScanError(f"{archive} is not a whole .zip archive ({cause}); copy it again.") from cause
     except OSError as cause:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from medinfer.errors import Cancelled, PackageError
-from medinfer.inference.pipeline import open_package, run
+from medinfer.inference.pipeline import PackageSession, open_package, run
 from medinfer.library.package import load_package
 
 Make = Callable[..., Path]
@@ -177,3 +177,22 @@ def test_slices_thicker_than_the_model_is_meant_for_are_reported(
     with open_package(package, backend="onnxruntime") as session:
         notes = run(blob_scan[0], package, session).notes
     assert any("more than the 1.9 mm that this model is meant for" in note for note in notes) == told
+
+
+def test_an_answer_that_is_not_numbers_is_refused(blob_package: Make, blob_scan: Any) -> None:
+    """Nothing compares with NaN, so nothing would be found, and nobody would know why."""
+    from medinfer.backends.session import Session
+
+    package = load_package(blob_package())
+
+    def run_once(arrays: Any) -> list[np.ndarray]:
+        answer = np.zeros_like(arrays[0])
+        answer[0, 0, 3, 4, 5] = np.nan
+        return [answer]
+
+    session = Session(
+        runtime="none", device="cpu", precision="float16", name="network.onnx", inputs={"image": (None,) * 5},
+        outputs=["probability"], runner=run_once,
+    )
+    with pytest.raises(PackageError, match=r"network\.onnx gives values that are not numbers .*: use --precision"):
+        run(blob_scan[0], package, PackageSession({one.name: session for one in package.manifest.passes}))

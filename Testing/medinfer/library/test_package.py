@@ -101,6 +101,13 @@ def test_what_is_no_model_json_is_refused(tmp_path: Path, text: str) -> None:
         load_package(tmp_path)
 
 
+def test_a_model_json_in_another_encoding_is_told_what_to_do(blob_package: Make) -> None:
+    path = blob_package() / "model.json"
+    path.write_text(path.read_text(), encoding="utf-16")
+    with pytest.raises(PackageError, match=r"model\.json is not text in UTF-8; save it so, or copy the"):
+        load_package(path.parent)
+
+
 def test_a_folder_without_model_json_is_no_package(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"it has no model\.json"):
         load_package(tmp_path)

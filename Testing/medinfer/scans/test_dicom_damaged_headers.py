@@ -259,3 +259,13 @@ def test_wrong_values_count_as_missing(tmp_path: Path) -> None:
         whole = path.read_bytes()
         path.write_bytes(whole.replace(b"2.5 ", b"thin"))  # SliceThickness
     check_values(read_volume(folder))
+
+
+@pytest.mark.parametrize("name", ["SamplesPerPixel", "PhotometricInterpretation"])
+def test_what_every_slice_in_grey_has_may_be_missing(tmp_path: Path, name: str) -> None:
+    slices = stack(HEIGHTS)
+    for data in slices:
+        delattr(data, name)
+    volume = read_volume(save(tmp_path / "ct", slices))
+    check_values(volume)
+    assert volume.notes == ()

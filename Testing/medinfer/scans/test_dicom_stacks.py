@@ -70,6 +70,18 @@ def test_two_kernels_at_places_of_their_own_are_two_scans(tmp_path: Path) -> Non
     assert {source.name for source in find_scans(folder)} == {"ct-2-Lung-1.0-B30f", "ct-2-Lung-1.0-B70f"}
 
 
+def test_a_tag_that_some_slices_lack_does_not_part_them(tmp_path: Path) -> None:
+    """Anonymisers and converters lose tags; a value that is missing is no other value."""
+    slices = stack(2.5 * np.arange(9))
+    for number, data in enumerate(slices):
+        data.ConvolutionKernel = "B30f"
+        for name in ("SliceThickness", "ConvolutionKernel") if number in {0, 2, 5, 8} else ():
+            delattr(data, name)
+    volume = read_volume(save(tmp_path / "ct", slices))
+    check_values(volume)
+    assert (volume.shape[0], volume.notes) == (9, ())
+
+
 def test_several_tags_together_separate_what_one_alone_does_not(tmp_path: Path) -> None:
     """Two kernels of two echoes, at one place: four scans."""
     stacks = [
