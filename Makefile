@@ -89,6 +89,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing MedInfer, torch and the test tools into $(VENV); some minutes the first time"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'torch==2.13.0'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[openvino,slicer,torch,convert,train,dev]'
+	@# Its U-Nets need torch alone; what it declares besides (timm, torchvision) belongs to others of its networks.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps dynamic-network-architectures
 	touch $@ $(VENV)/.demo
 
 clean:

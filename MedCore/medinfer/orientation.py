@@ -18,12 +18,14 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 _LETTERS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 
 
-def reorient(volume: Volume, orientation: str) -> Volume:
-    """Permute and flip the axes so that i, j, k run nearest to the three letters (e.g. "LPS").
+def reorient(volume: Volume, orientation: str | None) -> Volume:
+    """Permute and flip the axes so that i, j, k run nearest to the three letters (e.g. "LPS"); None: as they are.
 
     An oblique scan stays oblique: each axis goes to the letter that it is nearest to, and
     `ijk_to_ras` follows, so every voxel keeps its place in the world. The voxels are a view.
     """
+    if orientation is None:
+        return volume
     wanted = [_LETTERS[letter] for letter in orientation]
     directions = volume.grid.directions
     # The assignment of axes to letters with the largest sum of |cosine|; greedy choices can clash at 45°.

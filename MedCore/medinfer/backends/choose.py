@@ -12,7 +12,7 @@ from ..errors import DeviceError, PackageError
 from ..spelling import suggestion
 from . import onnx_runtime, open_vino, torch_files
 from .cpu import physical_cores
-from .session import NetworkFile, Request, Session, is_int8
+from .session import TILE_RANK, NetworkFile, Request, Session, is_int8
 
 BACKENDS: dict[str, ModuleType] = {module.NAME: module for module in (onnx_runtime, open_vino, torch_files)}
 FORMATS = {"onnxruntime": ("onnx",), "openvino": ("onnx",), "torch": ("torchscript", "pt2")}
@@ -63,7 +63,7 @@ def available(backends: Sequence[str] = tuple(BACKENDS)) -> list[Available]:
 def open_session(
     files: Sequence[NetworkFile], *, inputs: Sequence[str], outputs: Sequence[str],
     backend: str = "auto", device: str = "auto", precision: str = "auto", threads: int | None = None,
-    load_bytes: Callable[[Path], bytes] | None = None,
+    load_bytes: Callable[[Path], bytes] | None = None, rank: int = TILE_RANK,
 ) -> Session:
     """Open the network in one of `files` (the same network in several formats, and perhaps also quantised to int8).
 
@@ -73,7 +73,7 @@ def open_session(
     file where OpenVINO runs on the CPU, else bfloat16 on CPUs with AMX, TF32 on CUDA, float32 elsewhere.
     "auto" tries the available ones, fastest first; the session reports the choice.
     threads: CPU threads; at most the physical cores, which is the default. load_bytes: reads a file
-    (an encrypted model is decrypted in memory).
+    (an encrypted model is decrypted in memory). rank: axes of the inputs: 5, or 4 for a network of slices.
 
     Raises DeviceError if the request is unavailable: a named device is never replaced by another.
     Raises PackageError for a file that is not such a network, or whose inputs and outputs differ.
@@ -91,6 +91,7 @@ def open_session(
         request = Request(
             file=file, content=contents[file], inputs=tuple(inputs), outputs=tuple(outputs),
             device=kind if device == "auto" else device, precision=taken, threads=_threads(threads),
+            rank=rank,
         )
         try:
             session: Session = BACKENDS[name].open_network(request)

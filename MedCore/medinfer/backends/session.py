@@ -20,6 +20,10 @@ Shape = tuple[int | None, ...]  # None: any size
 Runner = Callable[[Sequence[Floats32]], Sequence[NDArray[Any]]]
 
 TILE_RANK = 5  # [batch, channel, k, j, i]
+_TILES = {
+    4: "slices have four axes (batch, channel, j, i); correct network.dimensions in model.json.",
+    5: "tiles have five axes (batch, channel, k, j, i); export a 3-D network, or declare network.dimensions = 2.",
+}
 
 # How the runtimes say that memory ran out; none of them has one error class for it.
 _MEMORY_WORDS = (
@@ -43,7 +47,8 @@ class Request:
 
     content: the bytes of `file` (decrypted where they were not plain). inputs, outputs: names in the model's
     order. device: as the user wrote it, lower case ("cuda" and "cuda:0" are the same). precision: "auto",
-    "float32", "tf32", "bfloat16", "float16", or "int8" for a file that `is_int8`. threads: CPU threads.
+    "float32", "tf32", "bfloat16", "float16", or "int8" for a file that `is_int8`. threads: CPU threads. rank: axes of
+    its inputs: 5, or 4 for a network of slices.
     """
 
     file: NetworkFile
@@ -53,6 +58,7 @@ class Request:
     device: str
     precision: str
     threads: int
+    rank: int = TILE_RANK
 
     @property
     def device_index(self) -> int:
@@ -77,6 +83,16 @@ class Session:
         self._name, self._inputs, self._outputs = name, dict(inputs), tuple(outputs)
         self._runner: Runner | None = runner
         self._lock = threading.Lock()
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The shape of each input that is declared, by name, in the network's order."""
+        return dict(self._inputs)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that are read."""
+        return self._outputs
 
     def run(self, feeds: Mapping[str, Floats32]) -> dict[str, Floats32]:
         """One pass: an array `[batch, channel, k, j, i]` for each input, an array for each output, by name.
@@ -134,7 +150,7 @@ def is_int8(content: bytes) -> bool:
 def check_names(request: Request, inputs: Mapping[str, Shape] | None, outputs: Sequence[str] | None) -> None:
     """Compare what the network has with what the model declares. None: the format does not keep names.
 
-    Every network input must be declared, and be a tile (rank 5). Raises PackageError naming the field.
+    Every network input must be declared, and have the rank of a tile. Raises PackageError naming the field.
     """
     name = request.file.path.name
     if inputs is not None:
@@ -144,10 +160,9 @@ def check_names(request: Request, inputs: Mapping[str, Shape] | None, outputs: S
                 "correct network.inputs."
             )
         for entry, shape in inputs.items():
-            if len(shape) != TILE_RANK:
+            if len(shape) != request.rank:
                 raise PackageError(
-                    f"{name} takes {spoken(shape)} for its input “{entry}”, but tiles have five axes "
-                    "(batch, channel, k, j, i); export a 3-D network."
+                    f"{name} takes {spoken(shape)} for its input “{entry}”, but {_TILES[request.rank]}"
                 )
     if outputs is not None:
         missing = [entry for entry in request.outputs if entry not in outputs]

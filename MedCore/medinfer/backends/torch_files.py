@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import DeviceError, PackageError
-from .session import TILE_RANK, Floats32, Request, Session, unreadable
+from .session import Floats32, Request, Session, unreadable
 
 NAME = "torch"
 
@@ -57,7 +57,8 @@ def open_network(request: Request) -> Session:
             f"{request.file.path.name} does not fit into the memory of {request.device}; use cpu."
         ) from error
     if kind == "cpu":
-        network = network.to(memory_format=torch.channels_last_3d)  # 1.3 times as fast (facts/speed.md)
+        order = torch.channels_last if request.rank == 4 else torch.channels_last_3d
+        network = network.to(memory_format=order)  # 1.3 times as fast (facts/speed.md)
 
     def run(arrays: Sequence[Floats32]) -> Sequence[Any]:
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=precision == "tf32"):
@@ -67,7 +68,7 @@ def open_network(request: Request) -> Session:
 
     return Session(
         runtime=NAME, device=str(device), precision=precision, name=request.file.path.name,
-        inputs=dict.fromkeys(request.inputs, (None,) * TILE_RANK), outputs=request.outputs, runner=run,
+        inputs=dict.fromkeys(request.inputs, (None,) * request.rank), outputs=request.outputs, runner=run,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..manifest import Label, Pass
+from ..preparation.zoom import thick_axis
 from ..volume import Floats, Grid
 from .anchors import AnchorsDecoding
 from .heatmap import HeatmapDecoding, points_along_chain
@@ -21,6 +22,7 @@ from .index_point import IndexPoint
 from .index_segment import IndexSegment, IndexSegments
 from .instances import InstancesDecoding
 from .labels import LabelsDecoding
+from .scan_segments import ScanSegmentsDecoding
 from .segments import SegmentsDecoding
 
 __all__ = [
@@ -39,12 +41,14 @@ class Decoding(Protocol):
 
 
 def decoding_for(
-    one: Pass, labels: Sequence[Label], grid: Grid, threshold: float, seeds: Floats | None = None
+    one: Pass, labels: Sequence[Label], grid: Grid, threshold: float, seeds: Floats | None = None,
+    scan: Grid | None = None,
 ) -> Decoding:
     """The decoding that a pass declares, for a prepared volume (or patch) on `grid`.
 
     threshold: the score from which findings count, in place of the declared one.
-    seeds: `[n, 3]` points of `grid` (k, j, i) at which an earlier pass supposes objects.
+    seeds: `[n, 3]` points of `grid` (k, j, i) at which an earlier pass supposes objects. scan: the scan's voxels in the
+    same place, for segments that are decided there.
     """
     decoder = one.decoder.model_copy(update={"threshold": threshold})
     stride = one.stride
@@ -52,6 +56,12 @@ def decoding_for(
         return AnchorsDecoding(decoder, labels[0], grid.shape, stride)
     if decoder.kind == "heatmap":
         return HeatmapDecoding(decoder, labels, grid.shape, stride, grid.spacing)
+    if decoder.kind == "segments" and decoder.decide != "network":
+        assert scan is not None
+        apart = one.prepare.resampling.thick == "nearest"
+        # nnU-Net asks the network's spacing first here, and the scan's first where it prepares.
+        thick = thick_axis(one.prepare.spacing_on(scan.spacing), scan.spacing) if apart else None
+        return ScanSegmentsDecoding(decoder, labels, grid, scan, thick)
     if decoder.kind == "segments":
         return SegmentsDecoding(decoder, labels, grid.shape, stride, grid.spacing)
     if decoder.kind == "instances":

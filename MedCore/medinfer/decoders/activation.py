@@ -58,6 +58,15 @@ def decided(
     return Decided(labels_of(values), score, score)
 
 
+def probabilities(values: Floats32, activation: Activation) -> Floats32:
+    """All channels `[c, k, j, i]` as probabilities: a sigmoid of each, a softmax over them, or as they are."""
+    if activation != "softmax":
+        return probability(values, activation)
+    raised: Floats32 = np.exp(values - values.max(axis=0))
+    raised /= raised.sum(axis=0)
+    return raised
+
+
 def channels_in_order(names: Sequence[str], labels: Sequence[Label]) -> list[int]:
     """The channels of labels without a background, by the labels' names; none: as they come."""
     known = [label.name for label in labels]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from ..tiles.tiling import Shape
 from .activation import channels_in_order, decided
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments
+from .label_cleanup import boxes_of, fill_holes, keep_largest_components
+
+Places = tuple[NDArray[np.intp], ...]
 
 
 class SegmentsDecoding:
@@ -39,22 +42,42 @@ class SegmentsDecoding:
 
     def finish(self) -> IndexSegments:
         """One segment for each label that occurs, with the label's value, in the order of the labels."""
-        import cc3d
+        kept = cleaned(self._labels, self._decoder, self._voxel_mm3)
+        labels, segments = index_segments(
+            kept, self._values, self._stride, lambda _, where: float(self._foreground[where].mean()) / 255
+        )
+        # What was dropped is no foreground, and what was filled is.
+        outside, filled = labels == 0, (labels > 0) & (self._labels == 0)
+        self._foreground[outside] = np.minimum(self._foreground[outside], 127)
+        self._foreground[filled] = 255
+        return IndexSegments(labels, self._foreground, segments)
 
-        kept = self._labels
-        least = self._decoder.min_volume_mm3 / self._voxel_mm3
-        if least > 1:
-            kept = cc3d.dust(kept, threshold=int(np.ceil(least)), connectivity=26)
-        segments, labels = [], np.zeros_like(kept)
-        for index, value in enumerate(self._values, start=1):
-            where = np.argwhere(kept == index)
-            if not len(where):
-                continue
-            mine = tuple(where.T)
-            labels[mine] = value
-            k, j, i = (float(at) for at in where.mean(axis=0) * self._stride + (self._stride - 1) / 2)
-            sure = float(self._foreground[mine].mean()) / 255
-            segments.append(IndexSegment(value, sure, (k, j, i), len(where)))
-        # What was dropped is no foreground.
-        self._foreground[labels == 0] = np.minimum(self._foreground[labels == 0], 127)
-        return IndexSegments(labels, self._foreground, tuple(segments))
+
+def cleaned(labels: NDArray[np.uint8], decoder: SegmentsDecoder, voxel_mm3: float) -> NDArray[np.uint8]:
+    """The numbers of labels `[k, j, i]` without what the decoder declares to be dropped; perhaps changed in place."""
+    import cc3d
+
+    least = decoder.min_volume_mm3 / voxel_mm3
+    if least > 1:
+        labels = cc3d.dust(labels, threshold=int(np.ceil(least)), connectivity=26)
+    if decoder.largest_component:
+        keep_largest_components(labels)
+    if decoder.fill_holes:
+        fill_holes(labels)
+    return labels
+
+
+def index_segments(
+    numbers: NDArray[np.uint8], values: Sequence[int], stride: int, sure: Callable[[int, Places], float]
+) -> tuple[NDArray[np.uint8], tuple[IndexSegment, ...]]:
+    """A label map of `values` in place of 1, 2, …, and a segment for each that occurs.
+
+    sure(number, voxels): how sure the label is that has this number and these voxels (k, j, i).
+    """
+    segments, labels = [], np.zeros_like(numbers)
+    for number, box in boxes_of(numbers).items():
+        where = tuple(axis + side.start for axis, side in zip(np.nonzero(numbers[box] == number), box, strict=True))
+        labels[where] = values[number - 1]
+        k, j, i = (float(axis.mean()) * stride + (stride - 1) / 2 for axis in where)
+        segments.append(IndexSegment(values[number - 1], sure(number, where), (k, j, i), len(where[0])))
+    return labels, tuple(segments)

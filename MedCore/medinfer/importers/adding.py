@@ -13,7 +13,7 @@ from ..library.archive import unpack
 from ..library.download import download
 from ..library.library import downloads
 from ..library.package import ModelPackage, load_package
-from ..library.places import user_folder
+from ..library.places import is_package, user_folder
 from ..spelling import suggestion
 from .no_packages import what_it_is
 
@@ -57,7 +57,15 @@ def add(source: Path | str, format: str | None = None) -> ModelPackage:
             raise PackageError(f"{path} cannot be read: {error.strerror or error}.") from error
         if other is not None:
             raise PackageError(other)
-    return _install(path, format or ("folder" if path.is_dir() else "package"))
+    return _install(path, format or _format_of(path))
+
+
+def _format_of(path: Path) -> str:
+    """What a folder or an archive is, by what lies in it."""
+    if not path.is_dir():
+        return "package"
+    # Only the folder's own names are looked at: the importer itself opens nothing before it is asked to.
+    return "nnunet" if not is_package(path) and any(path.glob("**/fold_*/checkpoint_*.pth")) else "folder"
 
 
 def _copy_folder(source: Path, folder: Path) -> None:
@@ -66,8 +74,19 @@ def _copy_folder(source: Path, folder: Path) -> None:
 
 
 def _unpack_archive(source: Path, folder: Path) -> None:
-    folder.mkdir()
-    unpack(source, folder)
+    unpacked = folder.with_name("unpacked")
+    unpacked.mkdir()
+    unpack(source, unpacked)
+    if _format_of(unpacked) == "nnunet":
+        _convert_nnunet(unpacked, folder)
+    else:
+        os.rename(unpacked, folder)
+
+
+def _convert_nnunet(source: Path, folder: Path) -> None:
+    from .nnunet import import_nnunet  # builds networks with torch
+
+    import_nnunet(source, folder)
 
 
 def _convert_keras_slab(source: Path, folder: Path) -> None:
@@ -79,6 +98,7 @@ def _convert_keras_slab(source: Path, folder: Path) -> None:
 # How what was given becomes a package in a folder that is not there yet.
 _IMPORTERS: Mapping[str, Callable[[Path, Path], object]] = {
     "folder": _copy_folder, "package": _unpack_archive, "keras-slab": _convert_keras_slab,
+    "nnunet": _convert_nnunet,
 }
 
 

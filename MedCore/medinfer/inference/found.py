@@ -52,7 +52,7 @@ class Objects:
     voxels: IndexSegments
     grid: Grid
     stride: int
-    orientation: str
+    orientation: str | None
     names: tuple[Named, ...]
     told: tuple[str, ...] = ()
     lungs: PlacedLungs | None = None

@@ -129,7 +129,7 @@ class _Work:
         self, prepared: Prepared, there: Found | None = None
     ) -> Sequence[IndexBox | IndexPoint] | IndexSegments:
         seeds: Floats | None = prepared.grid.to_index(places_of(there)) if there is not None else None
-        decoding = decoding_for(self.one, self.labels, prepared.grid, self.threshold, seeds)
+        decoding = decoding_for(self.one, self.labels, prepared.grid, self.threshold, seeds, prepared.scan)
         return decode_tiles(prepared, self.one, self.session, decoding, self.earlier, self.watch)
 
     def _look_upside_down(self, prepared: Prepared, found: Sequence[IndexBox | IndexPoint] | IndexSegments) -> None:
@@ -154,8 +154,13 @@ class _Work:
         self, found: IndexSegments, names: tuple[Named, ...], prepared: Prepared, unnamed: str
     ) -> Objects:
         told = tuple(label.name for label in self.labels if label.name != unnamed)
+        decoder = self.one.decoder
+        grid = prepared.grid
+        if decoder.kind == "segments" and decoder.decide != "network":
+            assert prepared.scan is not None
+            grid = prepared.scan
         return Objects(
-            found, prepared.grid, self.one.stride, self.one.prepare.orientation, names,
+            found, grid, self.one.stride, self.one.prepare.orientation, names,
             told if self.one.decoder.kind == "segments" else (), prepared.lungs,
         )
 

@@ -18,15 +18,15 @@ from ..tiles.tiling import Tile
 from ..volume import Floats
 from .feeds import feeds_of
 from .found import Earlier
-from .network_run import answer
+from .network_answer import answer
 from .watch import Watch
 
 
 def reach_mm(one: Pass) -> Floats:
     """The reach of the pass's patches around a point, along k, j, i."""
-    if one.tiling.join != "patches" or one.prepare.spacing is None:
+    if one.tiling.join != "patches":
         return np.zeros(3)
-    reach: Floats = np.array(one.tiling.patch) / 2 * np.array(one.prepare.spacing)
+    reach: Floats = np.array(one.tiling.patch) / 2 * np.array(one.prepare.spacing_on((0, 0, 0)))
     return reach
 
 

@@ -23,7 +23,7 @@ _HALF = 127.5
 _ENOUGH = 20_000
 
 
-def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str, volume: Volume) -> LabelMap:
+def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str | None, volume: Volume) -> LabelMap:
     """`found` on the voxels of `volume`, in the box around it.
 
     The border lies where the foreground, interpolated linearly, falls below a half, so it is smooth also where the
@@ -34,6 +34,8 @@ def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str, vol
     scan = reorient(volume, orientation).grid
     origin = scan.to_index(grid.to_ras(np.full(3, (stride - 1) / 2)))  # the scan's voxel of output voxel 0
     step = stride * np.array(grid.spacing) / np.array(scan.spacing)
+    if np.allclose(step, 1, atol=1e-6) and np.allclose(origin, np.rint(origin), atol=1e-4):
+        return aligned(_around(found.labels, grid), volume.grid)
     filled = np.argwhere(found.labels)
     low = np.maximum(np.floor(origin + step * (filled.min(axis=0) - 1)).astype(int), 0)
     high = np.minimum(np.ceil(origin + step * (filled.max(axis=0) + 1)).astype(int) + 1, scan.shape)
@@ -46,6 +48,16 @@ def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str, vol
         slab[...] = _nearest_labels(found.labels, 1 / step, start, inside)
     k, j, i = (int(n) for n in low)
     return aligned(LabelMap(voxels, scan.cropped((k, j, i), voxels.shape)), volume.grid)
+
+
+def _around(labels: NDArray[np.uint8], grid: Grid) -> LabelMap:
+    """The box around the labels of a whole grid."""
+    from scipy import ndimage
+
+    (box,) = ndimage.find_objects((labels > 0).astype(np.uint8)) or [tuple(slice(0, 1) for _ in labels.shape)]
+    k, j, i = (side.start for side in box)
+    voxels = labels[box]
+    return LabelMap(voxels, grid.cropped((k, j, i), voxels.shape))
 
 
 def _agreeing(found: IndexSegments) -> NDArray[np.uint8]:

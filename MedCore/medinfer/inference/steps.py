@@ -42,4 +42,4 @@ def steps_of(manifest: Manifest) -> list[Step]:
 
 def _voxel_mm3(one: Pass) -> float:
     """Of the network's grid; 1 mm³ where that is the scan's own."""
-    return float(np.prod(one.prepare.spacing or (1.0, 1.0, 1.0)))
+    return float(np.prod(one.prepare.spacing_on((1.0, 1.0, 1.0))))

@@ -41,7 +41,8 @@ class ModelPackage:
         """The files of `network` (default: of all passes) with their paths, each present and of the declared sha256.
         Raises PackageError."""
         networks = [network] if network else [one.network for one in self.manifest.passes]
-        return [(file, _verified(self.folder, file)) for entry in networks for file in entry.files]
+        return [(file, _verified(self.folder, file)) for entry in networks for member in entry.members
+                for file in member]
 
 
 def load_package(folder: Path | str) -> ModelPackage:

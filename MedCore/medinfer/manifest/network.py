@@ -87,10 +87,30 @@ class Network(Strict):
     channels: PositiveInt = Field(
         default=1, description="Total number of channels of that output (classes, or anchors × 5)."
     )
+    further: tuple[Annotated[tuple[File, ...], Field(min_length=1)], ...] = Field(
+        default=(),
+        description="Further networks with the same inputs and outputs (the folds of a cross-validation), each in one "
+        "or several formats: the mean of all outputs counts.",
+    )
+    mirror: tuple[Literal["k", "j", "i"], ...] = Field(
+        default=(),
+        description="The network also sees each tile mirrored along every combination of these axes of the scan; the "
+        "mean of all outputs counts.",
+    )
+    dimensions: Literal[2, 3] = Field(
+        default=3,
+        description="2: the network takes single slices, [batch, channels, y, x] for axes = zyx; the tile has one "
+        "voxel along the first of prepare.axes.",
+    )
     layout: Literal["channels_first", "channels_last"] = Field(
         default="channels_first",
         description="Output [batch, channels, k, j, i], or [batch, k, j, i, …] with one or more channel axes last.",
     )
+
+    @property
+    def members(self) -> tuple[tuple[File, ...], ...]:
+        """The networks whose mean counts, each in one or several formats."""
+        return (self.files, *self.further)
 
     @property
     def outputs(self) -> tuple[str, ...]:

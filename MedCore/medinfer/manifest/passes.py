@@ -69,12 +69,17 @@ class Pass(Strict):
     def _decoder_problems(self) -> list[str]:
         decoder, channels, problems = self.decoder, self.network.channels, []
         chain = decoder.chain if decoder.kind == "heatmap" else None
-        if chain is not None and chain.upside_down and (self.looks_at or self.prepare.orientation[2] != "S"):
+        up = self.prepare.orientation is not None and self.prepare.orientation[2] == "S"
+        if chain is not None and chain.upside_down and (self.looks_at or not up):
             problems.append("chain.upside_down needs a pass that sees the scan itself with its k axis up (e.g. LPS)")
         if decoder.kind == "anchors" and channels != 5 * len(decoder.anchors):
             problems.append("network.channels must be 5 × the number of decoder.anchors")
         if decoder.kind in ("labels", "segments"):
             problems += _activation_problems(decoder, channels)
+        if decoder.kind == "segments" and decoder.decide != "network" and (
+            self.tiling.join == "patches" or self.stride != 1
+        ):
+            problems.append("decoder.decide = logits or probabilities needs tiles and tiling.stride = 1")
         if decoder.kind == "instances" and channels != 4:
             problems.append("decoder.kind = instances needs network.channels = 4: foreground and three offsets")
         if self.finds is None and self.gives is not None:
@@ -97,6 +102,12 @@ class Pass(Strict):
             problems.append("tiling.join = patches needs prepare.region.kind = found: patches lie around findings")
         if join == "patches" and decoder.kind not in ("heatmap", "classes", "segments"):
             problems.append("tiling.join = patches needs decoder.kind = heatmap, classes or segments")
+        if self.network.dimensions == 2:
+            along = "zyx".index(self.prepare.axes[0])
+            if self.tiling.join not in ("crop", "blend") or self.tiling.patch[along] != 1:
+                problems.append(
+                    f"network.dimensions = 2 needs tiling.join = blend or crop, with 1 voxel along {'kji'[along]}"
+                )
         if decoder.kind == "classes" and join != "patches":
             problems.append("decoder.kind = classes needs tiling.join = patches")
         if decoder.kind == "segments" and join == "patches" and (self.network.channels != 1 or self.stride != 1):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from .fields import Name, PassName, Strict, Triple
 
 Axes = Literal["zyx", "xyz", "zxy", "yzx", "yxz", "xzy"]
+
+
+_KEPT = (None, None, None)
 
 
 class Clip(Strict):
@@ -41,9 +45,20 @@ class Scale(Strict):
 
 
 class ZScore(Strict):
-    """Subtract the mean and divide by the standard deviation of the prepared voxels."""
+    """Subtract the mean and divide by the standard deviation."""
 
     op: Literal["zscore"]
+    of: Literal["all", "nonzero"] = Field(
+        default="all",
+        description="The voxels whose mean and deviation count, and which change: all of the region, or those that are "
+        "not 0, with the holes between them.",
+    )
+
+
+class Range(Strict):
+    """The lowest value becomes 0 and the highest 1."""
+
+    op: Literal["range"]
 
 
 class Percentiles(Strict):
@@ -60,13 +75,19 @@ class Percentiles(Strict):
         return self
 
 
-IntensityStep = Annotated[Clip | Scale | ZScore | Percentiles, Field(discriminator="op")]
+IntensityStep = Annotated[Clip | Scale | ZScore | Range | Percentiles, Field(discriminator="op")]
 
 
 class WholeRegion(Strict):
     """The whole scan."""
 
     kind: Literal["whole"]
+
+
+class NonzeroRegion(Strict):
+    """The box around all voxels that are not 0."""
+
+    kind: Literal["nonzero"]
 
 
 class BodyRegion(Strict):
@@ -98,7 +119,32 @@ class FoundRegion(Strict):
     margin_mm: float = Field(default=0, ge=0, description="Added around that box.")
 
 
-Region = Annotated[WholeRegion | BodyRegion | LungsRegion | FoundRegion, Field(discriminator="kind")]
+Region = Annotated[WholeRegion | NonzeroRegion | BodyRegion | LungsRegion | FoundRegion, Field(discriminator="kind")]
+
+
+class Resampling(Strict):
+    """How a scan is sampled at the network's spacing."""
+
+    align: Literal["first", "edges"] = Field(
+        default="first",
+        description="first: the centres of the first voxels lie on each other (ITK, MONAI). edges: the outer edges of "
+        "the region do, and its number of voxels is rounded (nnU-Net, scikit-image).",
+    )
+    rounding: Literal["down", "nearest"] = Field(
+        default="down", description="With align = first: of the number of voxels (MONAI: nearest)."
+    )
+    interpolation: Literal["linear", "cubic"] = Field(default="linear", description="cubic needs align = edges.")
+    thick: Literal["alike", "nearest"] = Field(
+        default="alike",
+        description="nearest: an axis with more than 3 times the spacing of the finest one, in the scan or at the "
+        "network's spacing, is sampled apart from the others, by nearest voxel (nnU-Net). Needs align = edges.",
+    )
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Resampling:
+        if self.align == "first" and (self.interpolation, self.thick) != ("linear", "alike"):
+            raise ValueError("interpolation cubic and thick nearest need align = edges")
+        return self
 
 
 class Prepare(Strict):
@@ -108,26 +154,50 @@ class Prepare(Strict):
     hounsfield: bool = Field(
         default=True, description="For CT: values must be Hounsfield units; false accepts any grey values."
     )
-    orientation: str = Field(
-        default="LPS", description="Directions of the i, j and k axes: one letter from each of L/R, A/P and S/I."
+    orientation: str | None = Field(
+        default="LPS",
+        description="Directions of the i, j and k axes: one letter from each of L/R, A/P and S/I; null: the axes as "
+        "the scan is stored, wherever they point (nnU-Net).",
     )
     axes: Axes = Field(
         default="zyx",
         description="The order of the axes of the network's inputs and outputs, slowest first; x is i, y is j, z is k. "
         "zyx: as arrays of SimpleITK and nnU-Net have it; xyz: as those of nibabel and MONAI.",
     )
-    spacing: Triple | None = Field(default=None, description="Millimetres along k, j, i; null keeps the scan's own.")
+    spacing: tuple[PositiveFloat | None, PositiveFloat | None, PositiveFloat | None] | None = Field(
+        default=None, description="Millimetres along k, j, i; null keeps the scan's own, of one axis or of all."
+    )
     antialias: bool = Field(
         default=False, description="If the spacing is coarser than the scan's: average before sampling."
     )
+    resampling: Resampling = Field(default=Resampling(), description="How the scan is sampled at that spacing.")
     region: Region = Field(default=WholeRegion(kind="whole"), description="The part of the scan to search.")
     intensity: tuple[IntensityStep, ...] = Field(default=(), description="Steps on the values, in this order.")
+    intensity_on: Literal["prepared", "scan"] = Field(
+        default="prepared", description="scan: on the region's voxels before they are resampled. Needs align = edges."
+    )
     minimum_mm: Triple = Field(default=(10, 10, 10), description="A smaller scan is refused.")
+
+    def spacing_on(self, scan: Sequence[float]) -> tuple[float, float, float]:
+        """The network's spacing (mm along k, j, i) on a scan with the spacing `scan`."""
+        k, j, i = (own if wanted is None else wanted for wanted, own in zip(self.spacing or _KEPT, scan, strict=True))
+        return k, j, i
 
     @field_validator("orientation")
     @classmethod
-    def _three_axes(cls, value: str) -> str:
+    def _three_axes(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         axes = [{"L", "R"}, {"A", "P"}, {"S", "I"}]
         if len(value) != 3 or any(sum(letter in axis for letter in value) != 1 for axis in axes):
             raise ValueError("must be three letters, one from each of L/R, A/P and S/I, e.g. LPS")
         return value
+
+    @model_validator(mode="after")
+    def _edges_where_needed(self) -> Prepare:
+        edges = self.resampling.align == "edges"
+        if self.intensity_on == "scan" and not edges:
+            raise ValueError("intensity_on = scan needs resampling.align = edges")
+        if edges and (self.antialias or self.region.kind in ("body", "lungs")):
+            raise ValueError("resampling.align = edges goes with neither antialias nor a region of the body or lungs")
+        return self

@@ -43,11 +43,15 @@ class CropTiling(Strict):
 
 
 class BlendTiling(Strict):
-    """Overlapping tiles, weighted by a Gaussian."""
+    """Overlapping tiles, whose weighted mean counts."""
 
     join: Literal["blend"]
     patch: Size = Field(description="Network input size in voxels along k, j, i.")
     overlap: float = Field(default=0.5, ge=0, lt=1, description="Fraction of a patch that overlaps the next one.")
+    weights: Literal["gaussian", "nnunet", "constant"] = Field(
+        default="gaussian",
+        description="How much a tile's voxels count: by MONAI's Gaussian, by nnU-Net's, or all alike.",
+    )
     stride: PositiveInt = Field(default=1, description="Input voxels per output voxel.")
     pad: Pad = "edge"
 

@@ -65,7 +65,8 @@ class Stage(Strict):
     def _stage_agrees(self) -> Stage:
         decoder, channels = self.decoder, self.network.channels
         chain = decoder.chain if decoder.kind == "heatmap" else None
-        if chain is not None and chain.upside_down and (self.needs_points or self.prepare.orientation[2] != "S"):
+        up = self.prepare.orientation is not None and self.prepare.orientation[2] == "S"
+        if chain is not None and chain.upside_down and (self.needs_points or not up):
             raise ValueError("chain.upside_down needs a stage that sees the scan itself with its k axis up (e.g. LPS)")
         if decoder.kind == "anchors" and channels != 5 * len(decoder.anchors):
             raise ValueError("network.channels must be 5 × the number of decoder.anchors")

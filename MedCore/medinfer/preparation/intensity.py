@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..manifest import Clip, IntensityStep, Percentiles, Scale
+from ..manifest import Clip, IntensityStep, Percentiles, Range, Scale
 
 # Every third voxel along each axis is enough for a percentile.
 _EVERY = 3
@@ -31,9 +31,24 @@ def apply_intensity(
             low, high = np.percentile(scan[::_EVERY, ::_EVERY, ::_EVERY].astype(np.float32), (step.low, step.high))
             voxels -= np.float32(low)
             voxels *= np.float32(1 / (high - low) if high > low else 1)
+        elif isinstance(step, Range):
+            voxels -= voxels.min()
+            highest = voxels.max()
+            voxels *= np.float32(1 / highest if highest > 0 else 1)
+        elif step.of == "nonzero":
+            from scipy.ndimage import binary_fill_holes
+
+            inside = binary_fill_holes(voxels != 0)
+            voxels[inside] = _standardised(voxels[inside])
         else:
-            # float64 sums: a large scan's float32 mean is off in the third digit.
-            voxels -= np.float32(voxels.mean(dtype=np.float64))
-            deviation = float(voxels.std(dtype=np.float64))
-            voxels *= np.float32(1 / deviation if deviation > 0 else 1)
+            _standardised(voxels)
+    return voxels
+
+
+def _standardised(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """In place: less their mean, divided by their standard deviation."""
+    # float64 sums: a large scan's float32 mean is off in the third digit.
+    voxels -= np.float32(voxels.mean(dtype=np.float64))
+    deviation = float(voxels.std(dtype=np.float64))
+    voxels *= np.float32(1 / deviation if deviation > 0 else 1)
     return voxels

@@ -20,6 +20,7 @@ from ..volume import Floats, Grid, Volume
 from .focus import narrowed
 from .intensity import apply_intensity
 from .resample import Index, block_means, resample, respaced
+from .zoom import grid_of, resized, rounded_shape, thick_axis
 
 # No patient is larger: such a scan's spacing is wrong, and its grid would take all memory.
 _LARGEST_MM = 5000.0
@@ -31,11 +32,15 @@ _BODY_HU = -500
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """voxels: float32 [k, j, i] as the network sees them; grid: where they lie; lungs: where they were looked for."""
+    """voxels: float32 [k, j, i] as the network sees them; grid: where they lie; lungs: where they were looked for.
+
+    scan: the voxels of the reoriented scan in the same place.
+    """
 
     voxels: NDArray[np.float32]
     grid: Grid
     lungs: PlacedLungs | None = None
+    scan: Grid | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +71,16 @@ def prepare(
     """
     _check_suits(volume, wanted)
     scan = reorient(volume, wanted.orientation)
-    target = respaced(scan.grid, wanted.spacing or scan.spacing)
+    if wanted.resampling.align == "edges":
+        return _by_edges(volume, scan, wanted, around)
+    nearest = wanted.resampling.rounding == "nearest"
+    target = respaced(scan.grid, wanted.spacing_on(scan.spacing), nearest=nearest)
     source, source_start = scan.voxels, np.zeros(3)
     low, high = np.zeros(3, dtype=int), np.array(target.shape)
     if wanted.region.kind == "body":
         low, high = _body_box(scan, target, wanted.region.margin_mm)
+    elif wanted.region.kind == "nonzero":
+        low, high = _on(target, scan.grid, *_nonzero_box(scan))
     elif wanted.region.kind == "lungs":
         lungs = lungs or lung_mask(scan, cancel)
         low, high = map(np.array, lung_box(lungs, scan.spacing, target, wanted.region.margin_mm))
@@ -89,7 +99,64 @@ def prepare(
     step = np.array(target.spacing) / np.array(scan.spacing)
     voxels = _sampled(source, step, low * step - source_start, grid.shape, antialias=wanted.antialias)
     placed = PlacedLungs(lungs, scan.grid) if lungs else None
-    return Prepared(apply_intensity(voxels, wanted.intensity, scan.voxels), grid, placed)
+    return Prepared(apply_intensity(voxels, wanted.intensity, scan.voxels), grid, placed, _inside(scan.grid, grid))
+
+
+def _by_edges(volume: Volume, scan: Volume, wanted: Prepare, around: Around | None) -> Prepared:
+    """The region is a block of the scan's own voxels, and the prepared grid lies between its outer edges."""
+    low, high = np.zeros(3, dtype=int), np.array(scan.shape)
+    if wanted.region.kind == "nonzero":
+        low, high = _nonzero_box(scan)
+    elif wanted.region.kind == "found":
+        if around is None or not len(around.points):
+            raise ValueError("a region around findings needs findings")
+        low, high = _box_around(around, scan.grid, wanted.region.margin_mm)
+    if volume.focus is not None and wanted.region.kind != "found":
+        low, high = map(np.array, narrowed(volume.focus, scan.grid, low, high, volume.name))
+    block = scan.grid.cropped(_index(low), _index(high - low))
+    voxels = scan.voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    first = wanted.intensity_on == "scan"
+    if first:
+        voxels = apply_intensity(voxels.astype(np.float32), wanted.intensity, scan.voxels)
+    spacing, resampling = wanted.spacing_on(scan.spacing), wanted.resampling
+    shape = rounded_shape(block.shape, scan.spacing, spacing)
+    thick = thick_axis(scan.spacing, spacing) if resampling.thick == "nearest" else None
+    voxels = resized(voxels, shape, resampling.interpolation, thick)
+    if not first:
+        voxels = apply_intensity(voxels, wanted.intensity, scan.voxels)
+    return Prepared(voxels, grid_of(block, shape), None, block)
+
+
+def _nonzero_box(scan: Volume) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The box of the scan's voxels that are not 0; the whole scan where all are."""
+    filled = scan.voxels != 0
+    low, high = np.zeros(3, dtype=int), np.array(scan.shape)
+    for axis in range(3):
+        along = np.flatnonzero(filled.any(axis=tuple(other for other in range(3) if other != axis)))
+        if len(along):
+            low[axis], high[axis] = along[0], along[-1] + 1
+    return low, high
+
+
+def _on(
+    target: Grid, grid: Grid, low: NDArray[np.int_], high: NDArray[np.int_]
+) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The box of `target` that covers the voxels [low, high) of `grid`; their axes are the same."""
+    first, last = target.to_index(grid.to_ras(low)), target.to_index(grid.to_ras(high - 1))
+    start = np.maximum(np.floor(first + _HAIR).astype(int), 0)
+    return start, np.maximum(np.minimum(np.ceil(last - _HAIR).astype(int) + 1, target.shape), start + 1)
+
+
+def _inside(scan: Grid, grid: Grid) -> Grid:
+    """The scan's voxels whose middles lie within the voxels of `grid`, at its ends those beyond it too."""
+    ends = scan.to_index(grid.to_ras([np.full(3, -0.5), np.array(grid.shape) - 0.5]))
+    low = np.maximum(np.ceil(ends[0] - _HAIR).astype(int), 0)
+    high = np.minimum(np.floor(ends[1] + _HAIR).astype(int) + 1, scan.shape)
+    # Where the grid ends at the scan's end, so far as whole voxels go, nothing of the scan is left out.
+    beyond = np.ceil(np.array(grid.spacing) / np.array(scan.spacing)).astype(int)
+    low = np.where(low <= beyond, 0, low)
+    high = np.where(high >= np.array(scan.shape) - beyond, scan.shape, high)
+    return scan.cropped(_index(low), _index(np.maximum(high - low, 1)))
 
 
 def _index(values: NDArray[np.int_]) -> Index:

@@ -12,14 +12,16 @@ from ..volume import Floats, Grid
 Index = tuple[int, int, int]
 
 
-def respaced(grid: Grid, spacing: Sequence[float]) -> Grid:
+def respaced(grid: Grid, spacing: Sequence[float], *, nearest: bool = False) -> Grid:
     """The grid that starts at the same voxel centre and has `spacing` (mm along k, j, i) instead.
 
-    Its last voxel centre lies inside or on the old grid's last one.
+    Its last voxel centre lies inside or on the old grid's last one, or with `nearest` as near to it as there is one
+    (MONAI's Spacing).
     """
     old, new = np.array(grid.spacing), np.array(spacing, dtype=float)
-    extent = (np.array(grid.shape) - 1) * old
-    k, j, i = (int(n) for n in np.floor(extent / new + 1e-6).astype(int) + 1)
+    steps = (np.array(grid.shape) - 1) * old / new
+    last = np.rint(steps) if nearest else np.floor(steps + 1e-6)
+    k, j, i = (int(n) for n in last.astype(int) + 1)
     matrix = grid.ijk_to_ras.copy()
     matrix[:3, :3] = grid.directions * new[::-1]
     return Grid((k, j, i), matrix)

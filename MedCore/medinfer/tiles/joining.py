@@ -12,6 +12,7 @@ will change. A decoder uses them at once; nothing holds the whole output with al
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PackageError
-from .tiling import Shape, Tile, TilePlan
+from .tiling import Shape, Tile, TilePlan, Weights
 
 Floats32 = NDArray[np.float32]
 
@@ -92,7 +93,7 @@ class BlendJoiner:
     def __init__(self, plan: TilePlan) -> None:
         self._plan = plan
         self._patch = _output_size(plan, plan.patch)
-        self._weights = gaussian_weights(self._patch)
+        self._weights = _WEIGHTS[plan.weights](self._patch)
         # A few planes at a time, so that they are still in the cache when they are added up.
         self._planes = max(1, _CACHED // (self._patch[1] * self._patch[2]))
         self._weighted = np.empty((self._planes, *self._patch[1:]), dtype=np.float32)
@@ -158,6 +159,32 @@ def gaussian_weights(patch: Shape, sigma_scale: float = 0.125) -> Floats32:
     k, j, i = (np.exp(-0.5 * (x / (sigma_scale * len(x))) ** 2) for x in sides)
     weights: Floats32 = np.einsum("k,j,i->kji", k, j, i).astype(np.float32)
     return np.maximum(weights, np.float32(1e-3), out=weights)
+
+
+def nnunet_weights(patch: Shape) -> Floats32:
+    """nnU-Net's Gaussian (`compute_gaussian`): in the middle voxel size // 2, cut off at four sigma, in half precision;
+    where that is 0, the smallest value that is not."""
+    from scipy.ndimage import gaussian_filter1d
+
+    sides = []
+    for size in patch:
+        middle = np.zeros(size)
+        middle[size // 2] = 1
+        sides.append(gaussian_filter1d(middle, size / 8, mode="constant"))
+    weights = np.einsum("k,j,i->kji", *sides)
+    halves: Floats32 = (10 * weights / weights.max()).astype(np.float16).astype(np.float32)
+    halves[halves == 0] = halves[halves > 0].min()
+    return halves
+
+
+def constant_weights(patch: Shape) -> Floats32:
+    """All voxels count alike."""
+    return np.ones(patch, np.float32)
+
+
+_WEIGHTS: dict[Weights, Callable[[Shape], Floats32]] = {
+    "gaussian": gaussian_weights, "nnunet": nnunet_weights, "constant": constant_weights,
+}
 
 
 class _Range(NamedTuple):

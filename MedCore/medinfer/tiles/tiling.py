@@ -31,6 +31,7 @@ from ..errors import PackageError
 
 Shape = tuple[int, int, int]
 Border = Literal["inside", "padded"]
+Weights = Literal["gaussian", "nnunet", "constant"]
 PadMode = Literal["constant", "edge", "reflect"]
 PerAxis = int | Sequence[int]
 Margin = int | Sequence[int] | Sequence[tuple[int, int]]
@@ -72,7 +73,8 @@ class TilePlan:
 
     join: how `joining` puts the results together. volume_shape: the volume's voxels (k, j, i).
     patch: the tiles' shape, the same for all. before, after: the margins of a crop plan (0 for
-    blend). stride: input voxels per output voxel. axes: the spans along k, j and i. border: as in `plan_crop`.
+    blend). stride: input voxels per output voxel. axes: the spans along k, j and i. border: as in `plan_crop`. weights:
+    how much a tile's voxels count (blend; see `joining`).
     """
 
     join: Literal["crop", "blend"]
@@ -83,6 +85,7 @@ class TilePlan:
     stride: Shape
     axes: tuple[tuple[Span, ...], tuple[Span, ...], tuple[Span, ...]]
     border: Border = "inside"
+    weights: Weights = "gaussian"
 
     @cached_property
     def tiles(self) -> tuple[Tile, ...]:
@@ -140,8 +143,10 @@ def plan_crop(
     )
 
 
-def plan_blend(shape: Shape, *, patch: PerAxis, overlap: float = 0.5, stride: PerAxis = 1) -> TilePlan:
-    """Overlapping tiles, to be averaged with Gaussian weights; spread evenly, as nnU-Net does.
+def plan_blend(
+    shape: Shape, *, patch: PerAxis, overlap: float = 0.5, stride: PerAxis = 1, weights: Weights = "gaussian"
+) -> TilePlan:
+    """Overlapping tiles, to be averaged by `weights`; spread evenly, as nnU-Net does.
 
     overlap: the least part of a patch, 0 … < 1, that it shares with its neighbour along an axis.
     A volume smaller than the patch lies in the middle of one padded tile (as in nnU-Net and MONAI).
@@ -153,6 +158,7 @@ def plan_blend(shape: Shape, *, patch: PerAxis, overlap: float = 0.5, stride: Pe
     k, j, i = (_blend_spans(shape[a], sizes[a], strides[a], overlap) for a in range(3))
     return TilePlan(
         "blend", shape, patch=sizes, before=(0, 0, 0), after=(0, 0, 0), stride=strides, axes=(k, j, i),
+        weights=weights,
     )
 
 

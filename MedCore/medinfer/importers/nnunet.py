@@ -1,0 +1,158 @@
+"""A result folder of nnU-Net v2 as a model package that gives the labels that `nnUNetv2_predict` gives.
+
+The network becomes ONNX once; after that neither nnU-Net nor torch is needed.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..atomic_files import write_text
+from ..errors import PackageError
+from ..library.package import sha256_of
+from ..manifest import SCHEMA_VERSION
+from ..manifest.reading import parse_manifest
+from .nnunet_network import INPUT, OUTPUT, build, fill, read_checkpoint, write_onnx
+from .nnunet_plans import Plan, read_plan
+
+_CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
+_GOLDEN = 0.618034
+
+
+def is_nnunet(folder: Path) -> bool:
+    """Whether the folder, or one below it, is a result folder of nnU-Net."""
+    return bool(result_folders(folder))
+
+
+def result_folders(folder: Path) -> list[Path]:
+    """The folders with folds in or below `folder`."""
+    homes = {path.parent for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}fold_*") if path.is_dir()}
+    return sorted(homes)
+
+
+def import_nnunet(source: Path, folder: Path) -> Path:
+    """Write a package for the result folder `source` into `folder`, which is made; returns it.
+
+    All folds that are there count, as in `nnUNetv2_predict`. Needs torch and dynamic-network-architectures (extra
+    "nnunet"). Raises PackageError for what is not such a folder or cannot be repeated.
+    """
+    home = _only(source, result_folders(source))
+    plan = read_plan(home)
+    checkpoints = _checkpoints(home)
+    folder.mkdir(parents=True)
+    channels = len(plan.labels) + (not plan.overlapping)
+    network = build(plan, channels, home)
+    mirrored: Sequence[int] = ()
+    names = []
+    for number, path in enumerate(checkpoints):
+        checkpoint = read_checkpoint(path)
+        if number == 0:
+            mirrored = checkpoint.get("inference_allowed_mirroring_axes") or ()
+        fill(network, checkpoint, path)
+        names.append(f"{path.parent.name}.onnx")
+        write_onnx(network, plan, folder / names[-1])
+    manifest = json.dumps(_manifest(plan, folder, names, mirrored), indent=2, ensure_ascii=False)
+    parse_manifest(manifest, str(folder / "model.json"))
+    write_text(folder / "model.json", manifest + "\n")
+    return folder
+
+
+def _only(source: Path, homes: Sequence[Path]) -> Path:
+    if not homes:
+        raise PackageError(f"{source} has no fold_0 or other folds: give a result folder of nnU-Net v2.")
+    if len(homes) > 1:
+        listed = ", ".join(str(home.relative_to(source)) for home in homes)
+        raise PackageError(f"{source} has several results of nnU-Net: give one of {listed}.")
+    return homes[0]
+
+
+def _checkpoints(home: Path) -> list[Path]:
+    """One of each fold: the final one, or the best where there is no final one."""
+    found = []
+    for fold in sorted(home.glob("fold_*")):
+        names = [name for name in _CHECKPOINTS if (fold / name).is_file()]
+        if not names:
+            raise PackageError(f"{fold} has no {_CHECKPOINTS[0]}: copy it too, or remove the folder of this fold.")
+        found.append(fold / names[0])
+    return found
+
+
+def _manifest(plan: Plan, folder: Path, names: Sequence[str], mirrored: Sequence[int]) -> dict[str, Any]:
+    first, *further = [
+        [{"path": name, "format": "onnx", "sha256": sha256_of(folder / name)}] for name in names
+    ]
+    title = f"{plan.dataset.partition('_')[2] or plan.dataset} ({plan.configuration})"
+    axes = plan.axes[3 - plan.dimensions:]
+    return {
+        "schema_version": SCHEMA_VERSION, "id": _id(f"{plan.dataset}-{plan.configuration}"), "version": "1.0.0",
+        "title": title, "task": "segment", "card": _card(plan), "labels": _labels(plan),
+        "passes": [{
+            "name": "segments", "prepare": _prepare(plan),
+            "network": {
+                "files": first, "further": further, "inputs": [{"role": "image", "name": INPUT}], "output": OUTPUT,
+                "channels": len(plan.labels) + (not plan.overlapping), "dimensions": plan.dimensions,
+                "mirror": ["kji"["zyx".index(axes[axis])] for axis in mirrored],
+            },
+            "tiling": {"join": "blend", "patch": plan.patch, "overlap": 0.5, "weights": "nnunet", "pad": 0.0},
+            "decoder": {
+                "kind": "segments", "activation": "sigmoid" if plan.overlapping else "softmax", "decide": "logits",
+            },
+        }],
+        "result": [{"of": "segments", "as": "objects"}],
+    }
+
+
+def _prepare(plan: Plan) -> dict[str, Any]:
+    numbers = plan.fingerprint
+    intensity: dict[str, list[dict[str, Any]]] = {
+        "CTNormalization": [
+            {"op": "clip", "low": numbers.get("percentile_00_5"), "high": numbers.get("percentile_99_5")},
+            {"op": "scale", "subtract": numbers.get("mean"), "divide": max(numbers.get("std", 1), 1e-8)},
+        ],
+        "ZScoreNormalization": [{"op": "zscore", "of": "nonzero" if plan.masked else "all"}],
+        "RescaleTo01Normalization": [{"op": "range"}],
+        "RGBTo01Normalization": [{"op": "scale", "subtract": 0, "divide": 255}],
+        "NoNormalization": [],
+    }
+    ct = plan.normalisation == "CTNormalization" or plan.channel_name.upper() in ("CT", "CBCT")
+    return {
+        "modality": ["CT"] if ct else ["MR", "CT", "PT", "NM", "US", "OT"],
+        # As nnU-Net does: whatever is stored is taken, on the axes that it is stored on.
+        "hounsfield": False, "orientation": None, "axes": plan.axes, "spacing": plan.spacing,
+        "resampling": {"align": "edges", "interpolation": "cubic", "thick": "nearest"},
+        "region": {"kind": "nonzero"}, "intensity": intensity[plan.normalisation], "intensity_on": "scan",
+        "minimum_mm": [0.1, 0.1, 0.1],
+    }
+
+
+def _labels(plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {"value": label.value, "name": _readable(label.name),
+         "color": [round(part, 3) for part in colorsys.hsv_to_rgb(n * _GOLDEN % 1, 0.6, 0.9)]}
+        for n, label in enumerate(plan.labels)
+    ]
+
+
+def _readable(name: str) -> str:
+    """A label's name on one line without quotation marks."""
+    return re.sub(r"[\s\"]+", " ", name).strip() or "label"
+
+
+def _id(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].rstrip("-")
+
+
+def _card(plan: Plan) -> dict[str, str]:
+    return {
+        "summary": f"nnU-Net {plan.configuration}, trained on {plan.dataset}: "
+                   f"{', '.join(label.name for label in plan.labels[:8])}{' …' if len(plan.labels) > 8 else ''}.",
+        "intended_use": "As its authors state; imported from a result folder of nnU-Net v2.",
+        "limits": "Not for clinical use. Nothing was measured here. nnU-Net does not reorient scans: store them on the "
+                  "same axes as those that it was trained on.",
+        "training_data": plan.dataset, "licence": "LicenseRef-unknown", "authors": "Unknown",
+    }

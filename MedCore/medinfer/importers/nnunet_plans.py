@@ -1,0 +1,181 @@
+"""What a result folder of nnU-Net v2 says of its network: `plans.json` and `dataset.json`, read as data.
+
+Sizes and spacings there follow the network's axes, which `transpose_forward` orders; here they are turned back to
+k, j, i.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import PackageError
+
+# nnU-Net's own resampling, which the engine repeats; and the arguments that it knows.
+_RESAMPLING = "resample_data_or_seg_to_shape"
+_KNOWN = {"is_seg": False, "order_z": 0, "force_separate_z": None}
+_NORMALISATIONS = (
+    "CTNormalization", "ZScoreNormalization", "RescaleTo01Normalization", "RGBTo01Normalization", "NoNormalization",
+)
+
+
+@dataclass(frozen=True)
+class Region:
+    """One label: name, its value in a label map, and the channel order in which labels are written."""
+
+    name: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One configuration of nnU-Net.
+
+    axes: the network's, slowest first ("zyx"). patch, spacing: along k, j, i; None keeps the scan's own. overlapping:
+    whether labels have a sigmoid each. fingerprint: mean, deviation and percentiles of the foreground. masked: whether
+    intensities are normalised among the voxels that are not 0. architecture: class name and arguments.
+    """
+
+    dataset: str
+    configuration: str
+    axes: str
+    dimensions: int
+    patch: tuple[int, int, int]
+    spacing: tuple[float | None, float | None, float | None]
+    normalisation: str
+    masked: bool
+    fingerprint: Mapping[str, float]
+    channel_name: str
+    labels: tuple[Region, ...]
+    overlapping: bool
+    architecture: Mapping[str, Any]
+
+
+def read_plan(folder: Path) -> Plan:
+    """The configuration that the folder `TRAINER__PLANS__CONFIGURATION` was trained with. Raises PackageError."""
+    plans, dataset = _json(folder / "plans.json"), _json(folder / "dataset.json")
+    name = folder.name.rpartition("__")[2]
+    try:
+        if name not in plans["configurations"]:
+            name = _only_trained(folder, plans)
+        configuration = _inherited(plans["configurations"], name)
+        _check(folder, name, configuration, dataset)
+        axes = "".join("zyx"[axis] for axis in plans["transpose_forward"])
+        patch, spacing = configuration["patch_size"], configuration["spacing"]
+        flat = len(patch) == 2
+        labels, overlapping = _labels(folder, dataset)
+        (channel_name,) = dataset.get("channel_names", dataset.get("modality", {})).values()
+        return Plan(
+            dataset=str(plans["dataset_name"]), configuration=name, axes=axes, dimensions=len(patch),
+            patch=_along_kji([1, *patch] if flat else patch, axes),
+            spacing=_along_kji([None, *spacing] if flat else spacing, axes),
+            normalisation=configuration["normalization_schemes"][0],
+            masked=bool(configuration["use_mask_for_norm"][0]),
+            fingerprint=plans["foreground_intensity_properties_per_channel"]["0"], channel_name=str(channel_name),
+            labels=labels, overlapping=overlapping, architecture=_architecture(configuration),
+        )
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise PackageError(
+            f"{folder / 'plans.json'} or dataset.json beside it lacks what nnU-Net v2 writes there ({error!r}): copy "
+            "the whole result folder again."
+        ) from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        older = path.with_suffix(".pkl").exists()
+        why = "has plans.pkl of nnU-Net v1, which is never opened: train or convert it with nnU-Net v2" if older else \
+            f"has no {path.name}: give a result folder of nnU-Net v2 (with plans.json, dataset.json and fold_0)"
+        raise PackageError(f"{path.parent} {why}.") from None
+    except (OSError, ValueError) as error:
+        raise PackageError(f"{path} cannot be read ({error}): copy the result folder again.") from None
+    if not isinstance(found, dict):
+        raise PackageError(f"{path} is not what nnU-Net v2 writes: copy the result folder again.")
+    return found
+
+
+def _only_trained(folder: Path, plans: Mapping[str, Any]) -> str:
+    """Of a folder under another name: the one configuration there is."""
+    names = [name for name, entry in plans["configurations"].items() if "patch_size" in entry]
+    if len(names) != 1:
+        raise PackageError(
+            f"The name of {folder} does not end in a configuration of its plans ({', '.join(names)}): rename it as "
+            f"nnU-Net does, for example to nnUNetTrainer__nnUNetPlans__{names[0] if names else '3d_fullres'}."
+        )
+    return str(names[0])
+
+
+def _inherited(configurations: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A configuration with what it inherits."""
+    own = configurations[name]
+    parent = own.get("inherits_from")
+    return {**(_inherited(configurations, parent) if parent else {}), **own}
+
+
+def _check(folder: Path, name: str, configuration: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
+    """Raises PackageError for what the engine cannot repeat."""
+    channels = dataset.get("channel_names", dataset.get("modality", {}))
+    scheme = configuration["normalization_schemes"][0]
+    why = ""
+    if configuration.get("previous_stage"):
+        why = f"{name} is the second stage of a cascade, which is not supported: add its first stage, 3d_lowres"
+    elif len(channels) != 1:
+        why = f"it takes {len(channels)} images ({', '.join(channels.values())}), and only one is supported"
+    elif scheme not in _NORMALISATIONS:
+        why = f"its normalisation {scheme} is unknown"
+    for kind, order in (("data", 3), ("probabilities", 1)):
+        function, arguments = (configuration.get(f"resampling_fn_{kind}{part}") for part in ("", "_kwargs"))
+        if function is not None and (function != _RESAMPLING or arguments != {**_KNOWN, "order": order}):
+            why = why or f"its resampling of {kind} ({function} with {arguments}) is unknown"
+    if why:
+        raise PackageError(f"{folder} cannot become a model: {why}.")
+
+
+def _along_kji(values: Sequence[Any], axes: str) -> tuple[Any, Any, Any]:
+    k, j, i = (values[axes.index(axis)] for axis in "zyx")
+    return k, j, i
+
+
+def _labels(folder: Path, dataset: Mapping[str, Any]) -> tuple[tuple[Region, ...], bool]:
+    """The labels in the order of the network's channels, and whether they overlap."""
+    labels = {name: value for name, value in dataset["labels"].items() if name not in ("background", "ignore")}
+    overlapping = any(isinstance(value, list) and len(value) > 1 for value in labels.values())
+    if overlapping:
+        # Channel n is written as the n-th value, and later ones over earlier ones.
+        order = dataset["regions_class_order"]
+        return tuple(Region(name, int(value)) for name, value in zip(labels, order, strict=True)), True
+    single = {name: int(value[0] if isinstance(value, list) else value) for name, value in labels.items()}
+    ordered = sorted(single.items(), key=lambda entry: entry[1])
+    if [value for _, value in ordered] != list(range(1, len(ordered) + 1)):
+        raise PackageError(f"{folder / 'dataset.json'} has labels whose values are not 1, 2, 3, …: correct it.")
+    return tuple(Region(name, value) for name, value in ordered), False
+
+
+def _architecture(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Class and arguments as plans of today give them; plans of 2023 had other words."""
+    if "architecture" in configuration:
+        found: dict[str, Any] = configuration["architecture"]
+        return found
+    kernels = configuration["conv_kernel_sizes"]
+    base, most = configuration["UNet_base_num_features"], configuration["unet_max_num_features"]
+    flat = "2d" if len(kernels[0]) == 2 else "3d"
+    residual = configuration["UNet_class_name"] == "ResidualEncoderUNet"
+    return {
+        "network_class_name": f"dynamic_network_architectures.architectures.unet.{configuration['UNet_class_name']}",
+        "arch_kwargs": {
+            "n_stages": len(kernels), "features_per_stage": [min(base * 2**n, most) for n in range(len(kernels))],
+            "conv_op": f"torch.nn.modules.conv.Conv{flat}", "kernel_sizes": kernels,
+            "strides": configuration["pool_op_kernel_sizes"],
+            "n_blocks_per_stage" if residual else "n_conv_per_stage": configuration["n_conv_per_stage_encoder"],
+            "n_conv_per_stage_decoder": configuration["n_conv_per_stage_decoder"], "conv_bias": True,
+            "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{flat}",
+            "norm_op_kwargs": {"eps": 1e-5, "affine": True}, "dropout_op": None, "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU", "nonlin_kwargs": {"inplace": True},
+        },
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    }

@@ -1,0 +1,149 @@
+"""nnU-Net itself, trained for a minute or two on drawn volumes, and its own predictions.
+
+    python Testing/benchmarks/nnunet_peer.py FOLDER [CASE …]
+
+Needs nnunetv2, best in an environment of its own. Writes into FOLDER for each case a result folder of nnU-Net
+(FOLDER/models/CASE), scans that it was not trained on (FOLDER/scans/CASE) and what nnU-Net's predictor makes of them,
+with and without mirroring (FOLDER/home/CASE, FOLDER/home/CASE-mirrored). `nnunet.py` compares.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained. spacing: mm along x, y, z, which varies by a fifth. regions: label 2 lies in label 1."""
+
+    number: int
+    configuration: str
+    folds: tuple[int, ...] = (0,)
+    planner: str = "ExperimentPlanner"
+    plans: str = "nnUNetPlans"
+    spacing: tuple[float, float, float] = (1.2, 1.2, 1.5)
+    size: tuple[int, int, int] = (56, 52, 44)
+    regions: bool = False
+    modality: str = "CT"
+
+
+CASES = {
+    "fullres": Case(901, "3d_fullres", folds=(0, 1)),
+    "slices": Case(901, "2d"),
+    "residual": Case(901, "3d_fullres", planner="nnUNetPlannerResEncM", plans="nnUNetResEncUNetMPlans"),
+    "thick": Case(902, "3d_fullres", spacing=(0.8, 0.8, 4.0), size=(64, 60, 18)),
+    "regions": Case(903, "3d_fullres", regions=True, modality="MR"),
+}
+# nnU-Net's name for how many processes it may start.
+_PROCESSES = "nnUNet_n_proc_DA"
+TRAINING, HELD_OUT = 6, 2
+EPOCHS, STEPS = 3, 8
+
+
+def draw(case: Case, seed: int) -> tuple[sitk.Image, sitk.Image]:
+    """A scan with an egg and a ball in noise, and its labels; stored with any direction of axes."""
+    rng = np.random.default_rng([case.number, seed])
+    spacing = np.array(case.spacing) * rng.uniform(0.8, 1.2)
+    size = [int(n + rng.integers(-4, 5)) if n > 30 else int(n + rng.integers(0, 3)) for n in case.size]
+    x, y, z = np.meshgrid(*[np.arange(n) * s for n, s in zip(size, spacing, strict=True)], indexing="ij")
+    middle = np.array(size) * spacing / 2 + rng.uniform(-4, 4, 3)
+    egg = ((x - middle[0]) / 18) ** 2 + ((y - middle[1]) / 15) ** 2 + ((z - middle[2]) / 20) ** 2 < 1
+    inner = middle + rng.uniform(-3, 3, 3)
+    ball = (x - inner[0]) ** 2 + (y - inner[1]) ** 2 + (z - inner[2]) ** 2 < rng.uniform(6, 9) ** 2
+    values = np.where(ball, 250, np.where(egg, 60, -900 if case.modality == "CT" else 10)) + rng.normal(0, 40, x.shape)
+    labels = np.where(ball & egg, 2, np.where(egg, 1, 0))
+    if case.modality == "MR":
+        values = np.where(x < 5 * spacing[0], 0, np.abs(values))
+    image = sitk.GetImageFromArray(values.transpose(2, 1, 0).astype(np.int16))
+    truth = sitk.GetImageFromArray(labels.transpose(2, 1, 0).astype(np.uint8))
+    for one in (image, truth):
+        one.SetSpacing([float(value) for value in spacing])
+        one.SetOrigin([float(value) for value in rng.uniform(-50, 50, 3)])
+        if seed % 2:
+            one.SetDirection([-1, 0, 0, 0, -1, 0, 0, 0, 1])
+    truth.CopyInformation(image)
+    return image, truth
+
+
+def write_data(raw: Path, scans: Path, case: Case) -> None:
+    folder = raw / f"Dataset{case.number}_Drawn"
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    scans.mkdir(parents=True, exist_ok=True)
+    for seed in range(TRAINING):
+        image, truth = draw(case, seed)
+        sitk.WriteImage(image, folder / "imagesTr" / f"case{seed}_0000.nii.gz")
+        sitk.WriteImage(truth, folder / "labelsTr" / f"case{seed}.nii.gz")
+    for seed in range(TRAINING, TRAINING + HELD_OUT):
+        sitk.WriteImage(draw(case, seed)[0], scans / f"held{seed}_0000.nii.gz")
+    labels = {"background": 0, "egg": [1, 2], "ball": [2]} if case.regions else {"background": 0, "egg": 1, "ball": 2}
+    order = {"regions_class_order": [1, 2]} if case.regions else {}
+    (folder / "dataset.json").write_text(json.dumps({
+        "channel_names": {"0": case.modality}, "labels": labels, "numTraining": TRAINING, "file_ending": ".nii.gz",
+        **order,
+    }))
+
+
+def train(case: Case, results: Path) -> Path:
+    """The result folder of nnU-Net."""
+    import torch
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    os.environ[_PROCESSES] = "2"
+    extract_fingerprints([case.number], num_processes=1)
+    plan_experiments([case.number], experiment_planner_class_name=case.planner)
+    preprocess([case.number], case.plans, configurations=(case.configuration,), num_processes=(1,))
+    os.environ[_PROCESSES] = "0"  # augmentation without processes of its own
+    for fold in case.folds:
+        trainer = get_trainer_from_args(
+            str(case.number), case.configuration, fold, plans_identifier=case.plans, device=torch.device("cpu")
+        )
+        trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = EPOCHS, STEPS, 1
+        trainer.run_training()
+    return results / f"Dataset{case.number}_Drawn" / f"nnUNetTrainer__{case.plans}__{case.configuration}"
+
+
+def predict(model: Path, folds: tuple[int, ...], scans: Path, out: Path, *, mirrored: bool) -> float:
+    """Seconds that nnU-Net's own predictor takes."""
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    predictor = nnUNetPredictor(
+        use_mirroring=mirrored, device=torch.device("cpu"), perform_everything_on_device=False, allow_tqdm=False
+    )
+    predictor.initialize_from_trained_model_folder(str(model), folds, "checkpoint_final.pth")
+    begin = time.perf_counter()
+    predictor.predict_from_files_sequential(str(scans), str(out))
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    home, *names = sys.argv[1:]
+    folder = Path(home).resolve()
+    for kind in ("raw", "preprocessed", "results"):
+        os.environ[f"nnUNet_{kind}"] = str(folder / "work" / kind)
+    for name in names or CASES:
+        case = CASES[name]
+        scans = folder / "scans" / name
+        write_data(folder / "work" / "raw", scans, case)
+        trained = train(case, folder / "work" / "results")
+        model = folder / "models" / name
+        shutil.rmtree(model, ignore_errors=True)
+        shutil.copytree(trained, model)
+        for mirrored in (False, True):
+            out = folder / "home" / (f"{name}-mirrored" if mirrored else name)
+            print(f"{name}: nnU-Net {predict(model, case.folds, scans, out, mirrored=mirrored):.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
