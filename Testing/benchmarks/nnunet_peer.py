@@ -30,8 +30,8 @@ class Case:
     folds: tuple[int, ...] = (0,)
     planner: str = "ExperimentPlanner"
     plans: str = "nnUNetPlans"
-    spacing: tuple[float, float, float] = (1.2, 1.2, 1.5)
-    size: tuple[int, int, int] = (56, 52, 44)
+    spacing: tuple[float, float, float] = (2.4, 2.4, 3.0)
+    size: tuple[int, int, int] = (29, 27, 23)
     regions: bool = False
     modality: str = "CT"
 
@@ -40,20 +40,20 @@ CASES = {
     "fullres": Case(901, "3d_fullres", folds=(0, 1)),
     "slices": Case(901, "2d"),
     "residual": Case(901, "3d_fullres", planner="nnUNetPlannerResEncM", plans="nnUNetResEncUNetMPlans"),
-    "thick": Case(902, "3d_fullres", spacing=(0.8, 0.8, 4.0), size=(64, 60, 18)),
+    "thick": Case(902, "3d_fullres", spacing=(1.8, 1.8, 8.0), size=(36, 34, 9)),
     "regions": Case(903, "3d_fullres", regions=True, modality="MR"),
 }
 # nnU-Net's name for how many processes it may start.
 _PROCESSES = "nnUNet_n_proc_DA"
 TRAINING, HELD_OUT = 6, 2
-EPOCHS, STEPS = 3, 8
+EPOCHS, STEPS = 3, 12
 
 
 def draw(case: Case, seed: int) -> tuple[sitk.Image, sitk.Image]:
     """A scan with an egg and a ball in noise, and its labels; stored with any direction of axes."""
     rng = np.random.default_rng([case.number, seed])
     spacing = np.array(case.spacing) * rng.uniform(0.8, 1.2)
-    size = [int(n + rng.integers(-4, 5)) if n > 30 else int(n + rng.integers(0, 3)) for n in case.size]
+    size = [int(n + rng.integers(-2, 3)) if n > 20 else int(n + rng.integers(0, 3)) for n in case.size]
     x, y, z = np.meshgrid(*[np.arange(n) * s for n, s in zip(size, spacing, strict=True)], indexing="ij")
     middle = np.array(size) * spacing / 2 + rng.uniform(-4, 4, 3)
     egg = ((x - middle[0]) / 18) ** 2 + ((y - middle[1]) / 15) ** 2 + ((z - middle[2]) / 20) ** 2 < 1
