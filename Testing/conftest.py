@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import thrift  # noqa: F401 (before NumPy: importing it is all)
+
+import numpy as np  # isort: skip
 import processor
 import pytest
 from blobs import blob_manifest, write_blobs
@@ -38,6 +40,12 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data are not here: set MEDINFER_TEST_DATA (looked in {folder})")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_installed_models(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the fixtures of a module or a session run are the bundled models, whatever this user has installed."""
+    os.environ["MEDINFER_LIBRARY"] = str(tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture(autouse=True)
