@@ -12,6 +12,7 @@ from ..errors import DeviceError, PackageError
 from ..spelling import suggestion
 from . import onnx_runtime, open_vino, torch_files
 from .cpu import physical_cores
+from .onnx_weights import weight_files, with_weights
 from .session import NetworkFile, Request, Session, is_int8
 
 BACKENDS: dict[str, ModuleType] = {module.NAME: module for module in (onnx_runtime, open_vino, torch_files)}
@@ -73,14 +74,15 @@ def open_session(
     file where OpenVINO runs on the CPU, else bfloat16 on CPUs with AMX, TF32 on CUDA, float32 elsewhere.
     "auto" tries the available ones, fastest first; the session reports the choice.
     threads: CPU threads; at most the physical cores, which is the default. load_bytes: reads a file
-    (an encrypted model is decrypted in memory).
+    (an encrypted model is decrypted in memory). Memory, until a runtime has opened it: the file, and weights that lie
+    beside an ONNX graph twice.
 
     Raises DeviceError if the request is unavailable: a named device is never replaced by another.
     Raises PackageError for a file that is not such a network, or whose inputs and outputs differ.
     """
     backend, device, precision = backend.lower(), device.lower(), precision.lower()
     _check_words(backend, device, precision)
-    contents = {file: _content(file.path, load_bytes) for file in files}
+    contents = {file: _content(file, load_bytes) for file in files}
     refusal: DeviceError | None = None
     for name, kind in _candidates(backend, device, precision, {file.format for file in files}):
         chosen = _file_for(name, kind, precision, contents)
@@ -182,7 +184,17 @@ def _what_is(here: Sequence[Available]) -> str:
     return "available: " + "; ".join(usable) if usable else "; ".join(missing)
 
 
-def _content(path: Path, load_bytes: Callable[[Path], bytes] | None) -> bytes:
+def _content(file: NetworkFile, load_bytes: Callable[[Path], bytes] | None) -> bytes:
+    """A network as one piece. Raises PackageError."""
+    content = _bytes_of(file.path, load_bytes)
+    if file.format != "onnx":
+        return content
+    if not weight_files(content, file.path):
+        return content
+    return with_weights(content, {name: _bytes_of(path, load_bytes) for name, path in file.data}, file.path)
+
+
+def _bytes_of(path: Path, load_bytes: Callable[[Path], bytes] | None) -> bytes:
     try:
         content = load_bytes(path) if load_bytes else path.read_bytes()
     except OSError as error:

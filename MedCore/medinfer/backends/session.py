@@ -31,17 +31,22 @@ _MEMORY_WORDS = (
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A network on disk (its sha256 was checked by the package) and what it is."""
+    """A network on disk (its sha256 was checked by the package) and what it is.
+
+    data: where the weights lie that an ONNX graph keeps in other files, with the names it has for them; as checked.
+    """
 
     path: Path
     format: Format
+    data: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True)
 class Request:
     """What a backend is asked to open.
 
-    content: the bytes of `file` (decrypted where they were not plain). inputs, outputs: names in the model's
+    content: the bytes of `file` (decrypted where they were not plain); of an ONNX graph with all its weights, wherever
+    they lay: a runtime that reads it opens no further file. inputs, outputs: names in the model's
     order. device: as the user wrote it, lower case ("cuda" and "cuda:0" are the same). precision: "auto",
     "float32", "tf32", "bfloat16", "float16", or "int8" for a file that `is_int8`. threads: CPU threads.
     """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
-from ..backends import NetworkFile, Session, open_session
+from ..backends import Session, open_session
 from ..library.package import ModelPackage
 
 
@@ -58,9 +58,9 @@ def open_package(
         sessions = {}
         for one in package.manifest.passes:
             network = one.network
-            files = [NetworkFile(path, file.format) for file, path in package.verified_files(network)]
+            names = list(dict.fromkeys(entry.name for entry in network.inputs))
             sessions[one.name] = opened.enter_context(open_session(
-                files, inputs=list(dict.fromkeys(entry.name for entry in network.inputs)), outputs=network.outputs,
+                package.network_files(network), inputs=names, outputs=network.outputs,
                 backend=backend, device=device, precision=precision, threads=threads,
             ))
         opened.pop_all()
