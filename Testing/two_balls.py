@@ -1,7 +1,7 @@
 """A small U-Net whose weights are set by hand, a scan with two balls, and what the network makes of it.
 
-The network halves its input and doubles it again, joins both, and scores three classes of which the first is
-background: values about 0, about 0.5 and about 1 of its input.
+The network halves its input and doubles it again, joins both, and scores three classes: background, values near 1 and
+values near −1 of its input. All it answers is one voxel too far along its first axis, which tells the axes apart.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch
 from medinfer.volume import Grid, Volume
 
 SIZE = 32
-# Of the two balls: the place of the centre (RAS mm), the radius (mm) and the value (HU); the network sees 0.5 and 1.
-BALLS = {"liver": ((18.0, -10.0, 20.0), 14.0, 0), "spleen": ((-22.0, 12.0, -6.0), 11.0, 1000)}
+# Of the two balls: the place of the centre (RAS mm), the radius (mm) and the grey value; the network is to see ± 1.
+BALLS = {"liver": ((18.0, -10.0, 20.0), 14.0, 1000), "spleen": ((-22.0, 12.0, -6.0), 11.0, -1000)}
 
 
 class BallUNet(torch.nn.Module):
@@ -32,13 +32,13 @@ class BallUNet(torch.nn.Module):
         with torch.no_grad():
             for part in self.parameters():
                 part.zero_()
-            self.first.weight[0, 0, 1, 1, 1] = 1
-            self.down.weight[0, 0] = 1 / 8
-            self.up.weight[0, 0] = 1
-            # Half of each way: 0 for background, 40 (s − 0.25) and 80 (s − 0.5) for the balls.
-            for label, (slope, bias) in {1: (40, -10), 2: (80, -40)}.items():
-                self.last.weight[label, 0], self.last.weight[label, channels] = slope / 2, slope / 2
-                self.last.bias[label] = bias
+            for n, sign in enumerate((1, -1)):
+                self.first.weight[n, 0, 0, 1, 1] = sign
+                self.down.weight[n, n] = 1 / 8
+                self.up.weight[n, n] = 1
+                # The mean of both ways, above a half.
+                self.last.weight[n + 1, n] = self.last.weight[n + 1, channels + n] = 20
+                self.last.bias[n + 1] = -20
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         near = torch.relu(self.first(image))
@@ -72,7 +72,7 @@ def expected(tile: np.ndarray) -> np.ndarray:
 
 
 def draw_balls() -> Volume:
-    """An oblique CT at 2 × 1.5 × 1.5 mm: air (−1000 HU) with the two balls."""
+    """An oblique MRI at 2 × 1.5 × 1.5 mm: the two balls in nothing."""
     turn = 0.2
     directions = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
     matrix = np.eye(4)
@@ -81,7 +81,7 @@ def draw_balls() -> Volume:
     matrix[:3, 3] = -matrix[:3, :3] @ (np.array(shape[::-1]) - 1) / 2
     grid = Grid(shape, matrix)
     world = grid.to_ras(np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1))
-    voxels = np.full(shape, -1000, np.int16)
+    voxels = np.zeros(shape, np.int16)
     for center, radius, value in BALLS.values():
         voxels[np.linalg.norm(world - np.array(center), axis=-1) <= radius] = value
-    return Volume(voxels, grid, "balls", "CT")
+    return Volume(voxels, grid, "balls", "MR")

@@ -82,7 +82,7 @@ def open_session(
     """
     backend, device, precision = backend.lower(), device.lower(), precision.lower()
     _check_words(backend, device, precision)
-    contents = {file: _content(file, load_bytes) for file in files}
+    contents = {file: whole_content(file, load_bytes) for file in files}
     refusal: DeviceError | None = None
     for name, kind in _candidates(backend, device, precision, {file.format for file in files}):
         chosen = _file_for(name, kind, precision, contents)
@@ -184,17 +184,18 @@ def _what_is(here: Sequence[Available]) -> str:
     return "available: " + "; ".join(usable) if usable else "; ".join(missing)
 
 
-def _content(file: NetworkFile, load_bytes: Callable[[Path], bytes] | None) -> bytes:
-    """A network as one piece. Raises PackageError."""
-    content = _bytes_of(file.path, load_bytes)
+def whole_content(file: NetworkFile, load_bytes: Callable[[Path], bytes] | None = None) -> bytes:
+    """A network as one piece, with the weights beside it. Raises PackageError."""
+    content = bytes_of(file.path, load_bytes)
     if file.format != "onnx":
         return content
     if not weight_files(content, file.path):
         return content
-    return with_weights(content, {name: _bytes_of(path, load_bytes) for name, path in file.data}, file.path)
+    return with_weights(content, {name: bytes_of(path, load_bytes) for name, path in file.data}, file.path)
 
 
-def _bytes_of(path: Path, load_bytes: Callable[[Path], bytes] | None) -> bytes:
+def bytes_of(path: Path, load_bytes: Callable[[Path], bytes] | None = None) -> bytes:
+    """A file of a network. Raises PackageError where it cannot be read or is empty."""
     try:
         content = load_bytes(path) if load_bytes else path.read_bytes()
     except OSError as error:

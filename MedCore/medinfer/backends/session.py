@@ -20,6 +20,7 @@ Shape = tuple[int | None, ...]  # None: any size
 Runner = Callable[[Sequence[Floats32]], Sequence[NDArray[Any]]]
 
 TILE_RANK = 5  # [batch, channel, k, j, i]
+_SAID = "RuntimeError: "
 
 # How the runtimes say that memory ran out; none of them has one error class for it.
 _MEMORY_WORDS = (
@@ -187,10 +188,10 @@ def failure(error: Exception, runtime: str, device: str, name: str, sizes: str) 
     )
 
 
-def unreadable(request: Request, error: Exception) -> PackageError:
+def unreadable(path: Path, format: Format, error: Exception) -> PackageError:
     """The error for a network file that a runtime cannot parse."""
     return PackageError(
-        f"{request.file.path} is not a usable {request.file.format} network ({first_line(error)}); "
+        f"{path} is not a usable {format} network ({first_line(error)}); "
         "reinstall the package or export the network again."
     )
 
@@ -198,7 +199,10 @@ def unreadable(request: Request, error: Exception) -> PackageError:
 def first_line(error: Exception) -> str:
     """The last sentence-like line of a runtime's message, which is where they say what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "Exception from" not in line]
-    return (lines[0][:200].rstrip(".") if lines else type(error).__name__)
+    # TorchScript begins with a traceback.
+    lines = [line.removeprefix(_SAID) for line in lines if line.startswith(_SAID)] or lines
+    # What torch asks of those who read it is nothing for the user.
+    return (lines[0].partition("  (Could this error")[0][:200].rstrip(".") if lines else type(error).__name__)
 
 
 def spoken(shape: Sequence[int | None]) -> str:

@@ -15,11 +15,14 @@ from ..library.library import downloads
 from ..library.package import ModelPackage, load_package
 from ..library.places import user_folder
 from ..spelling import suggestion
-from .no_packages import what_it_is
+from .bare_package import import_bare
+from .questions import Given
+from .sources import kind_of_file, network_in
 
 Progress = Callable[[str, int, int], None]
 
 _PIECE = 1 << 20
+_NOTHING = Given({})
 
 
 def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], bool] | None = None) -> ModelPackage:
@@ -42,52 +45,70 @@ def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], b
     return package
 
 
-def add(source: Path | str, format: str | None = None) -> ModelPackage:
+def add(source: Path | str, format: str | None = None, given: Given = _NOTHING) -> ModelPackage:
     """Install a package from a folder, a .zip, or a public file that an importer reads (`format`, e.g. "keras-slab").
 
-    Nothing is installed before the package was validated and its files matched their sha256.
+    given: what its user says of a network without a `model.json`: an ONNX or TorchScript file, or a folder or .zip with
+    one. Nothing is installed before the package was validated and its files matched their sha256.
     """
     path = Path(source)
     if not path.exists():
         raise PackageError(f"{path} does not exist; give a package folder or a .zip of one.")
-    if format is None and path.is_file():
-        try:
-            other = what_it_is(path)
-        except OSError as error:
-            raise PackageError(f"{path} cannot be read: {error.strerror or error}.") from error
-        if other is not None:
-            raise PackageError(other)
-    return _install(path, format or ("folder" if path.is_dir() else "package"))
+    return _install(path, format or ("folder" if path.is_dir() else kind_of_file(path)), given)
 
 
-def _copy_folder(source: Path, folder: Path) -> None:
+def _copy_folder(source: Path, folder: Path, given: Given) -> None:
+    network = None if (source / "model.json").exists() else network_in(source)
+    if network is not None:
+        import_bare(network.path, network.kind, folder, given)
+        return
     load_package(source)
+    _no_words_for(source, given)
     _copy(source, folder)
 
 
-def _unpack_archive(source: Path, folder: Path) -> None:
-    folder.mkdir()
-    unpack(source, folder)
+def _unpack_archive(source: Path, folder: Path, given: Given) -> None:
+    unpacked = folder.with_name("unpacked")
+    unpacked.mkdir()
+    unpack(source, unpacked)
+    root = _root_of(unpacked)
+    network = None if (root / "model.json").exists() else network_in(root)
+    if network is not None:
+        import_bare(network.path, network.kind, folder, given)
+        return
+    if not (root / "model.json").exists():
+        raise PackageError(f"{source} contains neither a model.json nor a network (ONNX, TorchScript).")
+    _no_words_for(source, given)
+    root.rename(folder)
 
 
-def _convert_keras_slab(source: Path, folder: Path) -> None:
+def _no_words_for(source: Path, given: Given) -> None:
+    """Raises PackageError where a package is given words that its `model.json` has."""
+    if given.words:
+        listed = ", ".join(f"--{name}" for name in given.words)
+        raise PackageError(f"{source} has a model.json, which says all that; leave out {listed}, or edit that file.")
+
+
+def _convert_keras_slab(source: Path, folder: Path, given: Given) -> None:
     from .keras_slab import import_keras_slab  # reads HDF5, which only this format needs
 
     import_keras_slab(source, folder)
 
 
 # How what was given becomes a package in a folder that is not there yet.
-_IMPORTERS: Mapping[str, Callable[[Path, Path], object]] = {
+_IMPORTERS: Mapping[str, Callable[[Path, Path, Given], object]] = {
     "folder": _copy_folder, "package": _unpack_archive, "keras-slab": _convert_keras_slab,
+    "onnx": lambda source, folder, given: import_bare(source, "onnx", folder, given),
+    "torchscript": lambda source, folder, given: import_bare(source, "torchscript", folder, given),
 }
 
 
-def _install(source: Path, format: str) -> ModelPackage:
+def _install(source: Path, format: str, given: Given = _NOTHING) -> ModelPackage:
     if format not in _IMPORTERS:
         raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
     with staging(user_folder() / "package") as place:
-        _IMPORTERS[format](source, place / "package")
-        package = load_package(_root_of(place / "package"))
+        _IMPORTERS[format](source, place / "package", given)
+        package = load_package(place / "package")
         package.verified_files()
         home = user_folder() / package.id
         take_place(package.folder, home, place / ASIDE)
