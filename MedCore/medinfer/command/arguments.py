@@ -122,6 +122,15 @@ def _parser() -> _Parser:
     bare = source.add_argument_group(_BARE)
     for field in FIELDS:
         bare.add_argument(f"--{field.name}", metavar=field.metavar, help=field.words.replace("%", "%%"))
+    check = add("check", "say everything that is wrong with a model, and what it does with a scan", " Validates its "
+                "model.json, verifies its files, opens each network and runs it on one tile. Exit codes: 0 in order, 1 "
+                "problems, 2 there is no such model.")
+    check.add_argument("model", metavar="MODEL", help="a model's folder, a .zip of it, or the id of an installed model")
+    check.add_argument(
+        "--scan", type=Path, metavar="SCAN", help="also run it on this scan: its networks' view as a picture, size, "
+        "spacing and range of values, and what it finds; no results are written",
+    )
+    check.add_argument("--picture", type=Path, metavar="FILE", help="the picture (PNG); default: MODEL-ID.png, here")
     remove = add("remove", "delete an installed model", " Bundled models stay.")
     remove.add_argument("id", metavar="ID", help=_ID)
     add("devices", "list the runtimes and devices that networks can run on here")

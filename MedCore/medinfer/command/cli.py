@@ -245,6 +245,14 @@ def _add(
     return OK
 
 
+def _check(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .checking import check
+
+    return OK if check(options.model, options.scan, options.picture, console) else SCAN_FAILED
+
+
 def _remove(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
@@ -269,7 +277,7 @@ def _devices(
 
 _DOES = {
     **dict.fromkeys(SCAN_COMMANDS, _analyse),
-    "models": _models, "fetch": _fetch, "add": _add, "remove": _remove, "devices": _devices,
+    "models": _models, "fetch": _fetch, "add": _add, "check": _check, "remove": _remove, "devices": _devices,
 }
 
 

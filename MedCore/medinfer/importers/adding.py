@@ -71,7 +71,7 @@ def _unpack_archive(source: Path, folder: Path, given: Given) -> None:
     unpacked = folder.with_name("unpacked")
     unpacked.mkdir()
     unpack(source, unpacked)
-    root = _root_of(unpacked)
+    root = root_of(unpacked)
     network = None if (root / "model.json").exists() else network_in(root)
     if network is not None:
         import_bare(network.path, network.kind, folder, given)
@@ -150,7 +150,7 @@ def _unreadable(path: Path, error: OSError) -> PackageError:
     return PackageError(f"{path} cannot be read: {error.strerror or error}; copy the package again.")
 
 
-def _root_of(folder: Path) -> Path:
+def root_of(folder: Path) -> Path:
     """The folder of model.json: a .zip may hold the package itself or one folder with it."""
     inside = [path for path in folder.iterdir() if path.is_dir()]
     if not (folder / "model.json").is_file() and len(inside) == 1:
