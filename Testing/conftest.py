@@ -221,3 +221,10 @@ def peas_package(tmp_path: Path) -> Callable[..., Path]:
 def peas_scan() -> Volume:
     """Twelve balls in two arches and a tube, at the network's own 1 mm, axes LPS."""
     return draw_peas(pea_grid())
+
+
+@pytest.fixture(scope="session")
+def default_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`model.onnx` of a small U-Net by torch's default export, with its weights beside it; it is not to be changed."""
+    two_balls = pytest.importorskip("two_balls")
+    return Path(two_balls.export_as_torch_does(tmp_path_factory.mktemp("default-export")))

@@ -16,7 +16,7 @@ HOMES = {"medinfer": "MedCore/medinfer", "medslicer": "MedCore/medslicer", "medt
 # root that know nothing of each other's rooms.
 ORDER = {
     "medinfer": (
-        "version", "spelling", "errors", "volume", "label_map", "findings", "orientation", "living_lock",
+        "version", "spelling", "errors", "png", "volume", "label_map", "findings", "orientation", "living_lock",
         "atomic_files", "manifest", "scans", "anatomy", "preparation", "tiles", "backends", "decoders", "library",
         "inference", "importers", "command", "__init__", "__main__",
     ),

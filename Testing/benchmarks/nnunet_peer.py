@@ -121,6 +121,7 @@ def predict(model: Path, folds: tuple[int, ...], scans: Path, out: Path, *, mirr
     predictor = nnUNetPredictor(
         use_mirroring=mirrored, device=torch.device("cpu"), perform_everything_on_device=False, allow_tqdm=False
     )
+    out.mkdir(parents=True, exist_ok=True)
     predictor.initialize_from_trained_model_folder(str(model), folds, "checkpoint_final.pth")
     begin = time.perf_counter()
     predictor.predict_from_files_sequential(str(scans), str(out))

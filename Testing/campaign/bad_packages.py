@@ -188,7 +188,7 @@ MANIFESTS = (
          says=(r"the field id is wrong \(.*\); correct it",)),
     Kind("passes that wait for each other", added(_cyclic), REFUSED,
          says=(r"the field passes\.0\.prepare\.region\.of is wrong: it is 'second', a later pass; name an",)),
-    Kind("no model.json", added(lambda p: (p / "model.json").unlink()), REFUSED,
+    Kind("no model.json and no network", added(lambda p: [path.unlink() for path in p.iterdir()]), REFUSED,
          says=(r"model is not a model package: it has no model\.json",)),
 )
 
@@ -210,7 +210,7 @@ FILES = (
     Kind("a pickle with code in it", pickled("model.pkl"), REFUSED,
          says=(r"model\.pkl is a checkpoint of PyTorch in its old format, which may run code",)),
     Kind("an ONNX file alone", file_added("network.onnx", b"\x08\x08"), REFUSED,
-         says=(r"network\.onnx is an ONNX network without its model\.json: put it into a folder",)),
+         says=(r"network\.onnx is not a usable onnx network .*export the network again",)),
     Kind("an empty file as a model", file_added("model.zip", b""), REFUSED,
          says=(r"model\.zip is .*: give a package",)),
     Kind("a model that is not there", lambda place: ["add", place.folder / "none"], REFUSED,

@@ -12,6 +12,7 @@ from ..errors import DeviceError, PackageError
 from ..spelling import suggestion
 from . import onnx_runtime, open_vino, torch_files
 from .cpu import physical_cores
+from .onnx_weights import weight_files, with_weights
 from .session import TILE_RANK, NetworkFile, Request, Session, is_int8
 
 BACKENDS: dict[str, ModuleType] = {module.NAME: module for module in (onnx_runtime, open_vino, torch_files)}
@@ -74,13 +75,14 @@ def open_session(
     "auto" tries the available ones, fastest first; the session reports the choice.
     threads: CPU threads; at most the physical cores, which is the default. load_bytes: reads a file
     (an encrypted model is decrypted in memory). rank: axes of the inputs: 5, or 4 for a network of slices.
+    Memory, until a runtime has opened it: the file, and weights that lie beside an ONNX graph twice.
 
     Raises DeviceError if the request is unavailable: a named device is never replaced by another.
     Raises PackageError for a file that is not such a network, or whose inputs and outputs differ.
     """
     backend, device, precision = backend.lower(), device.lower(), precision.lower()
     _check_words(backend, device, precision)
-    contents = {file: _content(file.path, load_bytes) for file in files}
+    contents = {file: whole_content(file, load_bytes) for file in files}
     refusal: DeviceError | None = None
     for name, kind in _candidates(backend, device, precision, {file.format for file in files}):
         chosen = _file_for(name, kind, precision, contents)
@@ -183,7 +185,18 @@ def _what_is(here: Sequence[Available]) -> str:
     return "available: " + "; ".join(usable) if usable else "; ".join(missing)
 
 
-def _content(path: Path, load_bytes: Callable[[Path], bytes] | None) -> bytes:
+def whole_content(file: NetworkFile, load_bytes: Callable[[Path], bytes] | None = None) -> bytes:
+    """A network as one piece, with the weights beside it. Raises PackageError."""
+    content = bytes_of(file.path, load_bytes)
+    if file.format != "onnx":
+        return content
+    if not weight_files(content, file.path):
+        return content
+    return with_weights(content, {name: bytes_of(path, load_bytes) for name, path in file.data}, file.path)
+
+
+def bytes_of(path: Path, load_bytes: Callable[[Path], bytes] | None = None) -> bytes:
+    """A file of a network. Raises PackageError where it cannot be read or is empty."""
     try:
         content = load_bytes(path) if load_bytes else path.read_bytes()
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError
@@ -54,7 +55,7 @@ def open_network(request: Request) -> Session:
         if kind != "cpu":
             why = first_line(error)
             raise DeviceError(f"onnxruntime cannot use {request.device} ({why}); use --device cpu.") from error
-        raise unreadable(request, error) from error
+        raise unreadable(request.file.path, "onnx", error) from error
     # It falls back to the CPU with no more than a log line, so only the session itself is believed.
     if session.get_providers()[0] != PROVIDERS[kind]:
         raise DeviceError(
@@ -75,6 +76,16 @@ def open_network(request: Request) -> Session:
         name=request.file.path.name, inputs={name: inputs[name] for name in request.inputs},
         outputs=request.outputs, runner=run,
     )
+
+
+def ports(content: bytes, path: Path) -> tuple[dict[str, Shape], tuple[str, ...]]:
+    """The shapes of a network's inputs by name, and the names of its outputs. Raises PackageError for a bad file."""
+    try:
+        session = _session(content, "cpu", {}, 1)
+    except Exception as error:
+        raise unreadable(path, "onnx", error) from error
+    inputs = {entry.name: _shape(entry.shape) for entry in session.get_inputs()}
+    return inputs, tuple(entry.name for entry in session.get_outputs())
 
 
 def _session(content: bytes, kind: str, provider_options: dict[str, str], threads: int) -> Any:

@@ -49,7 +49,7 @@ def open_network(request: Request) -> Session:
         reader = FrontEndManager().load_by_framework("onnx")
         model = reader.convert(reader.load(io.BytesIO(request.content)))
     except Exception as error:
-        raise unreadable(request, error) from error
+        raise unreadable(request.file.path, "onnx", error) from error
     ports = {_name_of(port, request.inputs): port for port in model.inputs}
     inputs = {name: _shape(port.get_partial_shape()) for name, port in ports.items()}
     check_names(request, inputs, sorted({name for port in model.outputs for name in port.get_names()}))

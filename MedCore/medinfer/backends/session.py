@@ -24,6 +24,7 @@ _TILES = {
     4: "slices have four axes (batch, channel, j, i); correct network.dimensions in model.json.",
     5: "tiles have five axes (batch, channel, k, j, i); export a 3-D network, or declare network.dimensions = 2.",
 }
+_SAID = "RuntimeError: "
 
 # How the runtimes say that memory ran out; none of them has one error class for it.
 _MEMORY_WORDS = (
@@ -35,17 +36,22 @@ _MEMORY_WORDS = (
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A network on disk (its sha256 was checked by the package) and what it is."""
+    """A network on disk (its sha256 was checked by the package) and what it is.
+
+    data: where the weights lie that an ONNX graph keeps in other files, with the names it has for them; as checked.
+    """
 
     path: Path
     format: Format
+    data: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True)
 class Request:
     """What a backend is asked to open.
 
-    content: the bytes of `file` (decrypted where they were not plain). inputs, outputs: names in the model's
+    content: the bytes of `file` (decrypted where they were not plain); of an ONNX graph with all its weights, wherever
+    they lay: a runtime that reads it opens no further file. inputs, outputs: names in the model's
     order. device: as the user wrote it, lower case ("cuda" and "cuda:0" are the same). precision: "auto",
     "float32", "tf32", "bfloat16", "float16", or "int8" for a file that `is_int8`. threads: CPU threads. rank: axes of
     its inputs: 5, or 4 for a network of slices.
@@ -197,10 +203,10 @@ def failure(error: Exception, runtime: str, device: str, name: str, sizes: str) 
     )
 
 
-def unreadable(request: Request, error: Exception) -> PackageError:
+def unreadable(path: Path, format: Format, error: Exception) -> PackageError:
     """The error for a network file that a runtime cannot parse."""
     return PackageError(
-        f"{request.file.path} is not a usable {request.file.format} network ({first_line(error)}); "
+        f"{path} is not a usable {format} network ({first_line(error)}); "
         "reinstall the package or export the network again."
     )
 
@@ -208,7 +214,10 @@ def unreadable(request: Request, error: Exception) -> PackageError:
 def first_line(error: Exception) -> str:
     """The last sentence-like line of a runtime's message, which is where they say what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and "Exception from" not in line]
-    return (lines[0][:200].rstrip(".") if lines else type(error).__name__)
+    # TorchScript begins with a traceback.
+    lines = [line.removeprefix(_SAID) for line in lines if line.startswith(_SAID)] or lines
+    # What torch asks of those who read it is nothing for the user.
+    return (lines[0].partition("  (Could this error")[0][:200].rstrip(".") if lines else type(error).__name__)
 
 
 def spoken(shape: Sequence[int | None]) -> str:

@@ -8,10 +8,11 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError, PackageError
-from .session import Floats32, Request, Session, unreadable
+from .session import Floats32, Format, Request, Session, failure, unreadable
 
 NAME = "torch"
 
@@ -79,14 +80,15 @@ def _cpu_has(feature: str) -> bool:
     return bool(torch.cpu.get_capabilities().get(feature)) if hasattr(torch.cpu, "get_capabilities") else False
 
 
-def _load(request: Request) -> Any:
+def loaded(content: bytes, format: Format, path: Path) -> tuple[Any, list[str]]:
+    """A network of these bytes, and the names of its inputs. Raises PackageError for a file it cannot read safely."""
     import torch
 
-    stream = io.BytesIO(request.content)
+    stream = io.BytesIO(content)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript is deprecated, as torch says at each load
-            if request.file.format == "torchscript":
+            if format == "torchscript":
                 network = torch.jit.load(stream, map_location="cpu").eval()
                 taken = [argument.name for argument in network.forward.schema.arguments[1:]]
             else:
@@ -94,7 +96,32 @@ def _load(request: Request) -> Any:
                     program = torch.export.load(stream)
                 network, taken = program.module(), list(program.graph_signature.user_inputs)
     except Exception as error:
-        raise unreadable(request, error) from error
+        raise unreadable(path, format, error) from error
+    return network, taken
+
+
+def names_of_outputs(network: Any, tile: Floats32, path: Path) -> tuple[str, ...]:
+    """The names of what a network returns for a tile: a dictionary's own, and one for a single tensor. Raises
+    PackageError where the network cannot take the tile, or returns several tensors without names."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            answer = network(torch.from_numpy(tile))
+    except Exception as error:
+        raise failure(error, NAME, "cpu", path.name, "×".join(map(str, tile.shape))) from error
+    if isinstance(answer, dict):
+        return tuple(answer)
+    count = len(answer) if isinstance(answer, (tuple, list)) else 1
+    if count != 1:
+        raise PackageError(
+            f"{path} returns {count} tensors, which have no names in TorchScript: export a network that returns one."
+        )
+    return ("output",)
+
+
+def _load(request: Request) -> Any:
+    network, taken = loaded(request.content, request.file.format, request.file.path)
     if len(taken) != len(request.inputs):
         raise PackageError(
             f"{request.file.path.name} takes {len(taken)} inputs ({', '.join(taken)}), but model.json declares "

@@ -6,28 +6,55 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..importers.bare_fields import FIELDS
 from ..library.places import DEFAULT_MODELS
 from ..manifest import Task
 from ..spelling import suggestion
 from ..version import __version__
 
-SCAN_COMMANDS: dict[str, tuple[Task, str]] = {
-    "detect": ("detect", "find nodules in scans: boxes, a table, pictures"),
-    "landmark": ("landmark", "find anatomical landmarks in scans: points, a table, pictures"),
-    "teeth": ("segment", "find teeth in dental scans: numbered segments, a table, pictures"),
+
+@dataclass(frozen=True)
+class ScanCommand:
+    """A command that runs a model on scans. task: of its models. does: its help. model: the default; None: one must be
+    named."""
+
+    task: Task
+    does: str
+    model: str | None
+
+
+SCAN_COMMANDS: dict[str, ScanCommand] = {
+    "detect": ScanCommand("detect", "find nodules in scans: boxes, a table, pictures", DEFAULT_MODELS["detect"]),
+    "landmark": ScanCommand(
+        "landmark", "find anatomical landmarks in scans: points, a table, pictures", DEFAULT_MODELS["landmark"]
+    ),
+    "teeth": ScanCommand(
+        "segment", "find teeth in dental scans: numbered segments, a table, pictures", DEFAULT_MODELS["segment"]
+    ),
+    "segment": ScanCommand(
+        "segment", "find what a model of your own segments in scans: segments, a table, pictures", None
+    ),
 }
-"""The commands that run a model on scans, with the task of their models."""
+
+
+def command_for(task: Task, model: str) -> str:
+    """The command that runs a model of this id: the one whose default it is, or else the one for any of the task."""
+    fitting = {name: command for name, command in SCAN_COMMANDS.items() if command.task == task}
+    return next((name for name, command in fitting.items() if command.model == model), [*fitting][-1])
+
 
 IMPORT_FORMATS = ("keras-slab", "nnunet")
 _BACKENDS = ("auto", "onnxruntime", "openvino", "torch")
 _ID = "the model's id, the first word of its entry in `medinfer models`"
 _SOURCE = (
-    "a model's folder (the one that holds model.json), a .zip of such a folder, or, with --format, a network file of "
-    "another program"
+    "a model's folder (the one that holds model.json), a .zip of such a folder, or a network without one: an ONNX or "
+    "TorchScript file, or a folder or .zip with it; with --format, a network file of another program"
 )
+_BARE = "what a network without a model.json does not tell (without these, medinfer asks on a terminal)"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -81,8 +108,8 @@ def _parser() -> _Parser:
         command.set_defaults(parser=command)
         return command
 
-    for name, (task, does) in SCAN_COMMANDS.items():
-        _add_scan_arguments(add(name, does), task)
+    for name, entry in SCAN_COMMANDS.items():
+        _add_scan_arguments(add(name, entry.does), entry)
     add("models", "list the models with their cards", " The first word of an entry is the model's id: the ID of the "
         "other commands and of --model. Bundled models come with MedInfer, installed ones were fetched or added.")
     fetch = add("fetch", "download a model from its public home and install it", " `medinfer models` lists what can be "
@@ -92,33 +119,46 @@ def _parser() -> _Parser:
                  "model.json is valid and its files match their sha256.")
     source.add_argument("source", type=Path, metavar="SOURCE", help=_SOURCE)
     source.add_argument("--format", choices=IMPORT_FORMATS, help="what SOURCE is, where it is not a MedInfer package")
+    bare = source.add_argument_group(_BARE)
+    for field in FIELDS:
+        bare.add_argument(f"--{field.name}", metavar=field.metavar, help=field.words.replace("%", "%%"))
+    check = add("check", "say everything that is wrong with a model, and what it does with a scan", " Validates its "
+                "model.json, verifies its files, opens each network and runs it on one tile. Exit codes: 0 in order, 1 "
+                "problems, 2 there is no such model.")
+    check.add_argument("model", metavar="MODEL", help="a model's folder, a .zip of it, or the id of an installed model")
+    check.add_argument(
+        "--scan", type=Path, metavar="SCAN", help="also run it on this scan: its networks' view as a picture, size, "
+        "spacing and range of values, and what it finds; no results are written",
+    )
+    check.add_argument("--picture", type=Path, metavar="FILE", help="the picture (PNG); default: MODEL-ID.png, here")
     remove = add("remove", "delete an installed model", " Bundled models stay.")
     remove.add_argument("id", metavar="ID", help=_ID)
     add("devices", "list the runtimes and devices that networks can run on here")
     return parser
 
 
-def _add_scan_arguments(parser: argparse.ArgumentParser, task: Task) -> None:
+def _add_scan_arguments(parser: argparse.ArgumentParser, command: ScanCommand) -> None:
     """The arguments that every command on scans takes."""
     kinds = "NIfTI, NRRD or MHA/MHD file, or a folder with DICOM series or such files"
     parser.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=kinds)
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets a folder of results for each scan"
     )
-    _add_model_arguments(parser, task)
+    _add_model_arguments(parser, command)
     parser.add_argument(
         "--assume-hu", action="store_true",
         help="take the values of a CT for Hounsfield units as they are, without judging or correcting them",
     )
     _add_device_arguments(parser.add_argument_group("where it runs"))
-    _add_output_arguments(parser.add_argument_group("what is written"), task)
-    parser.set_defaults(task=task, names=None, stl=False, refine=None)
+    _add_output_arguments(parser.add_argument_group("what is written"), command.task)
+    parser.set_defaults(task=command.task, names=None, stl=False, refine=None)
 
 
-def _add_model_arguments(parser: argparse.ArgumentParser, task: Task) -> None:
+def _add_model_arguments(parser: argparse.ArgumentParser, command: ScanCommand) -> None:
+    default = f"; default: the bundled {command.model}" if command.model else ""
     parser.add_argument(
-        "--model", metavar="ID|FOLDER", default=DEFAULT_MODELS[task],
-        help=f"id of a model (see: medinfer models), or a model's folder; default: the bundled {DEFAULT_MODELS[task]}",
+        "--model", metavar="ID|FOLDER", default=command.model, required=command.model is None,
+        help=f"id of a model (see: medinfer models), or a model's folder{default}",
     )
     parser.add_argument(
         "--threshold", type=_share, metavar="SCORE",

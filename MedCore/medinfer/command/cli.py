@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 from ..atomic_files import output_error, remove_abandoned
 from ..errors import Cancelled, MedInferError, OutputError, PackageError
 from ..findings import Findings
-from .arguments import SCAN_COMMANDS, parse
+from .arguments import SCAN_COMMANDS, command_for, parse
 from .console import Console, open_console
 from .results import Output, installed_outputs
 from .standard_streams import hold_standard_streams
@@ -100,7 +100,7 @@ def _analyse_into(
 
     package = with_overlap(find_package(options.model, options.task), options.overlap)
     if package.manifest.task != options.task:
-        right = next(name for name, (task, _) in SCAN_COMMANDS.items() if task == package.manifest.task)
+        right = command_for(package.manifest.task, package.id)
         raise PackageError(
             f"{package.id} is a model for `medinfer {right}`, not for `medinfer {options.command}`: "
             "use that command, or another model (see: medinfer models)."
@@ -226,14 +226,31 @@ def _add(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
     from ..importers.adding import add
+    from ..importers.bare_fields import FIELDS
+    from ..importers.questions import Given
     from ..library.library import entries
+    from .terminal import asker
 
     before = {entry.id: entry for entry in entries() if entry.package}
-    package = add(options.source, options.format)
+    words = {field.name: getattr(options, field.name) for field in FIELDS}
+    given = Given(
+        {name: said for name, said in words.items() if said is not None}, None if options.json else asker(), console.say
+    )
+    package = add(options.source, options.format, given)
     if package.id in before:
         console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
     console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
+    command = command_for(package.manifest.task, package.id)
+    console.say(f"run it with: medinfer {command} SCAN -o FOLDER --model {package.id}")
     return OK
+
+
+def _check(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .checking import check
+
+    return OK if check(options.model, options.scan, options.picture, console) else SCAN_FAILED
 
 
 def _remove(
@@ -260,7 +277,7 @@ def _devices(
 
 _DOES = {
     **dict.fromkeys(SCAN_COMMANDS, _analyse),
-    "models": _models, "fetch": _fetch, "add": _add, "remove": _remove, "devices": _devices,
+    "models": _models, "fetch": _fetch, "add": _add, "check": _check, "remove": _remove, "devices": _devices,
 }
 
 

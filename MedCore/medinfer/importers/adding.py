@@ -15,11 +15,14 @@ from ..library.library import downloads
 from ..library.package import ModelPackage, load_package
 from ..library.places import is_package, user_folder
 from ..spelling import suggestion
-from .no_packages import what_it_is
+from .bare_package import import_bare
+from .questions import Given
+from .sources import is_nnunet, kind_of_file, network_in
 
 Progress = Callable[[str, int, int], None]
 
 _PIECE = 1 << 20
+_NOTHING = Given({})
 
 
 def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], bool] | None = None) -> ModelPackage:
@@ -42,72 +45,87 @@ def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], b
     return package
 
 
-def add(source: Path | str, format: str | None = None) -> ModelPackage:
+def add(source: Path | str, format: str | None = None, given: Given = _NOTHING) -> ModelPackage:
     """Install a package from a folder, a .zip, or a public file that an importer reads (`format`, e.g. "keras-slab").
 
-    Nothing is installed before the package was validated and its files matched their sha256.
+    given: what its user says of a network without a `model.json`: an ONNX or TorchScript file, or a folder or .zip with
+    one. Nothing is installed before the package was validated and its files matched their sha256.
     """
     path = Path(source)
     if not path.exists():
         raise PackageError(f"{path} does not exist; give a package folder or a .zip of one.")
-    if format is None and path.is_file():
-        try:
-            other = what_it_is(path)
-        except OSError as error:
-            raise PackageError(f"{path} cannot be read: {error.strerror or error}.") from error
-        if other is not None:
-            raise PackageError(other)
-    return _install(path, format or _format_of(path))
+    return _install(path, format or _format_of(path), given)
 
 
 def _format_of(path: Path) -> str:
-    """What a folder or an archive is, by what lies in it."""
+    """The importer for a file or folder. Raises PackageError that says what it is where there is none."""
     if not path.is_dir():
-        return "package"
-    # Only the folder's own names are looked at: the importer itself opens nothing before it is asked to.
-    return "nnunet" if not is_package(path) and any(path.glob("**/fold_*/checkpoint_*.pth")) else "folder"
+        return kind_of_file(path)
+    return "nnunet" if not is_package(path) and is_nnunet(path) else "folder"
 
 
-def _copy_folder(source: Path, folder: Path) -> None:
+def _copy_folder(source: Path, folder: Path, given: Given) -> None:
+    network = None if (source / "model.json").exists() else network_in(source)
+    if network is not None:
+        import_bare(network.path, network.kind, folder, given)
+        return
     load_package(source)
+    _no_words_for(source, given)
     _copy(source, folder)
 
 
-def _unpack_archive(source: Path, folder: Path) -> None:
+def _unpack_archive(source: Path, folder: Path, given: Given) -> None:
     unpacked = folder.with_name("unpacked")
     unpacked.mkdir()
     unpack(source, unpacked)
-    if _format_of(unpacked) == "nnunet":
-        _convert_nnunet(unpacked, folder)
-    else:
-        os.rename(unpacked, folder)
+    root = root_of(unpacked)
+    if _format_of(root) == "nnunet":
+        _convert_nnunet(root, folder, given)
+        return
+    network = None if (root / "model.json").exists() else network_in(root)
+    if network is not None:
+        import_bare(network.path, network.kind, folder, given)
+        return
+    if not (root / "model.json").exists():
+        raise PackageError(f"{source} contains neither a model.json nor a network (ONNX, TorchScript).")
+    _no_words_for(source, given)
+    root.rename(folder)
 
 
-def _convert_nnunet(source: Path, folder: Path) -> None:
+def _no_words_for(source: Path, given: Given) -> None:
+    """Raises PackageError where a package is given words that its `model.json` has."""
+    if given.words:
+        listed = ", ".join(f"--{name}" for name in given.words)
+        raise PackageError(f"{source} has a model.json, which says all that; leave out {listed}, or edit that file.")
+
+
+def _convert_nnunet(source: Path, folder: Path, given: Given) -> None:
     from .nnunet import import_nnunet  # builds networks with torch
 
     import_nnunet(source, folder)
 
 
-def _convert_keras_slab(source: Path, folder: Path) -> None:
+def _convert_keras_slab(source: Path, folder: Path, given: Given) -> None:
     from .keras_slab import import_keras_slab  # reads HDF5, which only this format needs
 
     import_keras_slab(source, folder)
 
 
 # How what was given becomes a package in a folder that is not there yet.
-_IMPORTERS: Mapping[str, Callable[[Path, Path], object]] = {
+_IMPORTERS: Mapping[str, Callable[[Path, Path, Given], object]] = {
     "folder": _copy_folder, "package": _unpack_archive, "keras-slab": _convert_keras_slab,
     "nnunet": _convert_nnunet,
+    "onnx": lambda source, folder, given: import_bare(source, "onnx", folder, given),
+    "torchscript": lambda source, folder, given: import_bare(source, "torchscript", folder, given),
 }
 
 
-def _install(source: Path, format: str) -> ModelPackage:
+def _install(source: Path, format: str, given: Given = _NOTHING) -> ModelPackage:
     if format not in _IMPORTERS:
         raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
     with staging(user_folder() / "package") as place:
-        _IMPORTERS[format](source, place / "package")
-        package = load_package(_root_of(place / "package"))
+        _IMPORTERS[format](source, place / "package", given)
+        package = load_package(place / "package")
         package.verified_files()
         home = user_folder() / package.id
         take_place(package.folder, home, place / ASIDE)
@@ -149,7 +167,7 @@ def _unreadable(path: Path, error: OSError) -> PackageError:
     return PackageError(f"{path} cannot be read: {error.strerror or error}; copy the package again.")
 
 
-def _root_of(folder: Path) -> Path:
+def root_of(folder: Path) -> Path:
     """The folder of model.json: a .zip may hold the package itself or one folder with it."""
     inside = [path for path in folder.iterdir() if path.is_dir()]
     if not (folder / "model.json").is_file() and len(inside) == 1:

@@ -24,11 +24,6 @@ _CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 _GOLDEN = 0.618034
 
 
-def is_nnunet(folder: Path) -> bool:
-    """Whether the folder, or one below it, is a result folder of nnU-Net."""
-    return bool(result_folders(folder))
-
-
 def result_folders(folder: Path) -> list[Path]:
     """The folders with folds in or below `folder`."""
     homes = {path.parent for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}fold_*") if path.is_dir()}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
-from ..backends import NetworkFile, Session, mean_of, open_session
+from ..backends import Session, mean_of, open_session
 from ..library.package import ModelPackage
 
 
@@ -58,15 +58,13 @@ def open_package(
         sessions = {}
         for one in package.manifest.passes:
             network = one.network
-            paths = dict(package.verified_files(network))
+            names = list(dict.fromkeys(entry.name for entry in network.inputs))
             members = [
                 opened.enter_context(open_session(
-                    [NetworkFile(paths[file], file.format) for file in files],
-                    inputs=list(dict.fromkeys(entry.name for entry in network.inputs)), outputs=network.outputs,
-                    backend=backend, device=device, precision=precision, threads=threads,
-                    rank=2 + network.dimensions,
+                    files, inputs=names, outputs=network.outputs, backend=backend, device=device, precision=precision,
+                    threads=threads, rank=2 + network.dimensions,
                 ))
-                for files in network.members
+                for files in package.network_files(network)
             ]
             sessions[one.name] = opened.enter_context(mean_of(members))
         opened.pop_all()

@@ -91,6 +91,7 @@ class _Work:
         """there: what it looks at; None: the scan itself."""
         with self.watch.stage("prepare"):
             prepared = prepare(self.volume, self.one.prepare, self.watch.cancel, around=self._around(there))
+        self.watch.saw(self.one, prepared)
         names: tuple[Named, ...] | None = None
         with self.watch.stage("network"):
             found: Sequence[IndexBox | IndexPoint] | IndexSegments

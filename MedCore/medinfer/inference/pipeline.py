@@ -22,7 +22,7 @@ from .network_run import plan_tiles
 from .package_session import PackageSession, open_package
 from .passes import run_pass
 from .segments import Refine, Segments, segments_of
-from .watch import Cancel, Progress, Watch
+from .watch import Cancel, Progress, Saw, Watch
 
 _UPSIDE_DOWN = "scan upside down?"
 _TURNED = "the scan may be stored upside down (the feet are where its header places the head): do not trust the names"
@@ -32,13 +32,14 @@ _UNLIKE = "the anatomy that this model was trained on is not in view, or looks d
 def run(
     volume: Volume, package: ModelPackage, session: PackageSession, *, threshold: float | None = None,
     refine: Refine | None = None, progress: Progress | None = None, cancel: Cancel | None = None,
-    assume_hu: bool = False,
+    assume_hu: bool = False, saw: Saw | None = None,
 ) -> Findings:
     """Run `package` on `volume`; only inside its `focus`, if it has one.
 
     session: from `open_package`; it can serve many runs. threshold: instead of the declared one (of the pass that leads
     the result). refine: changes the borders of segments by the scan's values (see `refinement`), on the scan's grid.
     assume_hu: take a CT's values as they are (see `in_hounsfield`, whose note stands in the findings).
+    saw(pass, prepared): is given what each pass that looks at a region sees of it; keep no more than is needed.
     progress(stage, done, total) is called from this thread; cancel() is asked between tiles and raises Cancelled.
 
     Memory: the prepared region (4 bytes per voxel) of one pass, one tile through the network, and the decoders' state
@@ -48,7 +49,9 @@ def run(
     """
     manifest, score = package.manifest, package.threshold(threshold)
     volume = in_hounsfield(volume, [one.prepare for one in manifest.passes], assume_hu=assume_hu)
-    watch = Watch(progress or (lambda stage, done, total: None), cancel or (lambda: False))
+    watch = Watch(
+        progress or (lambda stage, done, total: None), cancel or (lambda: False), saw or (lambda one, prepared: None)
+    )
     found: dict[str, Found] = {}
     told = {one.name: tuple(label.name for label in manifest.labels_of(one)) for one in manifest.passes}
     for one in manifest.passes:

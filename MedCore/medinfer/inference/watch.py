@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import Cancelled
+from ..manifest import Pass
+from ..preparation.prepare import Prepared
 
 Progress = Callable[[str, int, int], None]
 Cancel = Callable[[], bool]
+Saw = Callable[[Pass, Prepared], None]
 T = TypeVar("T")
 
 
 @dataclass
 class Watch:
-    """Reports a run's progress, times each stage, and stops the run on request."""
+    """Reports a run's progress and what its passes see, times each stage, and stops the run on request."""
 
     progress: Progress
     cancel: Cancel
+    saw: Saw = lambda one, prepared: None
 
     def __post_init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -9,8 +9,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..backends import NetworkFile
+from ..backends.onnx_weights import undeclared, weight_files
 from ..errors import PackageError
-from ..manifest import File, Manifest, Network
+from ..manifest import DataFile, File, Manifest, Network
 from ..manifest.reading import parse_manifest
 
 
@@ -38,11 +40,25 @@ class ModelPackage:
         return self.manifest.leading.decoder.threshold if asked is None else asked
 
     def verified_files(self, network: Network | None = None) -> list[tuple[File, Path]]:
-        """The files of `network` (default: of all passes) with their paths, each present and of the declared sha256.
-        Raises PackageError."""
+        """The files of `network` (default: of all passes) with their paths, each present and of the declared sha256, as
+        are the files of weights beside an ONNX graph: all that the graph names are declared. Raises PackageError.
+        """
         networks = [network] if network else [one.network for one in self.manifest.passes]
-        return [(file, _verified(self.folder, file)) for entry in networks for member in entry.members
-                for file in member]
+        files = [file for entry in networks for member in entry.members for file in member]
+        return [(file, verified(self.folder, file)) for file in files]
+
+    def network_files(self, network: Network) -> list[list[NetworkFile]]:
+        """The files of each member of `network` as a runtime opens them, verified. Raises PackageError."""
+        return [
+            [
+                NetworkFile(
+                    verified(self.folder, file), file.format,
+                    tuple((name, self.folder / entry.path) for name, entry in file.data_names.items()),
+                )
+                for file in member
+            ]
+            for member in network.members
+        ]
 
 
 def load_package(folder: Path | str) -> ModelPackage:
@@ -70,7 +86,19 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _verified(folder: Path, file: File) -> Path:
+def verified(folder: Path, file: File) -> Path:
+    """The path of a network file that is the declared one, with all its weights. Raises PackageError."""
+    path = _verified(folder, file)
+    for entry in file.data:
+        _verified(folder, entry)
+    if file.format == "onnx":
+        for name in weight_files(path.read_bytes(), path):
+            if name not in file.data_names:
+                raise PackageError(undeclared(path, name))
+    return path
+
+
+def _verified(folder: Path, file: File | DataFile) -> Path:
     path = folder / file.path
     if not path.resolve().is_relative_to(folder.resolve()):
         raise PackageError(f"{path} points outside its package {folder}; do not use this package.")

@@ -20,6 +20,7 @@ from .decoding import (
 from .model import SCHEMA_VERSION, Manifest, json_schema
 from .network import (
     CoordinatesInput,
+    DataFile,
     File,
     ImageInput,
     LabelsInput,
@@ -50,7 +51,7 @@ from .tilings import BlendTiling, CropTiling, Pad, PatchTiling, SlabTiling, Tili
 
 __all__ = [
     "SCHEMA_VERSION", "AnchorsDecoder", "Arch", "BlendTiling", "BodyRegion", "Card", "Chain", "ClassesDecoder", "Clip",
-    "Code", "CoordinatesInput", "CropTiling", "Decoder", "Figure", "File", "FoundRegion", "HeatmapDecoder",
+    "Code", "CoordinatesInput", "CropTiling", "DataFile", "Decoder", "Figure", "File", "FoundRegion", "HeatmapDecoder",
     "ImageInput", "InstancesDecoder", "IntensityStep", "Kind", "Label", "LabelsDecoder", "LabelsInput",
     "LandmarksInput", "LungsRegion", "Manifest", "Network", "NetworkInput", "NonzeroRegion", "Pad", "Pass",
     "PatchTiling", "Percentiles", "PointInput", "Prepare", "Range", "Region", "Resampling", "Result", "Scale",

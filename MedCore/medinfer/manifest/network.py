@@ -5,24 +5,59 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from .fields import Name, PassName, Sha256, Strict
+
+
+def is_package_path(path: str) -> bool:
+    """Whether it is a relative path inside a package that every system can spell."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*", path) is not None
+
+
+def _inside(path: str) -> str:
+    if not is_package_path(path):
+        raise ValueError("must be a relative path inside the package, of letters, digits, '.', '_' and '-'")
+    return path
+
+
+PackagePath = Annotated[str, AfterValidator(_inside)]
+
+
+class DataFile(Strict):
+    """Weights that lie beside an ONNX graph, as `torch.onnx.export` writes them (model.onnx.data)."""
+
+    path: PackagePath = Field(
+        description="Relative to the folder of model.json; in the graph's folder, under the name that the graph uses."
+    )
+    sha256: Sha256 = Field(description="Lower-case hexadecimal digest; a file with another digest is refused.")
 
 
 class File(Strict):
     """A network file inside the package's folder. Several formats of the same network may stand side by side."""
 
-    path: str = Field(description="Relative to the folder of model.json.")
+    path: PackagePath = Field(description="Relative to the folder of model.json.")
     format: Literal["onnx", "torchscript", "pt2"] = Field(description="Which runtimes can read it.")
     sha256: Sha256 = Field(description="Lower-case hexadecimal digest; a file with another digest is refused.")
+    data: tuple[DataFile, ...] = Field(
+        default=(), description="Files beside an ONNX graph that contain its weights; one that is not listed here is "
+        "never opened."
+    )
 
-    @field_validator("path")
-    @classmethod
-    def _inside(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*", value):
-            raise ValueError("must be a relative path inside the package, of letters, digits, '.', '_' and '-'")
-        return value
+    @property
+    def data_names(self) -> dict[str, DataFile]:
+        """The files of weights by their names in the graph, which are relative to the graph's folder."""
+        folder = self.path.rpartition("/")[0]
+        return {entry.path.removeprefix(f"{folder}/" if folder else ""): entry for entry in self.data}
+
+    @model_validator(mode="after")
+    def _data_beside(self) -> File:
+        if self.data and self.format != "onnx":
+            raise ValueError(f"data are files beside an ONNX graph; a {self.format} file has none")
+        folder = self.path.rpartition("/")[0]
+        if folder and not all(entry.path.startswith(f"{folder}/") for entry in self.data):
+            raise ValueError(f"data must lie in the graph's folder {folder}")
+        return self
 
 
 class ImageInput(Strict):

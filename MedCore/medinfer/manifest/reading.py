@@ -19,10 +19,18 @@ from .result import Result, Task
 _TAGS = ("kind", "join", "op", "role")
 
 
+class ManifestError(PackageError):
+    """A `model.json` with mistakes. sentences: one each, every one with the file's name."""
+
+    def __init__(self, where: str, problems: list[str]) -> None:
+        super().__init__(f"{where}: {' '.join(_as_sentences(problems))}")
+        self.sentences = tuple(f"{where}: {problem}." for problem in dict.fromkeys(problems))
+
+
 def parse_manifest(text: str, where: str) -> Manifest:
     """Validate the text of a `model.json`; `where` names it in messages. Version 1 is read as well.
 
-    Raises PackageError with all problems.
+    Raises PackageError; ManifestError with all problems of one that is JSON of a known version.
     """
     try:
         data = json.loads(text)
@@ -41,7 +49,7 @@ def parse_manifest(text: str, where: str) -> Manifest:
         return _read_version1(text) if version == 1 else Manifest.model_validate_json(text)
     except ValidationError as error:
         problems = [*_field_problems(error, data), *(_contradictions(data) if version == SCHEMA_VERSION else ())]
-        raise PackageError(f"{where}: {' '.join(_as_sentences(problems or [str(error)]))}") from None
+        raise ManifestError(where, problems or [str(error)]) from None
 
 
 def _read_version1(text: str) -> Manifest:
@@ -59,7 +67,11 @@ def _as_sentences(problems: list[str]) -> list[str]:
 
 def _field_problems(error: ValidationError, data: dict[str, Any]) -> list[str]:
     problems = []
-    for problem in error.errors(include_url=False, include_context=False):
+    found = error.errors(include_url=False, include_context=False)
+    for problem in found:
+        # pydantic calls a list empty where its only entry has mistakes.
+        if problem["type"] == "too_short" and any(_lies_inside(other["loc"], problem["loc"]) for other in found):
+            continue
         field, kind = _json_path(problem["loc"], data), problem["type"]
         message = problem["msg"].removeprefix("Value error, ")
         if not field:
@@ -73,6 +85,10 @@ def _field_problems(error: ValidationError, data: dict[str, Any]) -> list[str]:
         else:
             problems.append(f"the field {field} is wrong ({message}); correct it")
     return problems
+
+
+def _lies_inside(place: tuple[int | str, ...], around: tuple[int | str, ...]) -> bool:
+    return len(place) > len(around) and place[: len(around)] == around
 
 
 def _json_path(location: tuple[int | str, ...], data: Any) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from medinfer.atomic_files import write_text
 from medinfer.findings import Vector, neighbours_together
+from medinfer.png import png_bytes
 
-from ..pictures.png import png_bytes
 from ..results.measures import measures_of
 from ..results.result import Result
 from ..results.result_rows import ACCEPTED, REJECTED, Row, read_score

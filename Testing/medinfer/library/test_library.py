@@ -263,11 +263,12 @@ def archive_of(path: Path, *inside: str) -> None:
 @pytest.mark.parametrize(
     ("name", "start", "words"),
     [
-        ("net.onnx", b"\x08\x08\x12\x07pytorch", "is an ONNX network without its model.json: put it into a folder"),
+        ("net.onnx", b"\x08\x08\x12\x07pytorch", "is not a usable onnx network"),
+        ("cut.onnx", b"\x08\x08\x12\x07pytor", "is not a complete ONNX network"),
         ("net.h5", b"\x89HDF\r\n\x1a\n....", "is a Keras network (HDF5): add it with --format keras-slab"),
         ("net.pth", b"\x80\x02\x8a\nl\xfc\x9c", "is a checkpoint of PyTorch in its old format, which may run code"),
-        ("net.pth", ("net/data.pkl", "net/version"), "is a checkpoint of PyTorch (weights without the network"),
-        ("net.pt", ("net/constants.pkl", "net/data.pkl"), "is a TorchScript network without its model.json"),
+        ("net.pth", ("net/data.pkl", "net/version"), "is a checkpoint of PyTorch (weights without the code"),
+        ("net.pt", ("net/constants.pkl", "net/data.pkl"), "is not a usable torchscript network"),
         ("net.pt2", ("serialized_exported_program.json",), "is an exported PyTorch program without its model.json"),
         ("net.pth", b"PK\x03\x04cut", "is a PyTorch file that is cut short or damaged: copy it again"),
         ("net.keras", ("config.json", "model.weights.h5"), "is a Keras network: export"),

@@ -15,12 +15,12 @@ import pytest
 from numpy.typing import NDArray
 
 from medinfer.findings import Findings, box_from_index
+from medinfer.png import png_bytes
 from medinfer.volume import Grid, Volume
 from medslicer.export.finding_pictures import BAR_INSET, PIXELS, edge_of, picture_of
 from medslicer.export.report import MOST_PICTURES, export_report, place_words, report_html
 from medslicer.nodes.volumes import add_volume
 from medslicer.pictures.plane_sampling import interpolated
-from medslicer.pictures.png import png_bytes
 from medslicer.results.measures import add_angle, add_distance
 
 

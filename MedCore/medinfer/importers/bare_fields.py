@@ -1,0 +1,207 @@
+"""What a network does not tell about itself: the options of `medinfer add`, their words, and what they default to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+from ..errors import PackageError
+from ..manifest.preparation import Axes
+from . import intensity_words
+
+if TYPE_CHECKING:
+    from .bare_network import BareNetwork
+
+Words = Mapping[str, str]
+"""What was said, by the fields' names."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing to know.
+
+    name: of the option, without its dashes. words: what it takes, for the help. asks: the question on a terminal, with
+    {channels} in it perhaps; empty: it is not asked. read: from words to what `model.json` needs; raises PackageError.
+    default: the words where nothing is said; None: it must be said. assumed: how a default is told; empty: it is not.
+    """
+
+    name: str
+    metavar: str
+    words: str
+    read: Callable[[str], Any]
+    default: Callable[[BareNetwork, Words], str | None]
+    asks: str = ""
+    assumed: str = ""
+
+
+def read_field(name: str, words: str) -> Any:
+    """What the words for a field mean. Raises PackageError, naming the option."""
+    return BY_NAME[name].read(words)
+
+
+def _one_of(option: str, choices: Sequence[str]) -> Callable[[str], str]:
+    def read(words: str) -> str:
+        if words.strip().lower() not in choices:
+            raise PackageError(f"--{option} must be {', '.join(choices[:-1])} or {choices[-1]}, not {words!r}.")
+        return words.strip().lower()
+
+    return read
+
+
+def _text(option: str, pattern: str, wanted: str) -> Callable[[str], str]:
+    def read(words: str) -> str:
+        if not re.fullmatch(pattern, words.strip()):
+            raise PackageError(f"--{option} must be {wanted}, not {words!r}.")
+        return words.strip()
+
+    return read
+
+
+def _labels(words: str) -> dict[int, str]:
+    """Names by their values: "1=liver,2=spleen", or "liver,spleen" from 1 on."""
+    entries = [entry.strip() for entry in words.split(",")]
+    numbered = [re.fullmatch(r"(\d+)\s*=\s*(.+)", entry) for entry in entries]
+    pairs = [(int(found[1]), found[2]) if found else (n, entries[n - 1]) for n, found in enumerate(numbered, start=1)]
+    names = [name for _, name in pairs]
+    if any(numbered) and not all(numbered):
+        raise PackageError(f"--labels must give every name a number or none, not {words!r}.")
+    if not all(re.fullmatch(r'[^"\x00-\x1f\x7f]+', name) for name in names):
+        raise PackageError(f"--labels must be names with commas between them (liver,spleen), not {words!r}.")
+    if len(dict(pairs)) < len(pairs) or len(set(names)) < len(names) or min(dict(pairs)) < 1:
+        raise PackageError(f"--labels must have distinct names and numbers from 1 on, not {words!r}.")
+    return dict(pairs)
+
+
+def _numbers(option: str, words: str, example: str) -> list[float]:
+    try:
+        numbers = [float(number) for number in re.split(r"\s*[,x× ]\s*", words.strip())]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or not all(0 < number < 1e5 for number in numbers):
+        raise PackageError(f"--{option} must be one or three numbers above 0 ({example}), not {words!r}.")
+    return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def _spacing(words: str) -> list[float] | None:
+    """Along k, j, i; the words give x, y, z."""
+    return None if words.strip().lower() == "own" else _numbers("spacing", words, "1.5,1.5,2")[::-1]
+
+
+def _patch(words: str) -> list[int]:
+    """Along k, j, i; the words give x, y, z."""
+    numbers = _numbers("patch", words, "96,96,64")
+    if any(number != int(number) for number in numbers):
+        raise PackageError(f"--patch must be whole numbers of voxels, not {words!r}.")
+    return [int(number) for number in numbers[::-1]]
+
+
+def _overlap(words: str) -> float:
+    try:
+        share = float(words)
+    except ValueError:
+        share = -1
+    if not 0 <= share < 1:
+        raise PackageError(f"--overlap must be at least 0 and less than 1, not {words!r}.")
+    return share
+
+
+def _orientation(words: str) -> str:
+    letters = words.strip().upper()
+    if len(letters) != 3 or any(len(set(letters) & set(axis)) != 1 for axis in ("LR", "AP", "SI")):
+        raise PackageError(f"--orientation must be three letters, one of each of LR, AP and SI (RAS), not {words!r}.")
+    return letters
+
+
+def _modality(words: str) -> list[str]:
+    kinds = [kind.strip().upper() for kind in words.split(",")]
+    if not all(re.fullmatch(r"[A-Z]{2,16}", kind) for kind in kinds):
+        raise PackageError(f"--modality must be DICOM's word for the kind of scan (CT, MR, PT), not {words!r}.")
+    return kinds
+
+
+def _always(words: str) -> Callable[[BareNetwork, Words], str]:
+    return lambda network, said: words
+
+
+def _id_of(network: BareNetwork, said: Words) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", network.path.stem.lower()).strip("-")[:64].strip("-")
+    return slug if len(slug) > 1 else "network"
+
+
+def _title_of(network: BareNetwork, said: Words) -> str:
+    words = said["id"].replace("-", " ")
+    return words[0].upper() + words[1:]
+
+
+def _labels_of(network: BareNetwork, said: Words) -> str | None:
+    return said["id"].replace("-", " ") if network.channels == 1 else None
+
+
+def _activation_of(network: BareNetwork, said: Words) -> str | None:
+    return "none" if said["task"] == "landmark" else network.activation
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "id", "ID", "the model's id in the library: small letters, digits and hyphens; default: the file's name",
+        _text("id", r"[a-z0-9][a-z0-9\-]{1,63}", "small letters, digits and hyphens"), _id_of,
+    ),
+    Field("title", "TEXT", "its name for people; default: the id", _text("title", r".+", "a text"), _title_of),
+    Field(
+        "task", "WORD", "what it gives: segment (default), landmark or detect",
+        _one_of("task", ("segment", "landmark", "detect")), _always("segment"),
+        asks="What does it find: segment (objects), landmark (points) or detect (boxes)?",
+    ),
+    Field(
+        "labels", "NAMES", "what its channels are, without the background: liver,spleen or 1=liver,2=spleen; of a "
+        "landmark network one name per channel", _labels, _labels_of,
+        asks="What are its {channels} channels called, without the background (liver,spleen)?",
+    ),
+    Field(
+        "modality", "WORDS", "the kinds of scans it was made for, in DICOM's words: CT (default), MR, …", _modality,
+        _always("CT"), asks="Which scans was it made for (CT, MR, …)?", assumed="for CT",
+    ),
+    Field(
+        "spacing", "X,Y,Z", "the voxel size in mm that it was trained on, along x, y, z (right–left, front–back, "
+        "head–foot of an upright scan), or one number; own (default) keeps each scan's own", _spacing, _always("own"),
+        asks="Which voxel size in mm was it trained on (x,y,z; own: each scan's own)?",
+        assumed="each scan's own spacing",
+    ),
+    Field(
+        "orientation", "LETTERS", "where x, y and z grow to, in letters as in nibabel and MONAI: LPS (default), RAS",
+        _orientation, _always("LPS"), asks="In which directions do x, y and z grow (LPS, RAS, …)?",
+        assumed="orientation LPS",
+    ),
+    Field(
+        "axes", "ORDER", "the order of its input's axes: zyx (default; SimpleITK, nnU-Net) or xyz (nibabel, MONAI)",
+        _one_of("axes", get_args(Axes)), _always("zyx"),
+        asks="In which order are its axes: zyx (SimpleITK, nnU-Net) or xyz (nibabel, MONAI)?", assumed="axes zyx",
+    ),
+    Field(
+        "intensity", "STEPS", f"what happens to the values: {intensity_words.HELP}; default: none",
+        intensity_words.intensity_steps, _always("none"),
+        asks='What happens to the values ("clip -57 164, scale 0..1"; zscore; percentiles 1 99; none)?',
+        assumed="values as they are",
+    ),
+    Field(
+        "activation", "WORD", "what is applied to its output: none, sigmoid or softmax; default: as a trial run shows",
+        _one_of("activation", ("none", "sigmoid", "softmax")), _activation_of,
+        asks="What is applied to its output: none, sigmoid or softmax?",
+    ),
+    Field(
+        "patch", "X,Y,Z", "the size of a tile in voxels along x, y, z, or one number; default: what the network takes, "
+        "or 96", _patch, lambda network, said: ",".join(map(str, network.patch(said["axes"])[::-1])),
+    ),
+    Field(
+        "overlap", "SHARE", "how far tiles overlap; default: 0.5", _overlap, _always("0.5"),
+    ),
+    Field(
+        "licence", "SPDX", "the licence of its weights; default: unknown", _text("licence", r".+", "a text"),
+        _always("LicenseRef-unknown"),
+    ),
+)
+"""In an order in which each default is known from what stands before it."""
+
+BY_NAME = {field.name: field for field in FIELDS}

@@ -1,0 +1,167 @@
+"""A network without a `model.json` as a package: what it tells about itself, and what its user said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..atomic_files import write_text
+from ..backends.choose import whole_content
+from ..errors import PackageError
+from ..library.package import sha256_of
+from ..manifest import SCHEMA_VERSION
+from ..manifest.network import is_package_path
+from ..manifest.reading import parse_manifest
+from .bare_fields import read_field
+from .bare_network import BareNetwork, read_network
+from .questions import Given, answered
+
+# The labels' colours, over and over: as far apart as so few can be (Okabe and Ito, 2008, without black).
+_COLORS = (
+    (0.90, 0.62, 0.00), (0.34, 0.71, 0.91), (0.00, 0.62, 0.45), (0.94, 0.89, 0.26), (0.00, 0.45, 0.70),
+    (0.84, 0.37, 0.00), (0.80, 0.47, 0.65),
+)
+
+
+def import_bare(path: Path, format: str, folder: Path, given: Given) -> Path:
+    """Write a package for the network in `path` (format: "onnx" or "torchscript") into `folder`, which is made.
+
+    What the network tells, and what was assumed of it, is said through `given.say`. Raises PackageError for a network
+    that MedInfer cannot run and for words that are missing, wrong or do not fit it; DeviceError, OutputError.
+    """
+    network = read_network(path, format)
+    given.say(_told(network))
+    words = answered(network, given)
+    told = {name: read_field(name, said) for name, said in words.items()}
+    _check_fit(network, told)
+    folder.mkdir()
+    description = _description(network, told, _copied(network, folder))
+    text = json.dumps(description, indent=2, ensure_ascii=False)
+    parse_manifest(text, str(folder / "model.json"))
+    write_text(folder / "model.json", text + "\n")
+    return folder
+
+
+def _told(network: BareNetwork) -> str:
+    low, high = network.seen
+    size = "×".join("any" if size is None else str(size) for size in network.declared[2:])
+    others = [name for name in network.outputs if name != network.output]
+    beside = f" (besides {', '.join(others)})" if others else ""
+    return (
+        f"{network.path.name}: tiles of {size}; output “{network.output}”{beside} of {network.channels} "
+        f"channel{'s' if network.channels > 1 else ''}; a trial on zeros and noise gave {low:.3g} to {high:.3g}"
+        + (f", so activation {network.activation}" if network.activation else "")
+    )
+
+
+def _copied(network: BareNetwork, folder: Path) -> dict[str, Any]:
+    """Copy the network into the package; returns its entry in `network.files`."""
+    file, name = network.file, network.path.name
+    names = [beside for beside, _ in file.data]
+    if not all(map(is_package_path, (name, *names))) or name == "model.json":
+        # Packages have plainer names than these, but the graph spells those of its weights: joined, it needs none.
+        name, names = f"network{'.onnx' if file.format == 'onnx' else '.pt'}", []
+        (folder / name).write_bytes(whole_content(file))
+    else:
+        shutil.copyfile(network.path, folder / name)
+        for beside, path in file.data:
+            (folder / beside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / beside)
+    data = {"data": [{"path": beside, "sha256": sha256_of(folder / beside)} for beside in names]} if names else {}
+    return {"path": name, "format": file.format, "sha256": sha256_of(folder / name), **data}
+
+
+def _check_fit(network: BareNetwork, told: Mapping[str, Any]) -> None:
+    """Raises PackageError where the words contradict the network."""
+    k, j, i = network.patch(told["axes"])
+    fixed = [network.declared[2 + told["axes"].index(axis)] for axis in "zyx"]
+    if any(size not in (None, asked) for size, asked in zip(fixed, told["patch"], strict=True)):
+        raise PackageError(f"{network.path} takes tiles of {i}×{j}×{k} (x, y, z) alone; leave out --patch.")
+    channels, values = network.channels, sorted(told["labels"])
+    labels = f"--labels names {len(values)}"
+    if _each_has_a_label(network, told):
+        if values != list(range(1, channels + 1)):
+            raise PackageError(f"{network.path} gives a channel per label ({channels}), but {labels}; name each once.")
+    elif values[-1] > channels - 1:
+        raise PackageError(
+            f"{network.path} gives {channels} channels, the first of which is the background, but {labels}, up to the "
+            f"number {values[-1]}; name {channels - 1}, or say --activation sigmoid if there is no background."
+        )
+    elif told["task"] == "segment" and len(values) < channels - 1:
+        missing = ", ".join(str(n) for n in range(1, channels) if n not in values)
+        raise PackageError(
+            f"{network.path} gives {channels} channels, the first of which is the background, but {labels}; name "
+            f"channel {missing} too."
+        )
+    if channels == 1 and told["activation"] == "softmax" and told["task"] != "landmark":
+        raise PackageError(f"{network.path} gives one channel, for which --activation must be none or sigmoid.")
+
+
+def _each_has_a_label(network: BareNetwork, told: Mapping[str, Any]) -> bool:
+    """Whether no channel is the background's."""
+    return bool(network.channels == 1 or told["task"] == "landmark" or told["activation"] == "sigmoid")
+
+
+def _segments(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": "segments", "activation": told["activation"]}
+
+
+def _heatmap(told: Mapping[str, Any]) -> dict[str, Any]:
+    # A softmax over all voxels makes a map whose mean is the place.
+    position = {"position": "expectation"} if told["activation"] == "softmax" else {}
+    return {"kind": "heatmap", "activation": told["activation"], **position}
+
+
+def _boxes(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": "labels", "activation": told["activation"]}
+
+
+# Of each task: its decoder, and what the result gives.
+_TASKS: Mapping[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], str]] = {
+    "segment": (_segments, "objects"), "landmark": (_heatmap, "points"), "detect": (_boxes, "boxes"),
+}
+
+
+def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
+    """The contents of `model.json`."""
+    decoder, kind = _TASKS[told["task"]]
+    stride = {"stride": network.stride} if network.stride > 1 else {}
+    return {
+        "schema_version": SCHEMA_VERSION, "id": told["id"], "version": "1.0.0", "title": told["title"],
+        "task": told["task"], "card": _card(network, told), "labels": _labels(told["labels"]),
+        "passes": [{
+            "name": "network",
+            "prepare": {
+                "modality": told["modality"], "orientation": told["orientation"], "axes": told["axes"],
+                "spacing": told["spacing"], "intensity": told["intensity"],
+            },
+            "network": {
+                "files": [file], "inputs": [{"role": "image", "name": network.input}], "output": network.output,
+                "channels": network.channels, "layout": network.layout,
+            },
+            "tiling": {"join": "blend", "patch": told["patch"], "overlap": told["overlap"], **stride},
+            "decoder": decoder(told),
+        }],
+        "result": [{"of": "network", "as": kind}],
+    }
+
+
+def _labels(names: Mapping[int, str]) -> list[dict[str, Any]]:
+    return [
+        {"value": value, "name": name, "color": _COLORS[n % len(_COLORS)]}
+        for n, (value, name) in enumerate(sorted(names.items()))
+    ]
+
+
+def _card(network: BareNetwork, told: Mapping[str, Any]) -> dict[str, str]:
+    names: Sequence[str] = list(told["labels"].values())
+    finds = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return {
+        "summary": f"Finds {finds} in {' or '.join(told['modality'])}; made from {network.path.name}.",
+        "intended_use": "Unknown: its authors have to say.",
+        "limits": "Not for clinical use. Nothing was measured with this package.",
+        "training_data": "Unknown.", "licence": told["licence"], "authors": "Unknown",
+    }
