@@ -18,7 +18,7 @@ from ..library.package import sha256_of
 from ..manifest import SCHEMA_VERSION
 from ..manifest.reading import parse_manifest
 from .nnunet_network import INPUT, OUTPUT, build, fill, read_checkpoint, write_onnx
-from .nnunet_plans import Plan, read_plan
+from .nnunet_plans import Plan, check_version, read_plan
 
 _CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 _GOLDEN = 0.618034
@@ -37,18 +37,16 @@ def import_nnunet(source: Path, folder: Path) -> Path:
     "nnunet"). Raises PackageError for what is not such a folder or cannot be repeated.
     """
     home = _only(source, result_folders(source))
-    plan = read_plan(home)
+    check_version(home)
     checkpoints = _checkpoints(home)
+    first = read_checkpoint(checkpoints[0])
+    plan = read_plan(home, first.get("init_args", {}).get("configuration"))
     folder.mkdir(parents=True)
-    channels = len(plan.labels) + (not plan.overlapping)
-    network = build(plan, channels, home)
-    mirrored: Sequence[int] = ()
+    network = build(plan, len(plan.labels) + (not plan.overlapping), home)
+    mirrored = first.get("inference_allowed_mirroring_axes") or ()
     names = []
-    for number, path in enumerate(checkpoints):
-        checkpoint = read_checkpoint(path)
-        if number == 0:
-            mirrored = checkpoint.get("inference_allowed_mirroring_axes") or ()
-        fill(network, checkpoint, path)
+    for path in checkpoints:
+        fill(network, first if path == checkpoints[0] else read_checkpoint(path), path)
         names.append(f"{path.parent.name}.onnx")
         write_onnx(network, plan, folder / names[-1])
     manifest = json.dumps(_manifest(plan, folder, names, mirrored), indent=2, ensure_ascii=False)

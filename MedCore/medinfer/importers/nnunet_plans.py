@@ -54,13 +54,17 @@ class Plan:
     architecture: Mapping[str, Any]
 
 
-def read_plan(folder: Path) -> Plan:
-    """The configuration that the folder `TRAINER__PLANS__CONFIGURATION` was trained with. Raises PackageError."""
+def read_plan(folder: Path, name: str | None) -> Plan:
+    """The configuration `name` of the plans in a result folder. None: that which the folder's own name ends in
+    (`TRAINER__PLANS__CONFIGURATION`). Raises PackageError."""
     plans, dataset = _json(folder / "plans.json"), _json(folder / "dataset.json")
-    name = folder.name.rpartition("__")[2]
     try:
+        name = name or folder.name.rpartition("__")[2]
         if name not in plans["configurations"]:
-            name = _only_trained(folder, plans)
+            raise PackageError(
+                f"{folder / 'plans.json'} has no configuration {name!r}, but {', '.join(plans['configurations'])}: "
+                "copy the whole result folder again."
+            )
         configuration = _inherited(plans["configurations"], name)
         _check(folder, name, configuration, dataset)
         axes = "".join("zyx"[axis] for axis in plans["transpose_forward"])
@@ -84,30 +88,26 @@ def read_plan(folder: Path) -> Plan:
         ) from error
 
 
+def check_version(folder: Path) -> None:
+    """Raises PackageError for a result folder of nnU-Net v1, whose plans are a pickle."""
+    if (folder / "plans.pkl").exists() and not (folder / "plans.json").exists():
+        raise PackageError(
+            f"{folder} has plans.pkl of nnU-Net v1, which is never opened: train or convert it with nnU-Net v2."
+        )
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        older = path.with_suffix(".pkl").exists()
-        why = "has plans.pkl of nnU-Net v1, which is never opened: train or convert it with nnU-Net v2" if older else \
-            f"has no {path.name}: give a result folder of nnU-Net v2 (with plans.json, dataset.json and fold_0)"
-        raise PackageError(f"{path.parent} {why}.") from None
+        raise PackageError(
+            f"{path.parent} has no {path.name}: give a result folder of nnU-Net v2 (plans.json, dataset.json, fold_0)."
+        ) from None
     except (OSError, ValueError) as error:
         raise PackageError(f"{path} cannot be read ({error}): copy the result folder again.") from None
     if not isinstance(found, dict):
         raise PackageError(f"{path} is not what nnU-Net v2 writes: copy the result folder again.")
     return found
-
-
-def _only_trained(folder: Path, plans: Mapping[str, Any]) -> str:
-    """Of a folder under another name: the one configuration there is."""
-    names = [name for name, entry in plans["configurations"].items() if "patch_size" in entry]
-    if len(names) != 1:
-        raise PackageError(
-            f"The name of {folder} does not end in a configuration of its plans ({', '.join(names)}): rename it as "
-            f"nnU-Net does, for example to nnUNetTrainer__nnUNetPlans__{names[0] if names else '3d_fullres'}."
-        )
-    return str(names[0])
 
 
 def _inherited(configurations: Mapping[str, Any], name: str) -> dict[str, Any]:
