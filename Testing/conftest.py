@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import thrift  # noqa: F401 (before NumPy: importing it is all)
+
+import numpy as np  # isort: skip
 import processor
 import pytest
 from blobs import blob_manifest, write_blobs
