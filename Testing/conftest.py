@@ -42,6 +42,12 @@ def test_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_installed_models(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the fixtures of a module or a session run are the bundled models, whatever this user has installed."""
+    os.environ["MEDINFER_LIBRARY"] = str(tmp_path_factory.mktemp("library"))
+
+
 @pytest.fixture(autouse=True)
 def own_library(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees or changes the models that the user of this machine has installed."""

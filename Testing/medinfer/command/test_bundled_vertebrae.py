@@ -1,4 +1,7 @@
-"""The bundled vertebra package on a held-out phantom and on real CT: whole, the same everywhere, and right."""
+"""The bundled vertebra package on a held-out phantom and on real CT: whole, the same everywhere, and right.
+
+One run from the shell, of the module's sample scan, serves every test that looks at what such a run leaves.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from medinfer.library.library import find_package
 from medinfer.library.places import DEFAULT_MODELS, bundled_folder
 from medinfer.orientation import reorient
 from medinfer.scans.reading import read_volume
-from medinfer.scans.writing import write_volume
 from medinfer.volume import Volume
+from medslicer.sample_scans import SAMPLE_SCANS
 from medtrain.metrics.landmark_metrics import LandmarkTrial, score_trial, total
 from medtrain.phantoms.spine import LEVELS, ScanSpec, SpineScan, draw_patient, scan_patient
 
@@ -29,6 +32,19 @@ ID = DEFAULT_MODELS["landmark"]
 def abdomen() -> SpineScan:
     """A held-out patient (training ends below seed 9000), not among those of the card."""
     return scan_patient(draw_patient(9900, spacing=3.0), 9900, ScanSpec(view="abdomen", spacing_mm=3.0, noise_hu=15))
+
+
+@pytest.fixture(scope="module")
+def found(abdomen: SpineScan) -> Findings:
+    return find(abdomen.volume)
+
+
+@pytest.fixture(scope="module")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a run from the shell leaves of the module's sample scan."""
+    out = tmp_path_factory.mktemp("landmark") / "out"
+    assert main(["landmark", str(SAMPLE_SCANS["MedLandmark"].file), "-o", str(out)]) == OK
+    return out / "spine"
 
 
 def find(volume: Volume, **options: Any) -> Findings:
@@ -52,8 +68,7 @@ def test_the_package_is_small_whole_and_honest() -> None:
         assert label.terminology is not None
 
 
-def test_the_vertebrae_of_a_held_out_phantom_are_found_by_their_names(abdomen: SpineScan) -> None:
-    found = find(abdomen.volume)
+def test_the_vertebrae_of_a_held_out_phantom_are_found_by_their_names(abdomen: SpineScan, found: Findings) -> None:
     trial = LandmarkTrial("phantom", abdomen.truth, places(found), frozenset(abdomen.cut))
     everything = total(score_trial(trial).values())
     assert everything.identified >= len(abdomen.truth) - 1
@@ -72,10 +87,10 @@ def test_runtimes_agree(abdomen: SpineScan) -> None:
             np.testing.assert_allclose(mine.position_ras, theirs.position_ras, atol=0.02)
 
 
-def test_a_scan_stored_otherwise_gives_the_same_places(abdomen: SpineScan) -> None:
+def test_a_scan_stored_otherwise_gives_the_same_places(abdomen: SpineScan, found: Findings) -> None:
     turned = reorient(abdomen.volume, "SAR")
     stored = Volume(np.ascontiguousarray(turned.voxels), turned.grid, "turned")
-    one, other = places(find(abdomen.volume)), places(find(stored))
+    one, other = places(found), places(find(stored))
     for name, place in one.items():
         if place is None:
             assert other[name] is None
@@ -83,10 +98,10 @@ def test_a_scan_stored_otherwise_gives_the_same_places(abdomen: SpineScan) -> No
             np.testing.assert_allclose(place, other[name], atol=1e-3)
 
 
-def test_a_scan_stored_upside_down_is_told_and_every_landmark_flagged(abdomen: SpineScan) -> None:
+def test_a_scan_stored_upside_down_is_told_and_every_landmark_flagged(abdomen: SpineScan, found: Findings) -> None:
     """Voxels in the wrong order under the right header, mirrored or not. Turned face down too, nothing may be found."""
     voxels = abdomen.volume.voxels
-    assert find(abdomen.volume).notes == ()
+    assert found.notes == ()
     for turned in (voxels[::-1], voxels[::-1, :, ::-1]):
         findings = find(Volume(np.ascontiguousarray(turned), abdomen.volume.grid, "turned"))
         assert "upside down" in findings.notes[-1]
@@ -95,10 +110,10 @@ def test_a_scan_stored_upside_down_is_told_and_every_landmark_flagged(abdomen: S
     assert "upside down" in face_down.notes[-1] or face_down.found == 0
 
 
-def test_a_mirrored_scan_keeps_its_names(abdomen: SpineScan) -> None:
+def test_a_mirrored_scan_keeps_its_names(abdomen: SpineScan, found: Findings) -> None:
     """Left and right exchanged: the spine is nearly the same, and so are the names and heights."""
     mirrored = Volume(np.ascontiguousarray(abdomen.volume.voxels[:, :, ::-1]), abdomen.volume.grid, "mirrored")
-    one, other = places(find(abdomen.volume)), places(find(mirrored))
+    one, other = places(found), places(find(mirrored))
     both = [name for name, place in one.items() if place is not None and other[name] is not None]
     assert len(both) >= sum(place is not None for place in one.values()) - 1
     for name in both:
@@ -118,20 +133,28 @@ def _grid() -> Any:
     return Grid((60, 60, 60), np.diag([-3.0, -3.0, 3.0, 1.0]))
 
 
-def test_a_run_from_the_shell_leaves_points_table_scene_and_pictures(abdomen: SpineScan, tmp_path: Path) -> None:
-    write_volume(abdomen.volume, tmp_path / "spine.nrrd")
-    assert main(["landmark", str(tmp_path / "spine.nrrd"), "-o", str(tmp_path / "out")]) == OK
-    folder = tmp_path / "out" / "spine"
-    files = {path.name for path in folder.iterdir()}
+def test_a_run_from_the_shell_leaves_points_table_scene_and_pictures(sample_run: Path) -> None:
+    files = {path.name for path in sample_run.iterdir()}
     assert files >= {"findings.json", "landmarks.csv", "landmarks.mrk.json", "scene.mrb", "sagittal.png", "view3d.png"}
-    rows = list(csv.DictReader((folder / "landmarks.csv").open()))
+    rows = list(csv.DictReader((sample_run / "landmarks.csv").open()))
     assert [row["label"] for row in rows] == list(LEVELS)
-    points, curve = json.loads((folder / "landmarks.mrk.json").read_text(encoding="utf-8"))["markups"]
+    points, curve = json.loads((sample_run / "landmarks.mrk.json").read_text(encoding="utf-8"))["markups"]
     assert (points["type"], curve["type"]) == ("Fiducial", "Curve")
     assert [point["label"] for point in points["controlPoints"]] == list(LEVELS)
-    found = Findings.from_json((folder / "findings.json").read_text(encoding="utf-8"))
+    found = Findings.from_json((sample_run / "findings.json").read_text(encoding="utf-8"))
     for point, landmark in zip(points["controlPoints"], found.landmarks, strict=True):
         assert (point["positionStatus"] == "missing") == (landmark.position_ras is None)
+
+
+def test_every_vertebra_wholly_in_view_of_the_sample_scan_is_found_by_its_name(sample_run: Path) -> None:
+    from medtrain.phantoms.sample_data import scan_spine
+
+    found = places(Findings.from_json((sample_run / "findings.json").read_text(encoding="utf-8")))
+    drawn = scan_spine().truth
+    assert {"L1", "L2", "L3", "L4", "L5"} <= set(drawn)
+    for name, place in drawn.items():
+        assert found[name] is not None, name
+        assert np.linalg.norm(np.subtract(found[name], place)) <= 5, name
 
 
 def test_real_ct_of_the_lumbar_spine(test_data: Path) -> None:
