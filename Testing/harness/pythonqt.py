@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -191,12 +191,19 @@ def class_for(qt_class: type) -> Any:
     return known
 
 
+@cache
 def _is_qt(cls: type) -> bool:
     return any(base.__module__.startswith("PySide6.") for base in cls.__mro__)
 
 
+# Most of what Qt gives: nothing is to be asked of them.
+_PLAIN = (str, bool, int, float, type(None))
+
+
 def to_python(value: Any) -> Any:
     """What Qt gave, as PythonQt hands it to Python."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, enum.Enum):
         return EnumValue(value)
     if isinstance(value, list | tuple):
@@ -212,6 +219,8 @@ def to_python(value: Any) -> Any:
 
 def to_qt(value: Any) -> Any:
     """What Python gave, as PySide6 takes it. A Python function becomes a slot whose exceptions are kept."""
+    if type(value) in _PLAIN:
+        return value
     match value:
         case PythonQtObject():
             value = value._real

@@ -30,13 +30,18 @@ STAND_INS = {
 DESIGNERS_OWN = frozenset({"buddy"})
 
 
+# Known to every loader once one knows them. It takes long, and a panel makes three loaders.
+_REGISTERED: set[str] = set()
+
+
 class UiLoader(QtUiTools.QUiLoader):
     """QUiLoader with the stand-ins."""
 
     def __init__(self, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
-        for cls in STAND_INS.values():
-            self.registerCustomWidget(cls)
+        for name in STAND_INS.keys() - _REGISTERED:
+            self.registerCustomWidget(STAND_INS[name])
+            _REGISTERED.add(name)
 
     def load(self, device: QtCore.QIODevice, parent: QtWidgets.QWidget | None = None) -> QtWidgets.QWidget:
         """Raises UserInterfaceError for an unknown class, property, or end of a connection."""

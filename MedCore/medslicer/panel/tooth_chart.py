@@ -42,6 +42,8 @@ class ToothChart:
         self._place, self._on_click = place, on_click
         self._numbers: dict[int, int] = {}
         self._cells: dict[int, Any] = {}
+        # What each cell shows: Qt is slow to be told again, and this is asked for while the slider moves.
+        self._shown: dict[int, tuple[str, str, str]] = {}
         grid = qt.QGridLayout(place)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(1)
@@ -57,6 +59,7 @@ class ToothChart:
         """Paint the cells by the findings of `result`; the selected one has a frame."""
         rows = _by_number(result.rows) if result else {}
         shown = {row.number for row in result.shown_rows} if result else set()
+        dark = self._place.palette.color(qt.QPalette.Window).lightness() < _DARK
         self._numbers.clear()
         for fdi, cell in self._cells.items():
             row = rows.get(str(fdi))
@@ -68,20 +71,10 @@ class ToothChart:
                     state = "rejected" if row.review == REJECTED else "hidden"
                 why = _("hidden: low score") if state == "hidden" else ""
                 words = ", ".join(filter(None, [row.title, row.detail, *row.flags, why]))
-            sheet = _CELL.format(style=self._style(state, row is not None and row.number == selected))
-            if cell.styleSheet != sheet:
-                # Qt styles a widget anew each time, and this is called while the slider moves.
-                cell.setStyleSheet(sheet)
-            cell.setToolTip(plain(f"{fdi}: {words}"))
-            cell.setEnabled(row is not None)
-            cell.setProperty("state", state)
-
-    def _style(self, state: str, chosen: bool) -> str:
-        dark = self._place.palette.color(qt.QPalette.Window).lightness() < _DARK
-        absent = _ABSENT.format(grey=_GREYS[dark]) + (_STRUCK if state == "rejected" else "")
-        # Chosen or not, what is dashed is not there.
-        frame = _CHOSEN.format(line="solid" if state in _STYLES else "dashed") if chosen else ""
-        return _STYLES.get(state, absent) + frame
+            now = (state, words, _style(state, dark, chosen=row is not None and row.number == selected))
+            if self._shown.get(fdi) != now:
+                self._shown[fdi] = now
+                _paint(cell, f"{fdi}: {words}", state, now[-1])
 
     def _new_cell(self, place: Any, fdi: int) -> Any:
         cell = qt.QPushButton(place)
@@ -96,6 +89,23 @@ class ToothChart:
     def _clicked(self, fdi: int) -> None:
         if fdi in self._numbers:
             self._on_click(self._numbers[fdi])
+
+
+def _paint(cell: Any, tip: str, state: str, style: str) -> None:
+    sheet = _CELL.format(style=style)
+    if cell.styleSheet != sheet:
+        # Qt styles a widget anew each time.
+        cell.setStyleSheet(sheet)
+    cell.setToolTip(plain(tip))
+    cell.setEnabled(state != "missing")
+    cell.setProperty("state", state)
+
+
+def _style(state: str, dark: bool, *, chosen: bool) -> str:
+    absent = _ABSENT.format(grey=_GREYS[dark]) + (_STRUCK if state == "rejected" else "")
+    # Chosen or not, what is dashed is not there.
+    frame = _CHOSEN.format(line="solid" if state in _STYLES else "dashed") if chosen else ""
+    return _STYLES.get(state, absent) + frame
 
 
 def _by_number(rows: Sequence[Row]) -> dict[str, Row]:
