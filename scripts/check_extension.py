@@ -226,8 +226,8 @@ def imports(root: Path) -> Iterator[str]:
 def torch_by_pip(root: Path) -> Iterator[str]:
     """PyTorch is never installed by pip here: the PyTorch extension does that."""
     for place in files(root):
-        if place.startswith("Med") and place.endswith(".py"):
-            for node in ast.walk(ast.parse(text_of(root, place))):
+        if place.startswith("Med") and place.endswith(".py") and "pip_install" in (text := text_of(root, place)):
+            for node in ast.walk(ast.parse(text)):
                 called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
                 if called.split(".")[-1] == "pip_install" and re.search(r"['\" ]torch", ast.unparse(node)):
                     yield f"{place}:{node.lineno} installs torch by pip"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from ..errors import DeviceError
 from .session import Floats32, Request, Session, Shape, check_names, first_line, unreadable
 
 NAME = "openvino"
+_CONVERTER = "openvino.tools.ovc"
 _PLUGINS = {"cpu": "CPU", "gpu": "GPU"}
 # What a quantised network leaves in floating point stays in float32.
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
@@ -18,17 +20,31 @@ _SPOKEN = {"f32": "float32", "float32": "float32", "bf16": "bfloat16", "bfloat16
            "f16": "float16", "float16": "float16"}
 
 
+def _library() -> Any:
+    """The module openvino without its converter of models: a third of the import, and it reports each to its maker.
+
+    Raises ImportError where it is not installed.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault(_CONVERTER, None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    finally:
+        # Whoever else in this process wants it may have it.
+        if sys.modules.get(_CONVERTER, sys) is None:
+            del sys.modules[_CONVERTER]
+    return openvino
+
+
 def version() -> str:
     """Raises ImportError where it is not installed."""
-    import openvino
-
+    openvino = _library()
     return str(openvino.__version__).partition("-")[0]
 
 
 def devices() -> dict[str, tuple[str, ...]]:
     """Devices that answer, with the precisions they have in hardware."""
-    import openvino
-
+    openvino = _library()
     core = openvino.Core()
     found: dict[str, tuple[str, ...]] = {}
     for kind, plugin in _PLUGINS.items():
@@ -40,7 +56,7 @@ def devices() -> dict[str, tuple[str, ...]]:
 
 def open_network(request: Request) -> Session:
     """Raises DeviceError for a precision it would not really use, PackageError for a bad file."""
-    import openvino
+    openvino = _library()
     from openvino.frontend import FrontEndManager
 
     kind = request.device.partition(":")[0]
