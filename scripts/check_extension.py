@@ -84,7 +84,7 @@ def pictures(root: Path) -> Iterator[str]:
     for url in [told.get("ICONURL", ""), *told.get("SCREENSHOTURLS", "").split()]:
         file = root / url.removeprefix(f"{raw}/")
         if not url.startswith(f"{raw}/") or file.suffix != ".png" or not file.is_file():
-            yield f"“{url}” is no PNG file of the repository, served from {raw}"
+            yield f"“{url}” is not a PNG file of the repository, served from {raw}"
 
 
 def icons(root: Path) -> Iterator[str]:
@@ -93,7 +93,7 @@ def icons(root: Path) -> Iterator[str]:
     for place in ("Resources/Icons/MedInfer.png", *shown):
         head = (root / place).read_bytes()[:24] if (root / place).is_file() else b""
         if head[:8] != b"\x89PNG\r\n\x1a\n" or struct.unpack(">II", head[16:24]) != (128, 128):
-            yield f"{place} is no PNG of 128 × 128 pixels"
+            yield f"{place} is not a PNG of 128 × 128 pixels"
 
 
 def build_files(root: Path) -> Iterator[str]:
@@ -135,12 +135,12 @@ def index_entry(root: Path) -> Iterator[str]:
     try:
         entry = json.loads(text_of(root, "MedInfer.json"))
     except ValueError as error:
-        yield f"MedInfer.json is no JSON: {error}"
+        yield f"MedInfer.json is not JSON: {error}"
         return
     unknown = [key for key in entry if key not in ENTRY_KEYS]
     yield from (f"MedInfer.json has a key {key} that the schema does not know" for key in unknown)
     wrong = [key for key, kind in ENTRY_KEYS.items() if key in entry and type(entry[key]) is not kind]
-    yield from (f"MedInfer.json: {key} is no {ENTRY_KEYS[key].__name__}" for key in wrong)
+    yield from (f"MedInfer.json: {key} is not a {ENTRY_KEYS[key].__name__}" for key in wrong)
     yield from (f"MedInfer.json lacks {key}" for key in ("$schema", "category", "scm_url") if not entry.get(key))
     if entry.get("category") not in CATEGORIES:
         yield f"MedInfer.json: the index has no category {entry.get('category')!r} for such an extension"

@@ -22,7 +22,7 @@ _HIDDEN, _LOCK = ".medinfer-", ".lock"
 ASIDE = ".older"
 """The folder, in that of `staging`, for what `take_place` replaces. A killed run's comes back from there."""
 _DAY_S = 86_400
-# How often two processes may meet in renaming, and what each is told then.
+# How often two processes may meet in renaming, and what each says then.
 _TRIES, _MET = 20, (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
 
 _ADVICE = {

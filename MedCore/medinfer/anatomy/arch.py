@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 # So much of a network's answers is taken for chance: no label is impossible, none certain.
 _CHANCE = 0.1
-# How often an object is no tooth of the arch: a supernumerary one, or none at all.
+# How often an object is not a tooth of the arch: a supernumerary one, or none at all.
 _EXTRA = 0.0005
 # Positions are weak evidence: deviations of a tooth from its place and of a distance from the usual, mm, and the most
 # that either may count (a logarithm of odds).

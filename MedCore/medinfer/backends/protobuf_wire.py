@@ -26,7 +26,7 @@ class Entry:
 
 
 def entries(message: memoryview) -> Iterator[Entry]:
-    """The entries of a message in their order. Raises ValueError where the bytes are none, or end too early."""
+    """The entries of a message in their order. Raises ValueError where the bytes are not one, or end too early."""
     at = 0
     while at < len(message):
         begin = at

@@ -79,8 +79,8 @@ class _Work:
 def run_batch(paths: Sequence[Path], batch: Batch, console: Console, cancel: Callable[[], bool]) -> Tally:
     """Run `batch` over every scan in `paths` (files, or folders with DICOM series or image files).
 
-    Any error of a scan is told at once and kept in the tally. `cancel` ends it between two tiles; what was written by
-    then stays.
+    An error of a scan is reported at once and kept in the tally. `cancel` ends it between two tiles; what was written
+    by then stays.
     """
     tally = Tally()
     sources = [source for path in paths for source in _suiting(_found(path, console, tally), batch, console)]
@@ -95,7 +95,7 @@ def run_batch(paths: Sequence[Path], batch: Batch, console: Console, cancel: Cal
 
 
 def _suiting(sources: Sequence[ScanSource], batch: Batch, console: Console) -> Sequence[ScanSource]:
-    """What of a study the model was made for. The rest is told and is no failure, as long as something suits."""
+    """What of a study the model was made for. The rest is reported and is not a failure, as long as something suits."""
     wanted = [one.prepare.modality for one in batch.package.manifest.passes]
 
     def suits(source: ScanSource) -> bool:

@@ -135,7 +135,7 @@ class TerminalConsole:
 
 
 def on_one_line(text: str) -> str:
-    """`text` with an escape (\\n) for each character that is none to see."""
+    """`text` with an escape (\\n) for each character that cannot be seen."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 

@@ -131,7 +131,7 @@ class InstancesDecoding:
         return self._decoder.min_volume_mm3 / float(self._cell.prod())
 
     def _free_fragments(self, voxels: ObjectVoxels, peaks: NDArray[np.float64]) -> bool:
-        """What is no object of its own but a part of larger ones it touches becomes theirs: no one's, until they
+        """What is not an object of its own but a part of larger ones it touches becomes theirs: no one's, until they
         grow. Whether there was any."""
         centres, counts = self._centres(voxels)
         # No two of one size: of two that touch only one is freed.

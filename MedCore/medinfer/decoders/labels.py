@@ -31,7 +31,7 @@ class LabelsDecoding:
 
     def feed(self, start: tuple[int, int, int], values: NDArray[np.float32]) -> None:
         """`values`: [1, k, j, i], or [classes, k, j, i] scores of which class 0 is background, or [labels, k, j, i]
-        with a sigmoid each. Raises PackageError where they are declared as probabilities and are none."""
+        with a sigmoid each. Raises PackageError where they are declared as probabilities and are not."""
         where = tuple(slice(a, a + n) for a, n in zip(start, values.shape[1:], strict=True))
         scores = len(values) == 1 or self._decoder.activation != "none"
         if not scores:

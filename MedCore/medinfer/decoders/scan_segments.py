@@ -55,7 +55,7 @@ class ScanSegmentsDecoding:
 
     def feed(self, start: Shape, values: Floats32) -> None:
         """`values`: channels [c, k, j, i] as `SegmentsDecoding` takes them; blocks of one row along k are equally
-        thick. Raises PackageError where they are declared as probabilities and are none."""
+        thick. Raises PackageError where they are declared as probabilities and are not."""
         rows = self._open.get(start[0])
         if rows is None:
             shape = (len(values), values.shape[1], *self._plane)

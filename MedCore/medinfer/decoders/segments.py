@@ -34,7 +34,7 @@ class SegmentsDecoding:
 
     def feed(self, start: Shape, values: NDArray[np.float32]) -> None:
         """`values`: [1, k, j, i], or [1 + labels, k, j, i] of which 0 is background, or [labels, k, j, i] with a
-        sigmoid each. Raises PackageError where they are declared as probabilities and are none."""
+        sigmoid each. Raises PackageError where they are declared as probabilities and are not."""
         where = tuple(slice(a, a + n) for a, n in zip(start, values.shape[1:], strict=True))
         found = decided(values, self._decoder.activation, self._decoder.threshold, self._order)
         self._labels[where] = found.labels

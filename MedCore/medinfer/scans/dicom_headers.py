@@ -54,7 +54,7 @@ _COLOUR = ("colour image", "colour images")
 _UNPLACED = ("image without a position in space", "images without a position in space")
 _UNSPACED = ("image without a pixel spacing", "images without a pixel spacing")
 _REPORT = ("structured report", "structured reports")
-_OBJECT = ("object that is no image", "objects that are no images")
+_OBJECT = ("object that is not an image", "objects that are not images")
 
 
 class DamagedError(Exception):

@@ -17,7 +17,7 @@ _END_OF_SEQUENCE = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 def with_known_kinds(path: Path) -> io.BytesIO | None:
     """The file (explicit, little endian) with each unknown kind at its top level called UN, or LO where its length has
-    16 bits; None where there is none, or where it is no such file."""
+    16 bits; None where there is none, or where it is not such a file."""
     whole = bytearray(path.read_bytes())
     at = 132 if whole[128:132] == b"DICM" else 0
     found = False

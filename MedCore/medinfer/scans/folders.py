@@ -23,7 +23,7 @@ Named = tuple[ScanSource, tuple[str, ...]]  # a source, and the parts of its nam
 def scans_in(root: Path, name: str) -> tuple[ScanSource, ...]:
     """Every scan below the folder `root`, which is called `name`; links to folders are followed, each folder once.
 
-    Raises ScanError where there is none; files that are no scans are in the notes of the scans beside them.
+    Raises ScanError where there is none; files that are not scans are in the notes of the scans beside them.
     """
     closed: list[Leftover] = []
     files = list(_files(root, closed))
@@ -71,7 +71,7 @@ def series_of(path: Path) -> ScanSource:
 def _told(root: Path, name: str, parts: list[Named], leftovers: Sequence[Leftover]) -> tuple[ScanSource, ...]:
     """The sources under their names, with notes of what lies beside them and is no scan."""
     if not parts and leftovers:
-        raise ScanError(f"{root} holds no scan, only {_counted(leftovers)}; give the folder of a CT or MR series.")
+        raise ScanError(f"{root} contains no scan, only {_counted(leftovers)}; give the folder of a CT or MR series.")
     if not parts:
         raise ScanError(f"{root} contains no scan; give a folder with {KNOWN} files.")
     beside: dict[int, list[Leftover]] = {}
@@ -88,7 +88,7 @@ def _told(root: Path, name: str, parts: list[Named], leftovers: Sequence[Leftove
 
 
 def _beside(leftovers: Sequence[Leftover]) -> tuple[str, ...]:
-    """A note of what lies beside a scan and is none."""
+    """A note of what lies beside a scan and is not one."""
     if not leftovers:
         return ()
     return (f"beside it, {_counted(leftovers)} {'was' if len(leftovers) == 1 else 'were'} not read",)

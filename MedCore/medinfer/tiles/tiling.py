@@ -150,7 +150,7 @@ def plan_blend(
 
     overlap: the least part of a patch, 0 … < 1, that it shares with its neighbour along an axis.
     A volume smaller than the patch lies in the middle of one padded tile (as in nnU-Net and MONAI).
-    Raises PackageError if the patch is no multiple of the stride or the overlap is out of range.
+    Raises PackageError if the patch is not a multiple of the stride or the overlap is out of range.
     """
     if not 0 <= overlap < 1:
         raise PackageError(f"A tile overlap must be at least 0 and less than 1, not {overlap}.")

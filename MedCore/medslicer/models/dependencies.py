@@ -198,7 +198,7 @@ def _pins() -> Iterator[Path]:
     for name in SHIPPED:
         with suppress(PackageNotFoundError):
             installed = version(name)
-            # A version that is none (a local build of Slicer may have one) would make pip refuse the whole file.
+            # What is not a version (a local build of Slicer may have one) would make pip refuse the whole file.
             if installed and re.fullmatch(_VERSION, installed):
                 lines.append(f"{name}=={installed}\n")
     with tempfile.TemporaryDirectory(prefix="medinfer-", ignore_cleanup_errors=True) as folder:

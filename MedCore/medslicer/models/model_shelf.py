@@ -20,7 +20,7 @@ BUNDLED, INSTALLED, TO_FETCH = "bundled", "installed", "to fetch"
 SCHEMA_VERSION = 2
 
 _TASKS = tuple(DEFAULT_MODELS)
-# A manifest of the largest package has 43 kB; what is larger than this is none.
+# A manifest of the largest package has 43 kB; what is larger than this is not one.
 _MAX_BYTES = 4 << 20
 # Where `decoder.threshold` is left out (see medinfer.manifest.decoding).
 _THRESHOLDS = {"instances": 0.3}

@@ -62,7 +62,7 @@ def test_nothing_but_what_cannot_be_opened_is_no_empty_folder(tmp_path: Path, cl
     folder = save(tmp_path / "ct", stack(HEIGHTS))
     for path in folder.iterdir():
         closed(path)
-    with pytest.raises(ScanError, match="ct holds no scan, only 8 files that cannot be opened"):
+    with pytest.raises(ScanError, match="ct contains no scan, only 8 files that cannot be opened"):
         find_scans(folder)
     closed(folder)
     with pytest.raises(ScanError, match=r"ct cannot be read: Permission denied\.$"):
