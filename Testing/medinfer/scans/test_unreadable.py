@@ -1,4 +1,4 @@
-"""What of a folder cannot be opened is told, and never passed over."""
+"""What cannot be opened in a folder is reported, and never passed over."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> Closed:
     opened, listed = Path.open, os.scandir
 
     def check(path: Any) -> None:
-        if Path(path) in paths:
+        # A number is an open folder, as pytest has it when it removes the folders of a test.
+        if not isinstance(path, int) and Path(path) in paths:
             raise PermissionError(13, "Permission denied", str(path))
 
     def open_one(path: Path, *options: Any, **more: Any) -> Any:
