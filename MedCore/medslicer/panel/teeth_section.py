@@ -31,6 +31,9 @@ class TeethSection:
         """Show the scheme and the chart of the chosen result; without one, the scheme that the next will have."""
         result, model = self._results.result, self._models.chosen
         known = result.schemes if result is not None else model.names if model is not None else ()
+        # Other models of segments run here too, and have no teeth to chart.
+        teeth = DEFAULT_SCHEME in known or (result is not None and any(row.fdi for row in result.rows))
+        self._ui.chartSection.setVisible(teeth or (result is None and model is None))
         entries = [(scheme, scheme) for scheme in known or (DEFAULT_SCHEME,)]
         scheme = self._settings.names if result is None else result.scheme
         fill(self._ui.namesSelector, entries, scheme or DEFAULT_SCHEME)

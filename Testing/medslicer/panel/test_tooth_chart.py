@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from panel_user import PanelUser
 from peas import HEIGHTS, LOWER, UPPER, draw_peas, pea_centers, pea_grid
 from PySide6 import QtWidgets
 from PySide6.QtCore import Qt
@@ -123,3 +125,18 @@ def test_with_the_result_the_chart_is_emptied(teeth: ResultsUser) -> None:
     teeth.click("removeResultButton")
     assert of_state(teeth, "missing") == set(EVERY)
     assert framed(teeth) == []
+
+
+def test_a_model_without_teeth_has_no_chart(
+    open_panel: Callable[..., PanelUser], install_blobs: Callable[..., Path]
+) -> None:
+    def segments(manifest: dict[str, Any]) -> None:
+        manifest.update(task="segment", decoder={"kind": "segments"})
+
+    install_blobs(segments)
+    user = open_panel("MedToothSeg")
+    assert not user.ui("chartSection").isHidden()
+    user.choose("modelSelector", "Bright blobs")
+    assert user.ui("chartSection").isHidden()
+    user.choose("modelSelector", "eeth")
+    assert not user.ui("chartSection").isHidden()
