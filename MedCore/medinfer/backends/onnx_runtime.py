@@ -79,7 +79,11 @@ def open_network(request: Request) -> Session:
 
 
 def ports(content: bytes, path: Path) -> tuple[dict[str, Shape], tuple[str, ...]]:
-    """The shapes of a network's inputs by name, and the names of its outputs. Raises PackageError for a bad file."""
+    """The shapes of a network's inputs by name, and the names of its outputs.
+
+    Raises PackageError for a bad file, ImportError where ONNX Runtime is not installed.
+    """
+    version()
     try:
         session = _session(content, "cpu", {}, 1)
     except Exception as error:

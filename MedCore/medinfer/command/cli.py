@@ -233,10 +233,9 @@ def _add(
 
     before = {entry.id: entry for entry in entries() if entry.package}
     words = {field.name: getattr(options, field.name) for field in FIELDS}
-    given = Given(
-        {name: said for name, said in words.items() if said is not None}, None if options.json else asker(), console.say
-    )
-    package = add(options.source, options.format, given)
+    said = {name: word for name, word in words.items() if word is not None}
+    ask = None if options.json else asker(stopped)
+    package = add(options.source, options.format, Given(said, ask, console.say))
     if package.id in before:
         console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
     console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")

@@ -92,22 +92,24 @@ def _unpack_archive(source: Path, folder: Path, given: Given) -> None:
     root.rename(folder)
 
 
-def _no_words_for(source: Path, given: Given) -> None:
-    """Raises PackageError where a package is given words that its `model.json` has."""
+def _no_words_for(source: Path, given: Given, telling: str = "a model.json") -> None:
+    """Raises PackageError where words are given for what says all that itself."""
     if given.words:
         listed = ", ".join(f"--{name}" for name in given.words)
-        raise PackageError(f"{source} has a model.json, which says all that; leave out {listed}, or edit that file.")
+        raise PackageError(f"{source} has {telling}, which says all that; leave out {listed}.")
 
 
 def _convert_nnunet(source: Path, folder: Path, given: Given) -> None:
     from .nnunet import import_nnunet  # builds networks with torch
 
+    _no_words_for(source, given, "nnU-Net's plans.json")
     import_nnunet(source, folder)
 
 
 def _convert_keras_slab(source: Path, folder: Path, given: Given) -> None:
     from .keras_slab import import_keras_slab  # reads HDF5, which only this format needs
 
+    _no_words_for(source, given, "a known network")
     import_keras_slab(source, folder)
 
 

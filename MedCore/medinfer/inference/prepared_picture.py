@@ -56,7 +56,7 @@ def picture_of(seen: Sequence[Seen]) -> NDArray[np.uint8]:
 def _slice(seen: Seen, axis: int) -> NDArray[np.uint8]:
     low, high = float(seen.voxels.min()), float(seen.voxels.max())
     plane = seen.voxels.take(seen.voxels.shape[axis] // 2, axis)
-    grey = ((plane - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+    grey: NDArray[np.uint8] = ((plane - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
     times = max(1, _LEAST_PIXELS // max(plane.shape))
     enlarged: NDArray[np.uint8] = grey.repeat(times, axis=0).repeat(times, axis=1)
     return enlarged

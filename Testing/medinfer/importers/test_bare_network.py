@@ -341,7 +341,7 @@ def test_the_end_of_the_input_ends_the_questions_and_nothing_is_installed(
     def ended(question: str) -> str:
         raise Cancelled("stopped; nothing was installed")
 
-    monkeypatch.setattr("medinfer.command.terminal.asker", lambda: ended)
+    monkeypatch.setattr("medinfer.command.terminal.asker", lambda stopped: ended)
     assert main(["add", str(default_export)]) == cli.STOPPED
     assert "nothing was installed" in capsys.readouterr().err
     assert nothing_installed()
