@@ -14,6 +14,8 @@ from lamps import LOWEST, draw_lamps, lamps_package
 from panel_user import PanelUser
 from results_user import ResultsUser
 
+from medinfer.findings import Findings
+from medinfer.library.package import ModelPackage
 from medinfer.volume import Grid, Volume
 
 # A user in front of an open panel, with small real models and scans ------------------------------------------------
@@ -68,19 +70,46 @@ def long_run(
 
 # A user with findings to look at: real inference once a session, its findings in a fresh scene for each test ----------
 
+Find = Callable[..., Findings]
+
 
 @pytest.fixture(scope="session")
-def found_before() -> dict[str, Any]:
+def found_before() -> dict[str, Findings]:
     """Findings by the name of the scan."""
     return {}
 
 
 @pytest.fixture
-def show_findings(
-    harness: SlicerHarness, found_before: dict[str, Any], own_library: Path
-) -> Callable[..., ResultsUser]:
-    """Install the package in a folder, and open a panel on what it finds in a scan."""
+def find_once(found_before: dict[str, Findings]) -> Find:
+    """What a package finds in a scan."""
     from medinfer.inference.pipeline import open_package, run
+
+    def find(package: ModelPackage, scan: Volume, threshold: float | None = None) -> Findings:
+        if scan.name not in found_before:
+            with open_package(package, backend="onnxruntime", precision="float32", threads=1) as session:
+                found_before[scan.name] = run(scan, package, session, threshold=threshold)
+        return found_before[scan.name]
+
+    return find
+
+
+@pytest.fixture
+def user_with_result(user: PanelUser, find_once: Find, blob_scan: Any) -> PanelUser:
+    """The user of "blobs", whose scan has the result "Nodules" of an earlier run: for tests of what comes after it."""
+    from medinfer.library.library import find_package
+    from medslicer.profiles import PROFILES
+    from medslicer.results.result import add_result
+
+    package, scene = find_package("blobs"), user.harness.scene
+    node = scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    add_result(scene, find_once(package, blob_scan[0]), node, package.manifest, PROFILES["MedDetect"])
+    user.harness.process_events()
+    return user
+
+
+@pytest.fixture
+def show_findings(harness: SlicerHarness, find_once: Find, own_library: Path) -> Callable[..., ResultsUser]:
+    """Install the package in a folder, and open a panel on what it finds in a scan."""
     from medinfer.library.package import load_package
     from medslicer.nodes.volumes import add_volume
     from medslicer.profiles import PROFILES
@@ -88,11 +117,9 @@ def show_findings(
 
     def show(name: str, scan: Volume, folder: Path, threshold: float | None = None) -> ResultsUser:
         package = load_package(Path(shutil.move(folder, own_library / folder.name)))
-        if scan.name not in found_before:
-            with open_package(package, backend="onnxruntime", precision="float32", threads=1) as session:
-                found_before[scan.name] = run(scan, package, session, threshold=threshold)
+        findings = find_once(package, scan, threshold)
         node = add_volume(harness.scene, scan)
-        add_result(harness.scene, found_before[scan.name], node, package.manifest, PROFILES[name])
+        add_result(harness.scene, findings, node, package.manifest, PROFILES[name])
         user = ResultsUser(harness, harness.load_module(name))
         user.choose("modelSelector", package.manifest.title)
         return user

@@ -65,6 +65,21 @@ def hostile(
     return user
 
 
+@pytest.fixture
+def hostile_result(hostile: ResultsUser, find_once: Callable[..., Any], blob_scan: Any) -> ResultsUser:
+    """The same user with the model's result, whose labels are the worst."""
+    from medinfer.library.library import find_package
+    from medslicer.profiles import PROFILES
+    from medslicer.results.result import add_result
+
+    package, (scan, _) = find_package("blobs"), blob_scan
+    node = hostile.scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    findings = find_once(package, Volume(scan.voxels, scan.grid, NAME))
+    add_result(hostile.scene, findings, node, package.manifest, PROFILES["MedDetect"])
+    hostile.harness.process_events()
+    return hostile
+
+
 def one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -83,8 +98,8 @@ def test_the_panel_shows_them_as_they_are(hostile: ResultsUser) -> None:
     assert NAME.splitlines()[0] in hostile.log
 
 
-def test_a_question_shows_a_name_as_it_is(hostile: ResultsUser) -> None:
-    hostile.run_to_the_end()
+def test_a_question_shows_a_name_as_it_is(hostile_result: ResultsUser) -> None:
+    hostile = hostile_result
     (result,) = hostile.results
     result.table.SetName(NAME)
     hostile.harness.process_events()
@@ -96,10 +111,9 @@ def test_a_question_shows_a_name_as_it_is(hostile: ResultsUser) -> None:
     assert hostile.results == (result,)
 
 
-def test_files_hold_them_as_they_are(hostile: ResultsUser, tmp_path: Path) -> None:
-    folder = tmp_path / "aus gabe & <ü>"
+def test_files_hold_them_as_they_are(hostile_result: ResultsUser, tmp_path: Path) -> None:
+    hostile, folder = hostile_result, tmp_path / "aus gabe & <ü>"
     folder.mkdir()
-    hostile.run_to_the_end()
     titles = hostile.titles
     hostile.export("Table", folder / "t.csv")
     hostile.export("Markups", folder / "m.mrk.json")
@@ -115,10 +129,10 @@ def test_files_hold_them_as_they_are(hostile: ResultsUser, tmp_path: Path) -> No
     assert one_line(NAME) in one_line(page.text)
 
 
-def test_a_scene_keeps_them_and_its_table(hostile: ResultsUser, tmp_path: Path) -> None:
+def test_a_scene_keeps_them_and_its_table(hostile_result: ResultsUser, tmp_path: Path) -> None:
     from medslicer.export.saving import save_scene
 
-    hostile.run_to_the_end()
+    hostile = hostile_result
     before = hostile.rows
     assert len(before) == 2
     save_scene(hostile.scene, tmp_path / "scene.mrb")
@@ -158,11 +172,11 @@ def test_a_label_that_would_tear_a_saved_table_is_refused(
 
 
 def test_two_results_and_two_scans_of_one_name_are_told_apart(
-    user: Any, harness: SlicerHarness, blob_scan: tuple[Volume, Any]
+    user_with_result: Any, harness: SlicerHarness, blob_scan: tuple[Volume, Any]
 ) -> None:
     from medslicer.results.result import results_in
 
-    user.run_to_the_end()
+    user = user_with_result
     user.run_to_the_end()
     first, second = results_in(harness.scene)
     second.table.SetName(first.name)

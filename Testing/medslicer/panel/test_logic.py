@@ -65,10 +65,10 @@ def test_a_folder_is_a_model_as_well_and_settings_and_a_region_are_kept(
     assert record.threshold == pytest.approx(0.6)
 
 
-def test_a_result_takes_anothers_place(volume_node: Any) -> None:
+def test_a_result_takes_anothers_place(volume_node: Any, user_with_result: PanelUser) -> None:
     from medslicer.results.result import results_in
 
-    first = logic().process(volume_node, model="blobs")
+    (first,) = results_in(volume_node.GetScene(), "MedDetect")
     second = logic().process(volume_node, model="blobs", replace=first)
     assert results_in(volume_node.GetScene(), "MedDetect") == (second,)
     assert second.name == "Nodules"

@@ -74,7 +74,8 @@ def test_a_result_that_is_deleted_does_so_too(written: ResultsUser) -> None:
     assert (written.message, written.outcome) == ("", "")
 
 
-def test_of_another_result_that_is_chosen_nothing_was_said_yet(done: ResultsUser) -> None:
+def test_of_another_result_that_is_chosen_nothing_was_said_yet(user_with_result: PanelUser) -> None:
+    done = user_with_result
     done.run_to_the_end()
     assert done.message.startswith("2 nodules found")
     done.choose("resultSelector", "Nodules")

@@ -72,7 +72,7 @@ def test_a_model_that_is_not_here_yet_is_the_reason(user: PanelUser) -> None:
     assert hinders(user, "not on this computer yet: fetch it")
 
 
-def test_a_run_shows_its_progress_and_puts_its_findings_into_the_scene(
+def test_a_run_shows_its_progress_puts_its_findings_into_the_scene_and_shows_the_best(
     user: PanelUser, harness: SlicerHarness, blob_scan: Any, temporary: Path
 ) -> None:
     bar, shares, messages = user.ui("progressBar"), [], []
@@ -102,14 +102,12 @@ def test_a_run_shows_its_progress_and_puts_its_findings_into_the_scene(
     assert [title for title, _, _ in user.rows] == [row.title for row in result.rows]
     assert not list(temporary.iterdir())
     assert user.may_run
+    the_best_finding_is_selected_and_shown(user, result.rows[0])
 
 
-def test_after_a_run_its_best_finding_is_selected_and_shown(user: PanelUser, harness: SlicerHarness) -> None:
-    user.run_to_the_end()
-    table = user.ui("findingsTable")
+def the_best_finding_is_selected_and_shown(user: PanelUser, best: Any) -> None:
+    table, harness = user.ui("findingsTable"), user.harness
     assert table.currentRow() == 0
-    (result,) = results(harness)
-    best = result.rows[0]
     assert table.item(0, 1).text() == best.title
     for name in ("Red", "Green", "Yellow"):
         node = harness.scene.GetNodeByID(f"vtkMRMLSliceNode{name}")
@@ -119,8 +117,8 @@ def test_after_a_run_its_best_finding_is_selected_and_shown(user: PanelUser, har
         assert abs((np.array(best.position_world) - origin) @ normal) < 1e-3
 
 
-def test_running_again_makes_a_second_result(user: PanelUser, harness: SlicerHarness) -> None:
-    user.run_to_the_end()
+def test_running_again_makes_a_second_result(user_with_result: PanelUser, harness: SlicerHarness) -> None:
+    user = user_with_result
     assert user.entries("targetSelector") == ["New result", "Replace Nodules"]
     user.run_to_the_end()
     assert [result.name for result in results(harness)] == ["Nodules", "Nodules 2"]
@@ -128,9 +126,10 @@ def test_running_again_makes_a_second_result(user: PanelUser, harness: SlicerHar
     assert len(boxes(harness)) == 4
 
 
-def test_a_run_in_place_of_a_result_replaces_it(user: PanelUser, harness: SlicerHarness) -> None:
-    user.run_to_the_end()
+def test_a_run_in_place_of_a_result_replaces_it(user_with_result: PanelUser, harness: SlicerHarness) -> None:
+    user = user_with_result
     (before,) = results(harness)
+    user.ui("findingsTable").setCurrentCell(0, 1)
     harness.click(user.ui("rejectButton"))
     assert before.rows[0].review == "rejected"
     user.choose("targetSelector", "Replace Nodules")
@@ -142,8 +141,10 @@ def test_a_run_in_place_of_a_result_replaces_it(user: PanelUser, harness: Slicer
     assert user.chosen("resultSelector") == "Nodules"
 
 
-def test_a_result_that_was_deleted_meanwhile_is_not_replaced(user: PanelUser, harness: SlicerHarness) -> None:
-    user.run_to_the_end()
+def test_a_result_that_was_deleted_meanwhile_is_not_replaced(
+    user_with_result: PanelUser, harness: SlicerHarness
+) -> None:
+    user = user_with_result
     user.choose("targetSelector", "Replace Nodules")
     user.run()
     harness.answer(True)
@@ -156,11 +157,11 @@ def test_a_result_that_was_deleted_meanwhile_is_not_replaced(user: PanelUser, ha
 
 
 def test_another_scans_run_does_not_replace_the_result_unasked(
-    user: PanelUser, harness: SlicerHarness, blob_scan: Any
+    user_with_result: PanelUser, harness: SlicerHarness, blob_scan: Any
 ) -> None:
     from medslicer.nodes.volumes import add_volume
 
-    user.run_to_the_end()
+    user = user_with_result
     user.choose("targetSelector", "Replace Nodules")
     other = add_volume(harness.scene, blob_scan[0])
     other.SetName("another")
@@ -191,8 +192,10 @@ def test_a_result_that_cannot_be_shown_is_told(
     assert user.may_run
 
 
-def test_a_failed_run_replaces_nothing(user: PanelUser, harness: SlicerHarness, own_library: Path) -> None:
-    user.run_to_the_end()
+def test_a_failed_run_replaces_nothing(
+    user_with_result: PanelUser, harness: SlicerHarness, own_library: Path
+) -> None:
+    user = user_with_result
     user.choose("targetSelector", "Replace Nodules")
     (own_library / "blobs" / "network.onnx").write_bytes(b"exchanged")
     user.run_to_the_end()

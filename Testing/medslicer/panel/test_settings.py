@@ -82,17 +82,17 @@ def test_what_a_script_sets_is_shown(user: PanelUser, harness: SlicerHarness) ->
 
 
 def test_a_scene_that_was_saved_and_loaded_shows_the_same(
-    user: PanelUser, harness: SlicerHarness, tmp_path: Path, blob_scan: Any
+    user_with_result: PanelUser, harness: SlicerHarness, tmp_path: Path, blob_scan: Any
 ) -> None:
     from medslicer.export.saving import save_scene
 
+    user = user_with_result
     region = harness.scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "whole chest")
     region.SetSize(900, 900, 900)
     region.SetCenterWorld(*blob_scan[1][0][0])
     harness.process_events()
     set_everything(user)
     user.choose("regionSelector", "whole chest")
-    user.run_to_the_end()
     user.choose("targetSelector", "Replace Nodules")
     user.run_to_the_end()
     user.click("rejectButton")
@@ -122,15 +122,15 @@ def load(harness: SlicerHarness, bundle: Path) -> None:
 
 
 def test_a_scene_without_the_model_is_shown_and_says_what_is_missing(
-    user: PanelUser, harness: SlicerHarness, tmp_path: Path, own_library: Path
+    user_with_result: PanelUser, harness: SlicerHarness, tmp_path: Path, own_library: Path
 ) -> None:
     """A colleague opens the scene, who has not that model."""
     import shutil
 
     from medslicer.export.saving import save_scene
 
-    user.run_to_the_end()
-    rows = user.rows
+    user, rows = user_with_result, user_with_result.rows
+    assert len(rows) == 2
     save_scene(harness.scene, tmp_path / "case.mrb")
     harness.scene.Clear(0)
     shutil.rmtree(own_library / "blobs")

@@ -114,13 +114,13 @@ def test_a_script_that_jumps_sees_the_scan_as_well(nodules: ResultsUser, two: tu
     assert in_the_slices(nodules) == {"B"}
 
 
-def test_a_run_shows_its_scan_and_puts_the_other_patient_away(user: PanelUser, harness: SlicerHarness) -> None:
+def test_a_run_shows_its_scan_and_puts_the_other_patient_away(
+    user_with_result: PanelUser, harness: SlicerHarness
+) -> None:
     from medslicer.nodes.volumes import add_volume, volume_from_node
     from medslicer.results.result import results_in
 
-    first = harness.scene.GetFirstNodeByName("blobs")
-    user.choose("scanSelector", "blobs")
-    user.run_to_the_end()
+    user, first = user_with_result, harness.scene.GetFirstNodeByName("blobs")
     copy = volume_from_node(first)
     add_volume(harness.scene, Volume(copy.voxels, copy.grid, "other"))
     harness.process_events()

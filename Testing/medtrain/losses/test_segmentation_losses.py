@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from monai.losses import DiceCELoss, DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,11 +22,15 @@ def answers() -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("smooth", [1.0, 1e-5])
 def test_dice_is_monais_over_the_batch(smooth: float, answers: tuple[Tensor, Tensor]) -> None:
+    from monai.losses import DiceLoss
+
     theirs = DiceLoss(sigmoid=True, batch=True, smooth_nr=smooth, smooth_dr=smooth)
     torch.testing.assert_close(dice_loss(*answers, smooth), theirs(*answers))
 
 
 def test_bce_dice_is_monais_for_one_channel(answers: tuple[Tensor, Tensor]) -> None:
+    from monai.losses import DiceCELoss
+
     logits, target = (tensor[:, :1] for tensor in answers)
     theirs = DiceCELoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
     torch.testing.assert_close(bce_dice_loss(logits, target), theirs(logits, target))

@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from monai.metrics import compute_average_surface_distance, compute_dice
 
 from medtrain.metrics.tooth_metrics import (
     CANAL,
@@ -123,6 +122,8 @@ def test_any_table_of_iou_is_matched_as_the_best_of_all_ways(table: np.ndarray) 
 
 
 def test_dice_and_surface_distance_are_monais() -> None:
+    from monai.metrics import compute_average_surface_distance, compute_dice
+
     rng = np.random.default_rng(0)
     k, j, i = np.indices((18, 16, 14))
     spacing = (0.3, 0.4, 0.5)

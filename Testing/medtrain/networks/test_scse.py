@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from monai.networks.blocks import ChannelSELayer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -68,6 +67,8 @@ def test_each_gate_is_the_naive_one_and_scse_is_their_sum(dimensions: int, settl
 def test_with_no_biases_and_no_relu_monais_channel_gate_is_the_same(
     dimensions: int, settled: Settle, image: Image
 ) -> None:
+    from monai.networks.blocks import ChannelSELayer
+
     ours = settled(ChannelSE(8, dimensions))
     theirs = ChannelSELayer(
         spatial_dims=dimensions, in_channels=8, r=2, acti_type_1=("leakyrelu", {"negative_slope": 1.0})
