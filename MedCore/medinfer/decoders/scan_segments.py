@@ -25,8 +25,8 @@ Shape = tuple[int, int, int]
 
 # Voxels of the scan that are decided at once.
 _AT_ONCE = 1 << 23
-# How sure a label is, every second voxel of the network's grid tells.
-_EVERY = 2
+# How sure a label is, the voxels of the network's grid tell: of a larger one than this every second along each axis.
+_ENOUGH = 1 << 24
 
 
 class ScanSegmentsDecoding:
@@ -52,6 +52,7 @@ class ScanSegmentsDecoding:
         # Planes of the output that are finished, of all; planes of the scan that are decided.
         self._planes, self._last, self._decided = 0, grid.shape[0], 0
         self._sums, self._counts = np.zeros(256), np.zeros(256, np.int64)
+        self._every = 1 if np.prod(grid.shape) <= _ENOUGH else 2
 
     def feed(self, start: Shape, values: Floats32) -> None:
         """`values`: channels [c, k, j, i] as `SegmentsDecoding` takes them; blocks of one row along k are equally
@@ -106,8 +107,9 @@ class ScanSegmentsDecoding:
         return float(np.log(threshold / (1 - threshold))) if logits else threshold
 
     def _count_confidence(self, values: Floats32) -> None:
+        every = self._every
         # Every second plane of all, however the rows are cut.
-        some = np.ascontiguousarray(values[:, -self._planes % _EVERY :: _EVERY, ::_EVERY, ::_EVERY])
+        some = np.ascontiguousarray(values[:, -self._planes % every :: every, ::every, ::every])
         found = decided(some, self._decoder.activation, self._decoder.threshold, self._order)
         self._sums += np.bincount(found.labels.ravel(), np.nan_to_num(found.score).ravel(), minlength=256)
         self._counts += np.bincount(found.labels.ravel(), minlength=256)

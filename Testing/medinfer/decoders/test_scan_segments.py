@@ -10,6 +10,7 @@ import pytest
 from scipy import ndimage
 from scipy.special import expit, softmax
 
+from medinfer.decoders import scan_segments
 from medinfer.decoders.scan_segments import ScanSegmentsDecoding
 from medinfer.errors import PackageError
 from medinfer.manifest import Label, SegmentsDecoder
@@ -58,11 +59,16 @@ def alike(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_logits_are_interpolated_and_the_highest_wins(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("every", [1, 2])
+def test_logits_are_interpolated_and_the_highest_wins(
+    shape: tuple[int, int, int], every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """every: how dense the voxels are that tell how sure a label is, on a small and on a large grid."""
+    monkeypatch.setattr(scan_segments, "_ENOUGH", 1 << 24 if every == 1 else 0)
     values = output(3, shape)
     found = decode(values, activation="softmax", decide="logits")
     alike(found.labels, np.array([0, 4, 2])[on_scan(values).argmax(axis=0)])
-    chance = softmax(values[:, ::2, ::2, ::2].astype(float), axis=0)
+    chance = softmax(values[:, ::every, ::every, ::every].astype(float), axis=0)
     for segment in found.segments:
         mine = chance.argmax(axis=0) == [4, 2].index(segment.value) + 1
         assert segment.confidence == pytest.approx(1 - chance[0][mine].mean(), abs=1e-4)
