@@ -71,7 +71,7 @@ def read_network(path: Path, format: str) -> BareNetwork:
     if not maps:
         shapes = ", ".join(f"“{output}” {spoken(values.shape)}" for output, values in results.items())
         raise PackageError(
-            f"{path} gives {shapes} for a tile of {spoken(tile)}, which is no map of it; MedInfer needs a "
+            f"{path} gives {shapes} for a tile of {spoken(tile)}, which is not a map of it; MedInfer needs a "
             "network that answers [batch, channels, three axes], such as a segmentation."
         )
     output = min(maps, key=lambda entry: maps[entry].stride)

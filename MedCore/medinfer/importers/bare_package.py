@@ -88,7 +88,7 @@ def _check_fit(network: BareNetwork, told: Mapping[str, Any]) -> None:
     elif values[-1] > channels - 1:
         raise PackageError(
             f"{network.path} gives {channels} channels, the first of which is the background, but {labels}, up to the "
-            f"number {values[-1]}; name {channels - 1}, or say --activation sigmoid if there is no background."
+            f"number {values[-1]}; name {channels - 1}, or give --activation sigmoid if there is no background."
         )
     elif told["task"] == "segment" and len(values) < channels - 1:
         missing = ", ".join(str(n) for n in range(1, channels) if n not in values)
@@ -142,7 +142,8 @@ def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[st
                 "files": [file], "inputs": [{"role": "image", "name": network.input}], "output": network.output,
                 "channels": network.channels, "layout": network.layout,
             },
-            "tiling": {"join": "blend", "patch": told["patch"], "overlap": told["overlap"], **stride},
+            # Zeros around a scan that is smaller than a tile: as MONAI and nnU-Net pad.
+            "tiling": {"join": "blend", "patch": told["patch"], "overlap": told["overlap"], "pad": 0.0, **stride},
             "decoder": decoder(told),
         }],
         "result": [{"of": "network", "as": kind}],
