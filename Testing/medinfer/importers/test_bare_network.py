@@ -253,7 +253,7 @@ REFUSALS: dict[str, tuple[Callable[[Path, Path], Path], dict[str, str], str]] = 
     "an activation that cannot be seen": (torchscript_of(3, "dead"), {"labels": "a,b"}, "add --activation WORD ("),
     "both": (torchscript_of(3, "dead"), {}, ", and --activation WORD ("),
     "too few labels": (as_it_is, {"labels": "liver"}, "name channel 2 too"),
-    "too many labels": (as_it_is, {"labels": "a,b,c"}, "name 2, or say --activation sigmoid"),
+    "too many labels": (as_it_is, {"labels": "a,b,c"}, "name 2, or give --activation sigmoid"),
     "a label beyond": (as_it_is, {"labels": "1=a,7=b"}, "up to the number 7"),
     "labels for landmarks": (as_it_is, {"labels": "a,b", "task": "landmark"}, "a channel per label (3), but --labels"),
     "one name twice": (as_it_is, {"labels": "a,a"}, "--labels must have distinct names"),
