@@ -48,10 +48,10 @@ class ZScore(Strict):
     """Subtract the mean and divide by the standard deviation."""
 
     op: Literal["zscore"]
-    of: Literal["all", "nonzero"] = Field(
+    of: Literal["all", "nonzero", "nonzero_alone"] = Field(
         default="all",
-        description="The voxels whose mean and deviation count, and which change: all of the region, or those that are "
-        "not 0, with the holes between them.",
+        description="The voxels whose mean and deviation count, and which change: all of the region; those that are "
+        "not 0, with the holes between them (nnU-Net); or without these (MONAI).",
     )
 
 

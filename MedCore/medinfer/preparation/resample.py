@@ -20,8 +20,9 @@ def respaced(grid: Grid, spacing: Sequence[float], *, nearest: bool = False) -> 
     """
     old, new = np.array(grid.spacing), np.array(spacing, dtype=float)
     steps = (np.array(grid.shape) - 1) * old / new
-    last = np.rint(steps) if nearest else np.floor(steps + 1e-6)
-    k, j, i = (int(n) for n in last.astype(int) + 1)
+    # Halves go to the even number of voxels, not to the even last voxel, as MONAI rounds them.
+    count = np.rint(steps + 1) if nearest else np.floor(steps + 1e-6) + 1
+    k, j, i = (int(n) for n in count)
     matrix = grid.ijk_to_ras.copy()
     matrix[:3, :3] = grid.directions * new[::-1]
     return Grid((k, j, i), matrix)
