@@ -21,7 +21,7 @@ SCAN_COMMANDS: dict[str, tuple[Task, str]] = {
 }
 """The commands that run a model on scans, with the task of their models."""
 
-IMPORT_FORMATS = ("keras-slab", "nnunet")
+IMPORT_FORMATS = ("keras-slab", "nnunet", "monai")
 _BACKENDS = ("auto", "onnxruntime", "openvino", "torch")
 _ID = "the model's id, the first word of its entry in `medinfer models`"
 _SOURCE = (

@@ -65,7 +65,8 @@ def _format_of(path: Path) -> str:
     if not path.is_dir():
         return "package"
     # Only the folder's own names are looked at: the importer itself opens nothing before it is asked to.
-    return "nnunet" if not is_package(path) and any(path.glob("**/fold_*/checkpoint_*.pth")) else "folder"
+    found = [name for name, patterns in _SIGNS.items() if any(any(path.glob(pattern)) for pattern in patterns)]
+    return found[0] if found and not is_package(path) else "folder"
 
 
 def _copy_folder(source: Path, folder: Path) -> None:
@@ -77,8 +78,9 @@ def _unpack_archive(source: Path, folder: Path) -> None:
     unpacked = folder.with_name("unpacked")
     unpacked.mkdir()
     unpack(source, unpacked)
-    if _format_of(unpacked) == "nnunet":
-        _convert_nnunet(unpacked, folder)
+    kind = _format_of(unpacked)
+    if kind in _SIGNS:
+        _IMPORTERS[kind](unpacked, folder)
     else:
         os.rename(unpacked, folder)
 
@@ -89,16 +91,26 @@ def _convert_nnunet(source: Path, folder: Path) -> None:
     import_nnunet(source, folder)
 
 
+def _convert_monai(source: Path, folder: Path) -> None:
+    from .monai_bundle import import_bundle  # builds networks with torch
+
+    import_bundle(source, folder)
+
+
 def _convert_keras_slab(source: Path, folder: Path) -> None:
     from .keras_slab import import_keras_slab  # reads HDF5, which only this format needs
 
     import_keras_slab(source, folder)
 
 
+# What lies in a folder that another program wrote.
+_SIGNS: Mapping[str, tuple[str, ...]] = {
+    "nnunet": ("**/fold_*/checkpoint_*.pth",), "monai": ("configs/metadata.json", "*/configs/metadata.json"),
+}
 # How what was given becomes a package in a folder that is not there yet.
 _IMPORTERS: Mapping[str, Callable[[Path, Path], object]] = {
     "folder": _copy_folder, "package": _unpack_archive, "keras-slab": _convert_keras_slab,
-    "nnunet": _convert_nnunet,
+    "nnunet": _convert_nnunet, "monai": _convert_monai,
 }
 
 
