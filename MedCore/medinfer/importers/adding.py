@@ -17,7 +17,7 @@ from ..library.places import is_package, user_folder
 from ..spelling import suggestion
 from .bare_package import import_bare
 from .questions import Given
-from .sources import is_nnunet, kind_of_file, network_in
+from .sources import kind_of_file, network_in
 
 Progress = Callable[[str, int, int], None]
 
@@ -61,7 +61,9 @@ def _format_of(path: Path) -> str:
     """The importer for a file or folder. Raises PackageError that says what it is where there is none."""
     if not path.is_dir():
         return kind_of_file(path)
-    return "nnunet" if not is_package(path) and is_nnunet(path) else "folder"
+    # Only names are looked at: the importer itself opens nothing before it is asked to.
+    found = [name for name, patterns in _SIGNS.items() if any(any(path.glob(pattern)) for pattern in patterns)]
+    return found[0] if found and not is_package(path) else "folder"
 
 
 def _copy_folder(source: Path, folder: Path, given: Given) -> None:
@@ -79,8 +81,9 @@ def _unpack_archive(source: Path, folder: Path, given: Given) -> None:
     unpacked.mkdir()
     unpack(source, unpacked)
     root = root_of(unpacked)
-    if _format_of(root) == "nnunet":
-        _convert_nnunet(root, folder, given)
+    kind = _format_of(root)
+    if kind in _SIGNS:
+        _IMPORTERS[kind](root, folder, given)
         return
     network = None if (root / "model.json").exists() else network_in(root)
     if network is not None:
@@ -106,6 +109,13 @@ def _convert_nnunet(source: Path, folder: Path, given: Given) -> None:
     import_nnunet(source, folder)
 
 
+def _convert_monai(source: Path, folder: Path, given: Given) -> None:
+    from .monai_bundle import import_bundle  # builds networks with torch
+
+    _no_words_for(source, given, "configs")
+    import_bundle(source, folder)
+
+
 def _convert_keras_slab(source: Path, folder: Path, given: Given) -> None:
     from .keras_slab import import_keras_slab  # reads HDF5, which only this format needs
 
@@ -113,10 +123,15 @@ def _convert_keras_slab(source: Path, folder: Path, given: Given) -> None:
     import_keras_slab(source, folder)
 
 
+# What lies in a folder that another program wrote.
+_SIGNS: Mapping[str, tuple[str, ...]] = {
+    "nnunet": tuple(f"{depth}fold_*/checkpoint_*.pth" for depth in ("", "*/", "*/*/")),
+    "monai": ("configs/metadata.json", "*/configs/metadata.json"),
+}
 # How what was given becomes a package in a folder that is not there yet.
 _IMPORTERS: Mapping[str, Callable[[Path, Path, Given], object]] = {
     "folder": _copy_folder, "package": _unpack_archive, "keras-slab": _convert_keras_slab,
-    "nnunet": _convert_nnunet,
+    "nnunet": _convert_nnunet, "monai": _convert_monai,
     "onnx": lambda source, folder, given: import_bare(source, "onnx", folder, given),
     "torchscript": lambda source, folder, given: import_bare(source, "torchscript", folder, given),
 }

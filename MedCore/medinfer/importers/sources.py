@@ -36,11 +36,6 @@ def network_in(folder: Path) -> Network | None:
     return found[0] if found else None
 
 
-def is_nnunet(folder: Path) -> bool:
-    """Whether a folder is a result folder of nnU-Net, or holds one."""
-    return any(path for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}fold_*/checkpoint_*.pth"))
-
-
 def kind_of_file(path: Path) -> str:
     """The importer that reads a file: "package" for a .zip that one may be in, "onnx" or "torchscript". Raises
     PackageError that says what the file is and what to do with it."""

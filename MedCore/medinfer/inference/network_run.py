@@ -39,7 +39,8 @@ def plan_tiles(shape: tuple[int, ...], one: Pass) -> TilePlan:
         )
     if tiling.join == "blend":
         return plan_blend(
-            (k, j, i), patch=tiling.patch, overlap=tiling.overlap, stride=tiling.stride, weights=tiling.weights
+            (k, j, i), patch=tiling.patch, overlap=tiling.overlap, stride=tiling.stride, weights=tiling.weights,
+            spread=tiling.spread,
         )
     if tiling.join == "patches":
         raise ValueError("patches lie around findings and have no tile plan for a volume")

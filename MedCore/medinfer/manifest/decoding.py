@@ -112,11 +112,12 @@ class SegmentsDecoder(Strict):
     activation: Activation = "none"
     threshold: float = Field(default=0.5, gt=0, lt=1, description=_THRESHOLD)
     order: tuple[Name, ...] = Field(default=(), description=_ORDER)
-    decide: Literal["network", "logits", "probabilities"] = Field(
+    decide: Literal["network", "logits", "probabilities", "nearest"] = Field(
         default="network",
         description="Where the label of a voxel is decided. network: on the network's grid; borders between its voxels "
         "are interpolated. logits, probabilities: on the scan's own voxels, to which these are interpolated linearly "
-        "(nnU-Net: logits; MONAI: probabilities).",
+        "(nnU-Net: logits; MONAI: probabilities). nearest: on the network's grid, and each voxel of the scan takes the "
+        "label of the nearest voxel there (MONAI, where labels are inverted by nearest).",
     )
     largest_component: bool = Field(default=False, description="Keep only the largest component of each label.")
     fill_holes: bool = Field(default=False, description="Fill the holes of each label.")

@@ -79,7 +79,7 @@ class Pass(Strict):
         if decoder.kind == "segments" and decoder.decide != "network" and (
             self.tiling.join == "patches" or self.stride != 1
         ):
-            problems.append("decoder.decide = logits or probabilities needs tiles and tiling.stride = 1")
+            problems.append("decoder.decide = logits, probabilities or nearest needs tiles and tiling.stride = 1")
         if decoder.kind == "instances" and channels != 4:
             problems.append("decoder.kind = instances needs network.channels = 4: foreground and three offsets")
         if self.finds is None and self.gives is not None:

@@ -48,10 +48,10 @@ class ZScore(Strict):
     """Subtract the mean and divide by the standard deviation."""
 
     op: Literal["zscore"]
-    of: Literal["all", "nonzero"] = Field(
+    of: Literal["all", "nonzero", "nonzero_alone"] = Field(
         default="all",
-        description="The voxels whose mean and deviation count, and which change: all of the region, or those that are "
-        "not 0, with the holes between them.",
+        description="The voxels whose mean and deviation count, and which change: all of the region; those that are "
+        "not 0, with the holes between them (nnU-Net); or without these (MONAI).",
     )
 
 
@@ -125,13 +125,15 @@ Region = Annotated[WholeRegion | NonzeroRegion | BodyRegion | LungsRegion | Foun
 class Resampling(Strict):
     """How a scan is sampled at the network's spacing."""
 
-    align: Literal["first", "edges"] = Field(
+    align: Literal["first", "monai", "edges"] = Field(
         default="first",
-        description="first: the centres of the first voxels lie on each other (ITK, MONAI). edges: the outer edges of "
-        "the region do, and its number of voxels is rounded (nnU-Net, scikit-image).",
+        description="first: the centres of the first voxels lie on each other (ITK). monai: as MONAI's Spacing has it: "
+        "the first voxels too, or the middles of oblique scans whose axes are not exactly at right angles, and the "
+        "number of voxels is rounded. edges: the outer edges of the region lie on each other, and its number of voxels "
+        "is rounded (nnU-Net, scikit-image).",
     )
     rounding: Literal["down", "nearest"] = Field(
-        default="down", description="With align = first: of the number of voxels (MONAI: nearest)."
+        default="down", description="With align = first: of the number of voxels."
     )
     interpolation: Literal["linear", "cubic"] = Field(default="linear", description="cubic needs align = edges.")
     thick: Literal["alike", "nearest"] = Field(
@@ -142,7 +144,7 @@ class Resampling(Strict):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Resampling:
-        if self.align == "first" and (self.interpolation, self.thick) != ("linear", "alike"):
+        if self.align != "edges" and (self.interpolation, self.thick) != ("linear", "alike"):
             raise ValueError("interpolation cubic and thick nearest need align = edges")
         return self
 

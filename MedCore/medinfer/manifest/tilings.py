@@ -52,6 +52,11 @@ class BlendTiling(Strict):
         default="gaussian",
         description="How much a tile's voxels count: by MONAI's Gaussian, by nnU-Net's, or all alike.",
     )
+    spread: Literal["even", "last"] = Field(
+        default="even",
+        description="Where tiles lie. even: equally far from each other, overlapping at least so much (nnU-Net). last: "
+        "one after the other with that overlap, and the last one moved back to the scan's end (MONAI).",
+    )
     stride: PositiveInt = Field(default=1, description="Input voxels per output voxel.")
     pad: Pad = "edge"
 

@@ -35,11 +35,14 @@ def apply_intensity(
             voxels -= voxels.min()
             highest = voxels.max()
             voxels *= np.float32(1 / highest if highest > 0 else 1)
-        elif step.of == "nonzero":
-            from scipy.ndimage import binary_fill_holes
+        elif step.of != "all":
+            inside = voxels != 0
+            if step.of == "nonzero":
+                from scipy.ndimage import binary_fill_holes
 
-            inside = binary_fill_holes(voxels != 0)
-            voxels[inside] = _standardised(voxels[inside])
+                inside = binary_fill_holes(inside)
+            if inside.any():
+                voxels[inside] = _standardised(voxels[inside])
         else:
             _standardised(voxels)
     return voxels

@@ -19,7 +19,7 @@ from ..orientation import reorient
 from ..volume import Floats, Grid, Volume
 from .focus import narrowed
 from .intensity import apply_intensity
-from .resample import Index, block_means, resample, respaced
+from .resample import Index, block_means, resample, respaced, respaced_as_monai
 from .zoom import grid_of, resized, rounded_shape, thick_axis
 
 # No patient is larger: such a scan's spacing is wrong, and its grid would take all memory.
@@ -73,8 +73,7 @@ def prepare(
     scan = reorient(volume, wanted.orientation)
     if wanted.resampling.align == "edges":
         return _by_edges(volume, scan, wanted, around)
-    nearest = wanted.resampling.rounding == "nearest"
-    target = respaced(scan.grid, wanted.spacing_on(scan.spacing), nearest=nearest)
+    target = _target(scan.grid, wanted)
     source, source_start = scan.voxels, np.zeros(3)
     low, high = np.zeros(3, dtype=int), np.array(target.shape)
     if wanted.region.kind == "body":
@@ -97,9 +96,19 @@ def prepare(
         low, high = map(np.array, narrowed(volume.focus, target, low, high, volume.name))
     grid = target.cropped(_index(low), _index(high - low))
     step = np.array(target.spacing) / np.array(scan.spacing)
+    if wanted.resampling.align == "monai":
+        source_start = source_start - scan.grid.to_index(target.to_ras((0, 0, 0)))
     voxels = _sampled(source, step, low * step - source_start, grid.shape, antialias=wanted.antialias)
     placed = PlacedLungs(lungs, scan.grid) if lungs else None
     return Prepared(apply_intensity(voxels, wanted.intensity, scan.voxels), grid, placed, _inside(scan.grid, grid))
+
+
+def _target(scan: Grid, wanted: Prepare) -> Grid:
+    """The whole scan's voxels at the network's spacing."""
+    spacing, resampling = wanted.spacing_on(scan.spacing), wanted.resampling
+    if resampling.align != "monai":
+        return respaced(scan, spacing, nearest=resampling.rounding == "nearest")
+    return scan if wanted.spacing is None else respaced_as_monai(scan, spacing)
 
 
 def _by_edges(volume: Volume, scan: Volume, wanted: Prepare, around: Around | None) -> Prepared:

@@ -11,6 +11,8 @@ from ..volume import Floats, Grid
 
 Index = tuple[int, int, int]
 
+_MONAI_ALIKE_MM = 1e-3
+
 
 def respaced(grid: Grid, spacing: Sequence[float], *, nearest: bool = False) -> Grid:
     """The grid that starts at the same voxel centre and has `spacing` (mm along k, j, i) instead.
@@ -20,10 +22,38 @@ def respaced(grid: Grid, spacing: Sequence[float], *, nearest: bool = False) -> 
     """
     old, new = np.array(grid.spacing), np.array(spacing, dtype=float)
     steps = (np.array(grid.shape) - 1) * old / new
-    last = np.rint(steps) if nearest else np.floor(steps + 1e-6)
-    k, j, i = (int(n) for n in last.astype(int) + 1)
+    # Halves go to the even number of voxels, not to the even last voxel, as MONAI rounds them.
+    count = np.rint(steps + 1) if nearest else np.floor(steps + 1e-6) + 1
+    k, j, i = (int(n) for n in count)
     matrix = grid.ijk_to_ras.copy()
     matrix[:3, :3] = grid.directions * new[::-1]
+    return Grid((k, j, i), matrix)
+
+
+def respaced_as_monai(grid: Grid, spacing: Sequence[float] | Floats) -> Grid:
+    """The grid of MONAI's `Spacing`: as many voxels as are nearest to the old extent, from the first voxel's centre on.
+
+    Where the axes are not at right angles to the last digit (oblique NIfTI files, whose matrix has float32) no corner
+    is exactly the lowest along all axes, and MONAI lays the middle of the new grid on that of the old one instead. The
+    same sums are made here (`zoom_affine`, `compute_shape_offset`), since its digits decide.
+    """
+    old = grid.ijk_to_ras[:3, :3]
+    own, wanted = np.array(grid.spacing), np.array(spacing, dtype=float)
+    # What is so near to it already, MONAI leaves alone.
+    spacing = np.where(np.abs(own - wanted) <= _MONAI_ALIKE_MM, own, wanted)
+    upper = np.linalg.cholesky(old.T @ old).T
+    new = old @ np.linalg.inv(upper) @ np.diag(spacing[::-1])
+    shape = np.array(grid.shape[::-1], dtype=float)
+    corners = np.stack(np.meshgrid(*([0, n - 1] for n in shape), indexing="ij")).reshape(3, -1)
+    reached = np.linalg.solve(new, old) @ corners
+    count = np.round(np.ptp(reached, axis=1) + 1.0)
+    lowest = [np.allclose((reached - reached[:, n : n + 1]).min(axis=1), 0) for n in range(corners.shape[1])]
+    step = (spacing / own)[::-1]
+    start = corners[:, lowest.index(True)] if any(lowest) else shape / 2 - step * count / 2
+    i, j, k = (int(n) for n in count)
+    matrix = grid.ijk_to_ras.copy()
+    matrix[:3, :3] = old * step
+    matrix[:3, 3] = grid.to_ras(start[::-1])
     return Grid((k, j, i), matrix)
 
 

@@ -32,6 +32,7 @@ from ..errors import PackageError
 Shape = tuple[int, int, int]
 Border = Literal["inside", "padded"]
 Weights = Literal["gaussian", "nnunet", "constant"]
+Spread = Literal["even", "last"]
 PadMode = Literal["constant", "edge", "reflect"]
 PerAxis = int | Sequence[int]
 Margin = int | Sequence[int] | Sequence[tuple[int, int]]
@@ -144,18 +145,21 @@ def plan_crop(
 
 
 def plan_blend(
-    shape: Shape, *, patch: PerAxis, overlap: float = 0.5, stride: PerAxis = 1, weights: Weights = "gaussian"
+    shape: Shape, *, patch: PerAxis, overlap: float = 0.5, stride: PerAxis = 1, weights: Weights = "gaussian",
+    spread: Spread = "even",
 ) -> TilePlan:
-    """Overlapping tiles, to be averaged by `weights`; spread evenly, as nnU-Net does.
+    """Overlapping tiles, to be averaged by `weights`.
 
     overlap: the least part of a patch, 0 … < 1, that it shares with its neighbour along an axis.
+    spread: "even", as nnU-Net does; "last": every tile but the last overlaps the one before by just that part, and the
+        last ends with the volume (MONAI's `dense_patch_slices`).
     A volume smaller than the patch lies in the middle of one padded tile (as in nnU-Net and MONAI).
     Raises PackageError if the patch is not a multiple of the stride or the overlap is out of range.
     """
     if not 0 <= overlap < 1:
         raise PackageError(f"A tile overlap must be at least 0 and less than 1, not {overlap}.")
     sizes, strides = _triple("patch", patch), _triple("stride", stride)
-    k, j, i = (_blend_spans(shape[a], sizes[a], strides[a], overlap) for a in range(3))
+    k, j, i = (_blend_spans(shape[a], sizes[a], strides[a], overlap, spread) for a in range(3))
     return TilePlan(
         "blend", shape, patch=sizes, before=(0, 0, 0), after=(0, 0, 0), stride=strides, axes=(k, j, i),
         weights=weights,
@@ -282,11 +286,15 @@ class _Axis:
         return low + (high - low) // 2 // self.stride * self.stride
 
 
-def _blend_spans(length: int, patch: int, stride: int, overlap: float) -> tuple[Span, ...]:
+def _blend_spans(length: int, patch: int, stride: int, overlap: float, spread: Spread) -> tuple[Span, ...]:
     if patch % stride:
         raise PackageError(f"The tile's patch of {patch} voxels is not a multiple of the stride {stride}.")
     if length <= patch:
         return (Span(-((patch - length) // 2 // stride * stride), 0, length),)
+    if spread == "last":
+        # MONAI truncates 80 · (1 − 0.9) = 7.999… to 7.
+        starts = _moved_back(length - patch, max(stride, int(patch * (1 - overlap)) // stride * stride), stride)
+        return tuple(Span(start, start, min(start + patch, length)) for start in starts)
     # 80 · (1 − 0.9) is 7.999…: rounded first, or the tiles would come twice as close.
     advance = max(stride, int(patch * (1 - overlap) + 1e-6) // stride * stride)
     starts = _spread(length - patch, 1 + math.ceil((length - patch) / advance), stride)
@@ -297,6 +305,11 @@ def _spread(last: int, count: int, step: int) -> list[int]:
     """`count` even starts from 0 to `last`, on multiples of `step` (so the last may be a little later)."""
     steps = math.ceil(last / step)
     return [round(index * steps / max(count - 1, 1)) * step for index in range(count)]
+
+
+def _moved_back(last: int, advance: int, step: int) -> list[int]:
+    """Starts `advance` apart from 0 on, the last one at `last`, or at the next multiple of `step`."""
+    return [*range(0, last, advance), math.ceil(last / step) * step]
 
 
 def _padding_source(index: NDArray[np.intp], length: int, mode: PadMode) -> NDArray[np.intp]:

@@ -82,6 +82,20 @@ def test_probabilities_are_interpolated_where_that_is_declared(shape: tuple[int,
     alike(found.labels, np.array([0, 4, 2])[chance.argmax(axis=0)])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_nearest_voxel_decides_where_that_is_declared(shape: tuple[int, int, int], channels: int) -> None:
+    values = output(channels, shape)
+    found = decode(values, activation="softmax" if channels > 1 else "sigmoid", decide="nearest")
+    # Edges lie on edges: voxel n has its middle at (n + 0.5) · ratio − 0.5.
+    places = [
+        np.clip(np.rint(np.round((np.arange(n) + 0.5) * m / n - 0.5, 6)), 0, m - 1).astype(int)
+        for n, m in zip(SCAN.shape, shape, strict=True)
+    ]
+    numbers = values.argmax(axis=0) if channels > 1 else (values[0] > 0).astype(int)
+    np.testing.assert_array_equal(found.labels, np.array([0, 4, 2])[numbers[np.ix_(*places)]])
+
+
 @pytest.mark.parametrize("decide", ["logits", "probabilities"])
 def test_one_channel_has_a_threshold(decide: str) -> None:
     values = output(1, SHAPES[0])

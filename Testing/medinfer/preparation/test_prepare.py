@@ -62,6 +62,13 @@ def test_a_new_spacing_keeps_the_first_voxel_and_stays_inside() -> None:
     assert (last <= np.array(grid.shape) - 1 + 1e-6).all()
 
 
+@pytest.mark.parametrize("voxels", range(100, 112))
+def test_to_the_nearest_voxel_numbers_are_rounded_as_monai_rounds_them(voxels: int) -> None:
+    # At twice the spacing every second number of voxels is a half: numpy rounds the number, not the last index.
+    grid = Grid((voxels, voxels, voxels), np.eye(4))
+    assert respaced(grid, (2.0, 2.0, 2.0), nearest=True).shape[0] == int(np.round((voxels - 1) / 2 + 1.0))
+
+
 @pytest.mark.parametrize("orientation", ["LPS", "RAS", "SAL"])
 def test_prepared_voxels_are_the_worlds_values_on_any_oblique_left_handed_grid(
     blob_package: Make, blob_scan: Any, orientation: str
@@ -96,6 +103,18 @@ def test_zscore_gives_zero_mean_and_unit_deviation_also_for_large_offsets() -> N
     apply_intensity(values, [ZScore(op="zscore")], scan=np.zeros((1, 1, 1)))
     assert abs(values.mean(dtype=np.float64)) < 1e-2
     assert values.std(dtype=np.float64) == pytest.approx(1, abs=1e-3)
+
+
+def test_zscore_of_what_is_not_0_leaves_each_0_alone_or_fills_the_holes() -> None:
+    values = np.zeros((7, 7, 7), np.float32)
+    values[1:6, 1:6, 1:6] = np.random.default_rng(1).normal(100, 20, (5, 5, 5))
+    values[3, 3, 3] = 0
+    scan, inside = np.zeros((1, 1, 1)), values != 0
+    found = apply_intensity(values.copy(), [ZScore(op="zscore", of="nonzero_alone")], scan=scan)
+    kept = values[inside].astype(float)
+    np.testing.assert_allclose(found[inside], (kept - kept.mean()) / kept.std(), atol=1e-5)
+    assert not found[~inside].any()
+    assert apply_intensity(values.copy(), [ZScore(op="zscore", of="nonzero")], scan=scan)[3, 3, 3] < -3
 
 
 def test_a_constant_scan_survives_zscore() -> None:

@@ -169,6 +169,21 @@ def test_an_overlap_that_is_not_exact_in_binary_gives_no_more_tiles_than_it_says
     assert [span.start for span in plan_blend((96, 80, 80), patch=80, overlap=0.9).axes[0]] == [0, 8, 16]
 
 
+@quick
+@given(st.tuples(*[st.integers(1, 60)] * 3), st.integers(1, 24), st.sampled_from([0, 0.1, 0.25, 0.5, 0.625, 0.7, 0.9]))
+def test_tiles_spread_to_the_last_lie_where_monai_lays_them(shape, patch, overlap):
+    utils = pytest.importorskip("monai.data.utils")
+    padded = [max(n, patch) for n in shape]
+    # As `_get_scan_interval` has it.
+    intervals = [patch if n == patch else max(1, int(patch * (1 - overlap))) for n in padded]
+    expected = utils.dense_patch_slices(padded, [patch] * 3, intervals, return_slice=False)
+    before = [max(0, patch - n) // 2 for n in shape]
+    plan = plan_blend(shape, patch=patch, overlap=overlap, spread="last")
+    assert [tile.start for tile in plan.tiles] == [
+        tuple(start - own for (start, _), own in zip(window, before, strict=True)) for window in expected
+    ]
+
+
 @pytest.mark.parametrize(
     ("build", "said"),
     [

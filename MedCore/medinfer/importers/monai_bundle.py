@@ -1,0 +1,147 @@
+"""A MONAI bundle for segmentation as a model package that gives the labels that MONAI itself gives.
+
+Its configuration is read as data; the network becomes ONNX once, or stays TorchScript.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..atomic_files import write_text
+from ..errors import PackageError
+from ..library.package import sha256_of
+from ..manifest import SCHEMA_VERSION
+from ..manifest.reading import parse_manifest
+from .monai_config import read_config
+from .monai_decoding import Answer, answer, decoder, inferer
+from .monai_network import INPUT, OUTPUT, Written, check_network, write_network
+from .monai_preparation import preparation
+
+_GOLDEN = 0.618034
+_NONE = ("background", "bg", "background ", "0")
+_OVERLAP = " Where labels overlap, as the bundle lets them, the later one is given."
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether the folder, or one folder in it, is a bundle of MONAI."""
+    return bool(_homes(folder))
+
+
+def _homes(folder: Path) -> list[Path]:
+    found = {path.parent.parent for depth in ("", "*/") for path in folder.glob(f"{depth}configs/metadata.json")}
+    return sorted(found)
+
+
+def import_bundle(source: Path, folder: Path) -> Path:
+    """Write a package for the bundle `source` into `folder`, which is made; returns it.
+
+    Needs torch, and monai where the network is given by its class (extra "monai"). Raises PackageError for what is no
+    bundle, or for what of it cannot be repeated, which is named.
+    """
+    homes = _homes(source)
+    if len(homes) != 1:
+        listed = ", ".join(str(home.relative_to(source)) for home in homes)
+        why = f"has several bundles of MONAI: give one of {listed}" if homes else \
+            "has no configs/metadata.json: give a bundle of MONAI"
+        raise PackageError(f"{source} {why}.")
+    (home,) = homes
+    config, metadata = read_config(home / "configs"), read_config(home / "configs", "metadata.json").content
+    check_network(config, home)
+    prepare, tiling, answered = preparation(config), inferer(config), answer(config)
+    folder.mkdir(parents=True)
+    written = write_network(config, home, tiling["patch"][::-1], folder)
+    decoded = decoder(config, answered, written.channels, respaced=prepare["spacing"] is not None)
+    labels = _labels(metadata, written.channels, answered)
+    manifest = {
+        "schema_version": SCHEMA_VERSION, "id": _id(str(metadata.get("name") or home.name)),
+        "version": _version(metadata), "title": _line(metadata.get("name")) or home.name, "task": "segment",
+        "card": _card(metadata, written, answered), "labels": labels,
+        "passes": [{
+            "name": "segments", "prepare": {"modality": _modality(metadata), **prepare},
+            "network": {
+                "files": [{"path": written.name, "format": written.format, "sha256": sha256_of(folder / written.name)}],
+                "inputs": [{"role": "image", "name": INPUT}], "output": OUTPUT, "channels": written.channels,
+            },
+            "tiling": tiling, "decoder": decoded,
+        }],
+        "result": [{"of": "segments", "as": "objects"}],
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    parse_manifest(text, str(folder / "model.json"))
+    write_text(folder / "model.json", text + "\n")
+    return folder
+
+
+def _labels(metadata: Mapping[str, Any], channels: int, answered: Answer) -> list[dict[str, Any]]:
+    """A label for each channel but the background, by the names that the metadata give to channels."""
+    names = _names(metadata)
+    if answered.chosen == "highest":
+        numbers = range(1, channels)
+    elif channels == 1 and str(names.get(0, "background")).lower() in _NONE:
+        # One channel of a foreground, described as if it had a background beside it.
+        numbers, names = range(1), {0: names.get(1, "foreground")}
+    else:
+        numbers = range(channels)
+    found: list[dict[str, Any]] = []
+    for value, number in enumerate(numbers, start=1):
+        name = _line(names.get(number)) or f"label {value}"
+        if any(label["name"] == name for label in found):
+            name = f"{name} {value}"
+        color = [round(part, 3) for part in colorsys.hsv_to_rgb((value - 1) * _GOLDEN % 1, 0.6, 0.9)]
+        found.append({"value": value, "name": name, "color": color})
+    return found
+
+
+def _names(metadata: Mapping[str, Any]) -> dict[int, Any]:
+    """channel_def of the network's output."""
+    outputs = _inside(metadata, "network_data_format", "outputs")
+    output = outputs.get("pred") or next(iter(outputs.values()), None)
+    names = _inside(output, "channel_def") if isinstance(output, Mapping) else {}
+    return {int(number): name for number, name in names.items() if str(number).isdigit()}
+
+
+def _inside(found: Any, *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _modality(metadata: Mapping[str, Any]) -> list[str]:
+    inputs = _inside(metadata, "network_data_format", "inputs")
+    said = {str(entry.get("modality", "")).upper() for entry in inputs.values() if isinstance(entry, Mapping)}
+    return ["CT"] if said == {"CT"} else ["MR", "CT", "PT", "NM", "US", "OT"]
+
+
+def _card(metadata: Mapping[str, Any], written: Written, answered: Answer) -> dict[str, str]:
+    overlapping = answered.chosen == "threshold" and written.channels > 1
+    references = metadata.get("references")
+    return {
+        "summary": _line(metadata.get("description")) or _line(metadata.get("task")) or "A MONAI bundle.",
+        "intended_use": _line(metadata.get("intended_use")) or "As its authors state; imported from a MONAI bundle.",
+        "limits": "Not for clinical use. Nothing was measured here." + _OVERLAP * overlapping,
+        "training_data": _line(metadata.get("data_source")) or "Unknown",
+        "licence": _line(metadata.get("license") or metadata.get("licence")) or "LicenseRef-unknown",
+        "authors": _line(metadata.get("authors")) or "Unknown",
+        "citation": _line(references), "homepage": _line(metadata.get("homepage")),
+    }
+
+
+def _line(value: Any) -> str:
+    """What metadata say, on one line without quotation marks; of a list its entries."""
+    parts: Sequence[Any] = value if isinstance(value, list) else [value]
+    return re.sub(r"[\s\"]+", " ", "; ".join(str(part) for part in parts if part)).strip()
+
+
+def _version(metadata: Mapping[str, Any]) -> str:
+    version = str(metadata.get("version", ""))
+    return version if re.fullmatch(r"\d+\.\d+\.\d+", version) else "1.0.0"
+
+
+def _id(name: str) -> str:
+    found = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].rstrip("-")
+    return found if len(found) > 1 else "monai-bundle"

@@ -1,0 +1,201 @@
+"""The network of a MONAI bundle: built by MONAI from a class of the table here, filled from `models/model.pt`, as ONNX;
+or the TorchScript of `models/model.ts` as it is.
+
+Nothing that the bundle names is imported. `model.pt` is opened with `weights_only`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import PackageError
+from .monai_config import Component, Config, listed
+
+INPUT, OUTPUT = "image", "logits"
+WEIGHTS, SCRIPT = "models/model.pt", "models/model.ts"
+
+_NETWORKS = (
+    "AttentionUnet", "BasicUNet", "DynUNet", "SegResNet", "SwinUNETR", "UNETR", "UNet", "VNet",
+)
+# Older names of the same classes, and of the argument that says how many axes an image has.
+_ALIASES = {"Unet": "UNet", "BasicUnet": "BasicUNet", "Basicunet": "BasicUNet", "DynUnet": "DynUNet"}
+_AXES = ("spatial_dims", "dimensions")
+# Where checkpoints keep the weights.
+_WRAPPINGS = ("model", "state_dict", "network", "net")
+# Largest difference between the exported network and torch's own, as a share of the largest answer.
+_ALIKE = 1e-3
+
+
+@dataclass(frozen=True)
+class Written:
+    """A network file in the package's folder. channels: of its answer."""
+
+    name: str
+    format: str
+    channels: int
+
+
+def check_network(config: Config, home: Path) -> Component | None:
+    """The network's description where its class is known and its weights are there; None where its TorchScript is to be
+    taken. Raises PackageError where there is neither."""
+    weights, script = home / WEIGHTS, home / SCRIPT
+    if not weights.is_file() and not script.is_file():
+        raise PackageError(
+            f"The bundle has neither {WEIGHTS} nor {SCRIPT}: download its weights too (their addresses stand in its "
+            "large_files.yml, if it has one)."
+        )
+    described = _described(config)
+    known = described is not None and _known(described) in _NETWORKS
+    if script.is_file() and not (known and weights.is_file()):
+        return None
+    if described is None:
+        raise PackageError(f"{config.file} has no network_def: it does not say which network the weights belong to.")
+    if not known:
+        raise PackageError(
+            f"{described.said} is a network that is not known here; known are {listed(_NETWORKS)}. A bundle with "
+            f"{SCRIPT} needs no known network."
+        )
+    return described
+
+
+def write_network(config: Config, home: Path, patch: Sequence[int], folder: Path) -> Written:
+    """Write the bundle's network into `folder`, for tiles of `patch` (along x, y, z).
+
+    ONNX where its class is known and its weights are there, else its TorchScript. Raises PackageError.
+    """
+    described = check_network(config, home)
+    if described is None:
+        return _as_script(home / SCRIPT, patch, folder)
+    network = _built(described)
+    _fill(network, _weights(home / WEIGHTS))
+    return Written("network.onnx", "onnx", _write_onnx(network, patch, folder / "network.onnx"))
+
+
+def _described(config: Config) -> Component | None:
+    found = config.part("network_def", "network", "net")
+    return None if found is None else config.component(*found)
+
+
+def _known(described: Component) -> str:
+    return _ALIASES.get(described.name, described.name)
+
+
+def _built(described: Component) -> Any:
+    """The network in evaluation mode, without weights."""
+    arguments = {name: described.take(name) for name in described.arguments}
+    for name in _AXES:
+        if arguments.get(name, 3) != 3:
+            raise PackageError(f"{described.said} has {name} = {arguments[name]}: only networks of volumes (3) are "
+                               "supported.")
+    if arguments.get("in_channels", 1) != 1:
+        raise PackageError(
+            f"{described.said} takes {arguments['in_channels']} channels: only networks of one image are supported."
+        )
+    try:
+        from monai.networks import nets
+    except ImportError:
+        raise PackageError(
+            "Converting a bundle of MONAI needs torch and monai: pip install 'medinfer[monai]'."
+        ) from None
+    try:
+        network = getattr(nets, _known(described))(**arguments)
+    except Exception as error:
+        why = " ".join(str(error).split())[:200]
+        raise PackageError(f"{described.said} cannot be built with its arguments ({why}).") from error
+    return network.eval().requires_grad_(False)
+
+
+def _weights(path: Path) -> dict[str, Any]:
+    """The state dict of `model.pt`. Raises PackageError for a file with anything but numbers and words in it."""
+    import torch
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise PackageError(
+            f"{WEIGHTS} cannot be opened safely ({why}): nothing in it was run; save the network's state_dict alone."
+        ) from None
+    for name in _WRAPPINGS:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+    if not isinstance(found, Mapping) or not found or not all(isinstance(one, torch.Tensor) for one in found.values()):
+        raise PackageError(f"{WEIGHTS} holds no weights: save the network's state_dict there.")
+    return {str(key).removeprefix("module."): value for key, value in found.items()}
+
+
+def _fill(network: Any, weights: Mapping[str, Any]) -> None:
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:200]
+        raise PackageError(f"{WEIGHTS} does not fit the network of its configuration ({why}).") from None
+
+
+def _example(patch: Sequence[int]) -> Any:
+    import torch
+
+    return torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, *patch)).astype(np.float32))
+
+
+def _write_onnx(network: Any, patch: Sequence[int], path: Path) -> int:
+    """Export the network for its patch, and compare its answer with torch's. Returns the number of channels."""
+    import onnxruntime
+    import torch
+
+    example = _example(patch)
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")  # of tracing
+            answer = network(example)
+            channels = _channels(answer, patch)
+            torch.onnx.export(
+                network, (example,), str(path), input_names=[INPUT], output_names=[OUTPUT], opset_version=17,
+                dynamo=False,
+            )
+    except (RuntimeError, ValueError, torch.onnx.OnnxExporterError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise PackageError(f"The network cannot be run or exported for tiles of {list(patch)} ({why}).") from None
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    (found,) = session.run([OUTPUT], {INPUT: example.numpy()})
+    expected = answer.numpy()
+    off = float(np.abs(found - expected).max() / np.abs(expected).max())
+    if not off <= _ALIKE:
+        raise PackageError(f"The exported network differs from MONAI's own answer by {off:.2g}: it was not added.")
+    return channels
+
+
+def _as_script(path: Path, patch: Sequence[int], folder: Path) -> Written:
+    """Copy the TorchScript, once it has answered for a tile."""
+    try:
+        import torch
+    except ImportError:
+        raise PackageError(f"Adding {SCRIPT} needs torch: pip install 'medinfer[monai]'.") from None
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")  # TorchScript is deprecated, as torch says at each load
+            network = torch.jit.load(str(path), map_location="cpu").eval()
+            answer = network(_example(patch))
+    except Exception as error:
+        why = str(error).strip().splitlines()[-1][:200] if str(error).strip() else type(error).__name__
+        raise PackageError(f"{SCRIPT} is no TorchScript that answers for a tile of {list(patch)} ({why}).") from None
+    channels = _channels(answer, patch)
+    shutil.copyfile(path, folder / "network.ts")
+    return Written("network.ts", "torchscript", channels)
+
+
+def _channels(answer: Any, patch: Sequence[int]) -> int:
+    shape = tuple(getattr(answer, "shape", ()))
+    if len(shape) != 5 or shape[2:] != tuple(patch):
+        raise PackageError(
+            f"The network answers to a tile of {list(patch)} with {list(shape) or type(answer).__name__}, not with "
+            "channels of that size: such networks are not supported."
+        )
+    return int(shape[1])
