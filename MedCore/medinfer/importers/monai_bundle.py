@@ -23,16 +23,12 @@ from .monai_network import INPUT, OUTPUT, Written, check_network, write_network
 from .monai_preparation import preparation
 
 _GOLDEN = 0.618034
-_NONE = ("background", "bg", "background ", "0")
+_NONE = ("background", "bg", "0")
 _OVERLAP = " Where labels overlap, as the bundle lets them, the later one is given."
 
 
-def is_bundle(folder: Path) -> bool:
-    """Whether the folder, or one folder in it, is a bundle of MONAI."""
-    return bool(_homes(folder))
-
-
 def _homes(folder: Path) -> list[Path]:
+    """The folder itself, or those in it, that are bundles."""
     found = {path.parent.parent for depth in ("", "*/") for path in folder.glob(f"{depth}configs/metadata.json")}
     return sorted(found)
 
@@ -46,9 +42,8 @@ def import_bundle(source: Path, folder: Path) -> Path:
     homes = _homes(source)
     if len(homes) != 1:
         listed = ", ".join(str(home.relative_to(source)) for home in homes)
-        why = f"has several bundles of MONAI: give one of {listed}" if homes else \
-            "has no configs/metadata.json: give a bundle of MONAI"
-        raise PackageError(f"{source} {why}.")
+        why = f"several bundles of MONAI: give one of {listed}" if homes else "no configs/metadata.json: give a bundle"
+        raise PackageError(f"{source} has {why}.")
     (home,) = homes
     config, metadata = read_config(home / "configs"), read_config(home / "configs", "metadata.json").content
     check_network(config, home)
