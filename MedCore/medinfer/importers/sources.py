@@ -13,6 +13,10 @@ _HDF5, _PICKLE = b"\x89HDF\r\n\x1a\n", b"\x80"
 _TORCH = (".pt", ".pth", ".ckpt", ".pt2")
 _FOLDER = "put it into a folder with a model.json that names it (docs/models.md says how), and add that folder"
 _EXPORT = "export the network as ONNX or TorchScript with the code that it was trained by, and add that file"
+_MISSING = (
+    "the network's layers and how scans are prepared are missing; add the whole MONAI bundle or nnU-Net result folder "
+    "that it lies in, or "
+)
 _NETWORKS = (".onnx", ".pt", ".pth", ".ts", ".torchscript")
 
 
@@ -91,7 +95,7 @@ def _kind_of_archive(path: Path, suffix: str) -> str | None:
     if "model.json" in inside or any(name.lower().endswith(_NETWORKS) for name in inside):
         return None
     kinds = {
-        "data.pkl": f"a checkpoint of PyTorch (weights without the code of their network): {_EXPORT}",
+        "data.pkl": f"a checkpoint of PyTorch (weights without the code of their network): {_MISSING}{_EXPORT}",
         "serialized_exported_program.json": f"an exported PyTorch program without its model.json: {_FOLDER}",
         "model.weights.h5": f"a Keras network: {_EXPORT}",
     }

@@ -18,7 +18,9 @@ from medinfer.errors import PackageError
 from medinfer.importers.adding import add
 from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import ModelPackage
+from medinfer.preparation.resample import respaced_as_monai
 from medinfer.scans.reading import read_volume
+from medinfer.volume import Grid
 
 torch = pytest.importorskip("torch")
 nets = pytest.importorskip("monai.networks.nets")
@@ -182,6 +184,26 @@ def test_a_segresnet_with_a_sigmoid_gives_monais_labels(tmp_path: Path) -> None:
     home = bundle(tmp_path / "bundle", segresnet_config(), wrapped=True)
     path = scan(tmp_path / "scan.nii.gz")
     alike(here(add(home), path), at_home(home, path), 1, 20)
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (1.8, 1.1, 0.9004)])
+@pytest.mark.parametrize("kind", ["straight", "oblique", "oblique in float32"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_grid_of_a_new_spacing_is_monais(seed: int, kind: str, spacing: tuple[float, float, float]) -> None:
+    from monai.data import MetaTensor
+    from monai.transforms import Spacing
+
+    rng = np.random.default_rng(seed)
+    turn = np.eye(3) if kind == "straight" else np.linalg.qr(np.eye(3) + 0.3 * rng.normal(size=(3, 3)))[0]
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = turn @ np.diag([0.9, 1.0, 1.0]), (20, -30, 40)
+    if kind == "oblique in float32":
+        matrix = matrix.astype(np.float32).astype(float)
+    k, j, i = (int(n) for n in rng.integers(6, 14, 3))
+    expected = Spacing(spacing[::-1])(MetaTensor(torch.zeros(1, i, j, k), affine=matrix))
+    found = respaced_as_monai(Grid((k, j, i), matrix), spacing)
+    assert found.shape == expected.shape[:0:-1]
+    np.testing.assert_allclose(found.ijk_to_ras, expected.affine.numpy(), atol=1e-6)
 
 
 def changed(place: str, value: Any) -> Change:

@@ -267,7 +267,11 @@ def archive_of(path: Path, *inside: str) -> None:
         ("cut.onnx", b"\x08\x08\x12\x07pytor", "is not a complete ONNX network"),
         ("net.h5", b"\x89HDF\r\n\x1a\n....", "is a Keras network (HDF5): add it with --format keras-slab"),
         ("net.pth", b"\x80\x02\x8a\nl\xfc\x9c", "is a checkpoint of PyTorch in its old format, which may run code"),
-        ("net.pth", ("net/data.pkl", "net/version"), "is a checkpoint of PyTorch (weights without the code"),
+        (
+            "net.pth", ("net/data.pkl", "net/version"),
+            "is a checkpoint of PyTorch (weights without the code of their network): the network's layers and how "
+            "scans are prepared are missing; add the whole MONAI bundle",
+        ),
         ("net.pt", ("net/constants.pkl", "net/data.pkl"), "is not a usable torchscript network"),
         ("net.pt2", ("serialized_exported_program.json",), "is an exported PyTorch program without its model.json"),
         ("net.pth", b"PK\x03\x04cut", "is a PyTorch file that is cut short or damaged: copy it again"),
