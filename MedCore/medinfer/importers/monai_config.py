@@ -24,17 +24,19 @@ _MOVED = re.compile(r"(@[\w:#]+)\.to\([\w@:#.'\"]*\)")
 _SEQUENCE = re.compile(r"(?:list|tuple)\((.*)\)", re.DOTALL)
 # Entries of a component that say how MONAI treats it, and are none of its arguments.
 _MARKS = ("_target_", "_disabled_", "_requires_", "_desc_", "_mode_")
-_DEEPEST = 50
+# More is a circle, or meant to take all memory.
+_DEEPEST, _MOST = 50, 100_000
 
 
 @dataclass(frozen=True)
 class Config:
-    """One file of `configs/`. file: its name for messages. content: as it was read. others: its folder's files, for
-    macros."""
+    """One file of `configs/`. file: its name for messages. content: as it was read. folder: where macros find other
+    files. values: how many were read so far."""
 
     file: str
     content: Mapping[str, Any]
     folder: Path
+    values: list[None] = field(default_factory=list)
 
     def part(self, *places: str) -> tuple[Any, str] | None:
         """The first of these places (`a` or `a::b`) that there is, and its name; None where there is none of them."""
@@ -65,6 +67,9 @@ class Config:
     def plain(self, value: Any, where: str, depth: int = 0) -> Any:
         """`value` as numbers, texts, lists and dictionaries. Raises PackageError for anything that is more."""
         value, where = self.followed(value, where, depth)
+        self.values.append(None)
+        if depth > _DEEPEST or len(self.values) > _MOST:
+            raise PackageError(f"{self.file} has more values at {where} than a configuration needs: correct them.")
         if isinstance(value, Mapping):
             if "_target_" in value:
                 raise PackageError(f"{self.file} builds {where} with {value['_target_']}, which is not known here.")
@@ -84,7 +89,7 @@ class Config:
             elif value[0] == "%":
                 return self._macro(value, where, depth)
             else:
-                value, where = self._reference(value, where)
+                value, where = self._reference(value, where, depth)
         return value, where
 
     def _literal(self, expression: str, where: str) -> Any:
@@ -105,11 +110,11 @@ class Config:
                 "value itself there."
             ) from None
 
-    def _reference(self, value: str, where: str) -> tuple[Any, str]:
+    def _reference(self, value: str, where: str, depth: int) -> tuple[Any, str]:
         match = _REFERENCE.fullmatch(value)
         place = match[1].replace("#", "::") if match else ""
         try:
-            return self._at(place), place
+            return self._at(place, depth), place
         except KeyError:
             raise PackageError(
                 f"{self.file} refers at {where} to {_short(value)}, which is not in it: correct the bundle."
@@ -124,19 +129,19 @@ class Config:
         else:
             rest = value[1:].replace("#", "::")
         try:
-            found = other._at(rest)
+            found = other._at(rest, depth)
         except KeyError:
             raise PackageError(
                 f"{self.file} copies at {where} {_short(value)}, which is not there: correct the bundle."
             ) from None
         return other.followed(found, rest, depth)
 
-    def _at(self, place: str) -> Any:
-        """Raises KeyError."""
+    def _at(self, place: str, depth: int = 0) -> Any:
+        """What stands at a place. Raises KeyError."""
         found: Any = self.content
         for number, key in enumerate(place.split("::")):
             if number:
-                found, _ = self.followed(found, place, 0)
+                found, _ = self.followed(found, place, depth)
             if isinstance(found, Mapping) and key in found:
                 found = found[key]
             elif isinstance(found, list) and key.isdigit() and int(key) < len(found):

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import pickle
 import zipfile
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from drawn_bundles import NEAREST, POST, SOFTMAX, bundle, changed, segresnet_config, unet_config
 from scipy import ndimage
 
-from medinfer.errors import PackageError
 from medinfer.importers.adding import add
 from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import ModelPackage
@@ -23,113 +20,8 @@ from medinfer.scans.reading import read_volume
 from medinfer.volume import Grid
 
 torch = pytest.importorskip("torch")
-nets = pytest.importorskip("monai.networks.nets")
+pytest.importorskip("monai.networks.nets")
 nibabel = pytest.importorskip("nibabel")
-
-Change = Callable[[dict[str, Any]], None]
-UNET = {
-    "_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 3, "channels": [4, 8], "strides": [2],
-    "num_res_units": 1, "norm": "batch",
-}
-SEGRESNET = {
-    "_target_": "monai.networks.nets.SegResNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 1,
-    "init_filters": 4, "blocks_down": [1, 1], "blocks_up": [1], "dropout_prob": 0.2,
-    "norm": ["GROUP", {"num_groups": 2}],
-}
-SOFTMAX = [
-    {"_target_": "Activationsd", "keys": "pred", "softmax": True},
-    {"_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "orig_keys": "@image_key",
-     "meta_key_postfix": "meta_dict", "nearest_interp": False, "to_tensor": True},
-    {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
-]
-SIGMOID = [
-    {"_target_": "Activationsd", "keys": "pred", "sigmoid": True}, SOFTMAX[1],
-    {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.6},
-]
-
-
-def unet_config() -> dict[str, Any]:
-    found = {
-        "imports": ["$import glob"], "bundle_root": "/nowhere", "image_key": "image",
-        "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')",
-        "datalist": "$list(sorted(glob.glob(@bundle_root + '/*.nii.gz')))",
-        "network_def": UNET, "network": "$@network_def.to(@device)", "window": [20, 16, 12],
-        "preprocessing": {"_target_": "Compose", "transforms": [
-            {"_target_": "LoadImaged", "keys": "@image_key"},
-            {"_target_": "EnsureChannelFirstd", "keys": "@image_key"},
-            {"_target_": "Orientationd", "keys": "@image_key", "axcodes": "RAS"},
-            {"_target_": "Spacingd", "keys": ["@image_key"], "pixdim": [1.41, 1.13, 2.03], "mode": ["bilinear"]},
-            {"_target_": "ScaleIntensityRanged", "keys": "@image_key", "a_min": -57, "a_max": 164, "b_min": -1,
-             "b_max": 1, "clip": True},
-            {"_target_": "EnsureTyped", "keys": "@image_key"},
-        ]},
-        "inferer": {"_target_": "SlidingWindowInferer", "roi_size": "$@window", "sw_batch_size": 3, "overlap": 0.625,
-                    "mode": "gaussian"},
-        "postprocessing": {"_target_": "Compose", "transforms": [
-            *SOFTMAX, {"_target_": "SaveImaged", "keys": "pred", "_disabled_": True, "output_dir": "@bundle_root"},
-        ]},
-    }
-    # Tests change it: nothing in it may be shared.
-    return json.loads(json.dumps(found))
-
-
-def segresnet_config() -> dict[str, Any]:
-    found = unet_config()
-    found["network_def"] = SEGRESNET
-    found["preprocessing"]["transforms"] = [
-        {"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True},
-        {"_target_": "Orientationd", "keys": "image", "axcodes": "SPL"},
-        {"_target_": "Spacingd", "keys": "image", "pixdim": 1.5},
-        {"_target_": "NormalizeIntensityd", "keys": "image", "nonzero": True, "channel_wise": True},
-        {"_target_": "ScaleIntensityd", "keys": "image", "minv": -1, "maxv": 1},
-    ]
-    # Wider than the scan along one axis, and MONAI's own overlap and weights.
-    found["inferer"] = {"_target_": "monai.inferers.SlidingWindowInferer", "roi_size": [16, 36, 20]}
-    found["postprocessing"]["transforms"] = SIGMOID
-    return found
-
-
-METADATA = {
-    "version": "0.5.3", "name": "Drawn things", "authors": "A. Uthor", "description": "Finds drawn things.",
-    "intended_use": "Tests.", "data_source": "Noise", "references": ["First paper.", "Second paper."],
-    "license": "Apache-2.0", "network_data_format": {
-        "inputs": {"image": {"type": "image", "modality": "CT"}},
-        "outputs": {"pred": {"channel_def": {"0": "background", "1": "egg", "2": "ball"}}},
-    },
-}
-
-
-@cache
-def drawn_weights(description: str) -> Any:
-    """Weights that are not trained, and answers of every kind: no channel is higher than the others in the mean."""
-    described = json.loads(description)
-    arguments = {key: value for key, value in described.items() if key != "_target_"}
-    torch.manual_seed(3)
-    made = getattr(nets, described["_target_"].rpartition(".")[2])(**arguments).eval()
-    noise = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(20, 20, 20)), 1.2)
-    example = torch.from_numpy(np.interp(noise, [noise.min(), noise.max()], [-1, 1]).astype(np.float32)[None, None])
-    with torch.inference_mode():
-        for parameter in made.parameters():
-            parameter.normal_(std=0.3)
-        values = made(example).flatten(2)[0]
-        last = {name[-4:]: value for name, value in made.named_parameters() if value.shape[:1] == values.shape[:1]}
-        last["ight"] *= 2 / values.std(dim=1).mean()
-        last["bias"] -= made(example).flatten(2)[0].mean(dim=1)
-    return made.state_dict()
-
-
-def bundle(
-    folder: Path, config: dict[str, Any], *, change: Change = lambda found: None, weights: Any = None,
-    wrapped: bool = False, metadata: dict[str, Any] = METADATA,
-) -> Path:
-    kept = drawn_weights(json.dumps(config["network_def"])) if weights is None else weights
-    change(config)
-    for name in ("configs", "models"):
-        (folder / name).mkdir(parents=True)
-    (folder / "configs" / "inference.json").write_text(json.dumps(config))
-    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
-    torch.save({"model": kept, "epoch": 3} if wrapped else kept, folder / "models" / "model.pt")
-    return folder
 
 
 def scan(path: Path, shape: tuple[int, int, int] = (34, 30, 22)) -> Path:
@@ -206,22 +98,6 @@ def test_the_grid_of_a_new_spacing_is_monais(seed: int, kind: str, spacing: tupl
     np.testing.assert_allclose(found.ijk_to_ras, expected.affine.numpy(), atol=1e-6)
 
 
-def changed(place: str, value: Any) -> Change:
-    """Replace what stands at a::b::0."""
-
-    def change(found: dict[str, Any]) -> None:
-        *way, last = place.split("::")
-        for key in way:
-            found = found[int(key) if key.isdigit() else key]
-        found[int(last) if last.isdigit() else last] = value
-
-    return change
-
-
-POST, TRANSFORMS = "postprocessing::transforms", "preprocessing::transforms"
-NEAREST = {**SOFTMAX[1], "nearest_interp": True}
-
-
 @pytest.mark.parametrize(
     ("steps", "decide"), [([SOFTMAX[0], SOFTMAX[2], NEAREST], "nearest"), ([SOFTMAX[1], SOFTMAX[2]], "logits")]
 )
@@ -277,90 +153,3 @@ def test_what_the_metadata_say_stands_in_the_package_of_a_zip(tmp_path: Path) ->
     one = manifest.passes[0]
     assert (one.prepare.spacing, one.tiling.patch, one.prepare.modality) == ((2.03, 1.13, 1.41), (12, 16, 20), ("CT",))
     assert (one.prepare.orientation, one.prepare.axes) == ("RAS", "xyz")
-
-
-class Runs:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __reduce__(self) -> Any:
-        return (Path.touch, (self._path,))
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "words"),
-    [
-        (f"{TRANSFORMS}::3", {"_target_": "os.system", "command": "touch trap"},
-         r"prepares scans with os\.system \(preprocessing::transforms::3\), which is not known here"),
-        (f"{TRANSFORMS}::3::pixdim", "$__import__('os').system('touch trap')",
-         r"computes preprocessing::\S+::pixdim with Python \(\$__import__\('os'\)\.system\('touch trap'\)\)"),
-        (f"{TRANSFORMS}::3::pixdim", {"_target_": "os.system"}, r"builds \S+ with os\.system, which is not known"),
-        ("network_def::_target_", "os.system", r"os\.system in \S+ \(network_def\) is a network that is not known"),
-        ("network_def::_target_", "Generator", "Generator in .* is a network that is not known here"),
-        ("network_def::spatial_dims", 2, "only networks of volumes"),
-        ("network_def::in_channels", 4, "takes 4 channels: only networks of one image are supported"),
-        ("network_def::channels", [4], "cannot be built with its arguments"),
-        ("network_def::channels", [4, 12], r"models/model\.pt does not fit the network of its configuration"),
-        (f"{TRANSFORMS}::3", {"_target_": "RandFlipd", "keys": "image"}, "RandFlipd .* is not known here"),
-        (f"{TRANSFORMS}::3", {"_target_": "CropForegroundd", "keys": "image"}, "transforms before it made positive"),
-        (f"{TRANSFORMS}::3::mode", "nearest", "has mode = nearest, and only bilinear is known here"),
-        (f"{TRANSFORMS}::3::pixdim", ["a"], "has pixdim = a, which is no number"),
-        (f"{TRANSFORMS}::2::axcodes", "RAT", "which names no three axes"),
-        (f"{TRANSFORMS}::4::gamma", 2, "has the argument gamma, which is not known here"),
-        ("inferer", {"_target_": "SimpleInferer"}, "gives the network the whole scan at once, which is not supported"),
-        ("inferer::roi_size", [96, 96], "has a roi_size of 2 sides"),
-        ("inferer::roi_size", [96, 96, -1], "each side must be a number of voxels"),
-        ("window", "@window", "lead round in a circle"),
-        ("inferer", "@nowhere", "refers at inferer to @nowhere, which is not in it"),
-        (POST, SOFTMAX[:2], "decides no labels"),
-        (POST, [{"_target_": "VoteEnsembled", "keys": "pred"}], "VoteEnsembled .* is not known here"),
-        (POST, [SOFTMAX[0], SOFTMAX[2], SOFTMAX[1]], "interpolates labels between their numbers"),
-        (POST, [SIGMOID[0], SOFTMAX[1], SOFTMAX[2]], "interpolates sigmoids and takes the highest"),
-        (POST, [SIGMOID[2]], "with a threshold that no sigmoid made probabilities"),
-    ],
-)
-def test_what_cannot_be_repeated_is_named_in_one_sentence(
-    tmp_path: Path, own_library: Path, monkeypatch: pytest.MonkeyPatch, place: str, value: Any, words: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    home = bundle(tmp_path / "bundle", unet_config(), change=changed(place, value))
-    with pytest.raises(PackageError, match=words) as told:
-        add(home)
-    assert "\n" not in str(told.value)
-    assert not list(own_library.iterdir())
-    assert not (tmp_path / "trap").exists()
-
-
-def test_weights_with_code_in_them_are_never_run(tmp_path: Path, own_library: Path) -> None:
-    trap = tmp_path / "trapped"
-    home = bundle(tmp_path / "bundle", unet_config(), weights={"weight": Runs(trap)})
-    with pytest.raises(PackageError, match=r"models/model\.pt cannot be opened safely"):
-        add(home)
-    (home / "models" / "model.pt").write_bytes(pickle.dumps(Runs(trap)))
-    with pytest.raises(PackageError, match=r"models/model\.pt cannot be opened safely"):
-        add(home)
-    assert not trap.exists()
-    assert not list(own_library.iterdir())
-
-
-def test_a_bundle_that_is_not_whole_says_what_is_missing(tmp_path: Path, own_library: Path) -> None:
-    home = bundle(tmp_path / "bundle", unet_config(), weights={})
-    with pytest.raises(PackageError, match=r"models/model\.pt holds no weights"):
-        add(home)
-    (home / "models" / "model.pt").unlink()
-    (home / "models").rmdir()
-    with pytest.raises(PackageError, match=r"neither models/model\.pt nor models/model\.ts: download its weights"):
-        add(home)
-    (home / "configs" / "inference.json").write_text("[" * 100_000)
-    with pytest.raises(PackageError, match=r"configs/inference\.json cannot be read"):
-        add(home)
-    (home / "configs" / "inference.json").unlink()
-    with pytest.raises(PackageError, match=r"no configs/inference\.json: it does not say how scans are prepared"):
-        add(home)
-    assert not list(own_library.iterdir())
-
-
-@pytest.mark.real
-def test_a_network_that_draws_pictures_is_refused_by_its_name(test_data: Path) -> None:
-    with pytest.raises(PackageError, match=r"Generator in \S+ \(network_def\) is a network that is not known"):
-        add(test_data / "networks" / "mednist_gan_bundle")
