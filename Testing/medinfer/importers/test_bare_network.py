@@ -277,7 +277,7 @@ REFUSALS: dict[str, tuple[Callable[[Path, Path], Path], dict[str, str], str]] = 
     "two inputs": (onnx_of([("b", 1, "k", "j", "i")] * 2), WORDS, "takes 2 inputs (“in0”, “in1”), and which is what"),
     "four channels in": (onnx_of([("b", 4, "k", "j", "i")]), WORDS, "is fed as one batch with one channel"),
     "no map": (torchscript_of(3, "classes"), WORDS, "gives “output” 1×3 for a tile of 32×32×32, which is"),
-    "a state dict": (state_dict, WORDS, "weights without the code of their network): export the network as ONNX"),
+    "a state dict": (state_dict, WORDS, "weights without the code of their network): the network's layers"),
     "a pickle with code": (pickle_with_code, WORDS, "may run code when it is opened"),
     "an archive with code": (archive_with_code, WORDS, "is not a usable torchscript network"),
     "two networks": (two_networks, WORDS, "has no model.json, and several networks (model.onnx, net.pt); add one"),
