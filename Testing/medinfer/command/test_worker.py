@@ -65,15 +65,6 @@ def end(worker: subprocess.Popen[str]) -> tuple[int, str, str]:
     return worker.wait(timeout=60), said, complained
 
 
-def test_a_job_gives_a_result_file_and_every_line_is_json(job: dict[str, Any], tmp_path: Path) -> None:
-    code, said, _ = end(start(job, tmp_path))
-    events = [json.loads(line) for line in said.splitlines()]
-    assert code == 0
-    assert events[-1] == {"event": "result", "file": job["result"]}
-    assert {"read", "open", "prepare", "network", "findings"} <= {event.get("stage") for event in events}
-    assert len(Findings.from_json(Path(job["result"]).read_text()).boxes) == 2
-
-
 def test_closing_its_input_cancels_it_and_leaves_no_result(long_job: dict[str, Any], tmp_path: Path) -> None:
     worker = start(long_job, tmp_path)
     wait_for_tiles(worker)
@@ -167,13 +158,16 @@ def handed_over(blob_scan: Any, blob_package: Make, tmp_path: Path) -> dict[str,
     }
 
 
-def test_a_scan_handed_over_as_an_array_gives_the_same_findings(
+def test_a_scan_by_file_or_handed_over_gives_the_same_result_file_and_every_line_is_json(
     job: dict[str, Any], handed_over: dict[str, Any], tmp_path: Path
 ) -> None:
     found = []
     for wanted in (job, handed_over):
         code, said, complained = end(start(wanted, tmp_path))
         assert code == 0, complained
+        assert events(said)[-1] == {"event": "result", "file": wanted["result"]}
+        assert {"read", "open", "prepare", "network", "findings"} <= {event.get("stage") for event in events(said)}
+        it_says_what_it_will_run_and_on_what(said)
         found.append(Findings.from_json(Path(wanted["result"]).read_text()))
     read, handed = found
     assert handed.scan == "CHEST 1"
@@ -183,8 +177,7 @@ def test_a_scan_handed_over_as_an_array_gives_the_same_findings(
         np.testing.assert_allclose(one.center_ras, other.center_ras, atol=1e-3)
 
 
-def test_it_says_what_it_will_run_and_on_what(handed_over: dict[str, Any], tmp_path: Path) -> None:
-    _, said, _ = end(start(handed_over, tmp_path))
+def it_says_what_it_will_run_and_on_what(said: str) -> None:
     (steps,) = [event for event in events(said) if event["event"] == "steps"]
     (session,) = [event for event in events(said) if event["event"] == "session"]
     assert [step["name"] for step in steps["steps"]] == ["prepare", "network", "findings"]
