@@ -239,8 +239,9 @@ def _add(
     if package.id in before:
         console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
     console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
-    command = command_for(package.manifest.task, package.id)
-    console.say(f"run it with: medinfer {command} SCAN -o FOLDER --model {package.id}")
+    if not options.json:  # the panel, which reads JSON, has a button for it
+        command = command_for(package.manifest.task, package.id)
+        console.say(f"run it with: medinfer {command} SCAN -o FOLDER --model {package.id}")
     return OK
 
 
