@@ -91,7 +91,8 @@ class Network:
 
 
 def run_medinfer(join: str, case: Case, volume: np.ndarray, network: Network) -> np.ndarray:
-    from medinfer.tiles.joining import labels_of, open_joiner
+    from medinfer.tiles.highest import labels_of
+    from medinfer.tiles.joining import open_joiner
     from medinfer.tiles.tiling import cut_tile, plan_blend, plan_crop
 
     if join == "crop":

@@ -26,7 +26,7 @@ from medinfer.decoders import IndexSegments, decoding_for
 from medinfer.importers.adding import add
 from medinfer.importers.questions import Given
 from medinfer.inference.found import Earlier
-from medinfer.inference.network_run import decode_tiles
+from medinfer.inference.network_run import decode_tiles, plan_tiles
 from medinfer.inference.package_session import open_package
 from medinfer.inference.watch import Watch
 from medinfer.preparation.prepare import prepare
@@ -87,8 +87,11 @@ def main() -> None:
         prepared = prepare(volume, one.prepare)
         begin = time.perf_counter()
         with open_package(package, precision="float32") as session:
-            decoding = decoding_for(one, package.manifest.labels, prepared.grid, one.decoder.threshold)
-            found = decode_tiles(prepared, one, session.passes[one.name], decoding, Earlier({}, {}),
+            plan = plan_tiles(prepared.voxels.shape, one)
+            decoding = decoding_for(
+                one, package.manifest.labels, prepared.grid, one.decoder.threshold, along=plan.outer
+            )
+            found = decode_tiles(prepared, one, session.passes[one.name], plan, decoding, Earlier({}, {}),
                                  Watch(lambda *progress: None, lambda: False))
         seconds = time.perf_counter() - begin
     assert isinstance(found, IndexSegments)

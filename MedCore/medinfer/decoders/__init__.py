@@ -42,13 +42,13 @@ class Decoding(Protocol):
 
 def decoding_for(
     one: Pass, labels: Sequence[Label], grid: Grid, threshold: float, seeds: Floats | None = None,
-    scan: Grid | None = None,
+    scan: Grid | None = None, along: int = 0,
 ) -> Decoding:
     """The decoding that a pass declares, for a prepared volume (or patch) on `grid`.
 
     threshold: the score from which findings count, in place of the declared one.
     seeds: `[n, 3]` points of `grid` (k, j, i) at which an earlier pass supposes objects. scan: the scan's voxels in the
-    same place, for segments that are decided there.
+    same place, for segments that are decided there. along: the axis along which blocks are finished.
     """
     decoder = one.decoder.model_copy(update={"threshold": threshold})
     stride = one.stride
@@ -61,7 +61,7 @@ def decoding_for(
         apart = one.prepare.resampling.thick == "nearest"
         # nnU-Net asks the network's spacing first here, and the scan's first where it prepares.
         thick = thick_axis(one.prepare.spacing_on(scan.spacing), scan.spacing) if apart else None
-        return ScanSegmentsDecoding(decoder, labels, grid, scan, thick)
+        return ScanSegmentsDecoding(decoder, labels, grid, scan, thick, along)
     if decoder.kind == "segments":
         return SegmentsDecoding(decoder, labels, grid.shape, stride, grid.spacing)
     if decoder.kind == "instances":

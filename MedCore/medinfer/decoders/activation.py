@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import PackageError
 from ..manifest import Label
-from ..tiles.joining import labels_of
+from ..tiles.highest import labels_of
 from .border import around_half
 
 Floats32 = NDArray[np.float32]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..manifest import Label, LabelsDecoder
-from ..tiles.joining import labels_of
+from ..tiles.highest import labels_of
 from .activation import channels_in_order, decided
 from .index_box import IndexBox
 

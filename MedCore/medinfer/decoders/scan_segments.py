@@ -6,6 +6,7 @@ the scan by the nearest voxel differ from theirs in 1.5–1.8 % of the voxels; a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,35 +34,38 @@ class ScanSegmentsDecoding:
     """Takes finished blocks of the output and decides the scan's voxels as soon as their neighbours are there.
 
     grid: the prepared one. scan: the voxels to decide, whose axes are parallel to it. thick: an axis (0, 1, 2) along
-    which the nearest slice counts, and nothing is interpolated.
+    which the nearest slice counts, and nothing is interpolated. along: the axis along which blocks are finished; those
+    with one start on it are equally thick, and together fill their planes.
 
-    Memory: one byte per voxel of `scan`; of the output four bytes per channel and voxel for the planes (along k) that
-    are not finished: those of one row of blocks, and one before; and nine bytes per voxel of `scan` decided at once.
+    Memory: one byte per voxel of `scan`; of the output four bytes per channel and voxel for the planes across `along`
+    that are not finished: those of one row of blocks, and one before; nine bytes per voxel of `scan` decided at once.
     """
 
     def __init__(
-        self, decoder: SegmentsDecoder, labels: Sequence[Label], grid: Grid, scan: Grid, thick: int | None = None
+        self, decoder: SegmentsDecoder, labels: Sequence[Label], grid: Grid, scan: Grid, thick: int | None = None,
+        along: int = 0,
     ) -> None:
         self._decoder, self._values = decoder, [label.value for label in labels]
         self._order = channels_in_order(decoder.order, labels)
-        self._scan, self._plane = scan, grid.shape[1:]
-        self._sampling = _Sampling(grid, scan, thick, nearest=decoder.decide == "nearest")
+        self._grid, self._scan, self._along = grid, scan, along
+        self._sampling = _Sampling(grid, scan, thick, along, nearest=decoder.decide == "nearest")
         self._labels = np.zeros(scan.shape, np.uint8)
         self._open: dict[int, _Rows] = {}
         self._before: Floats32 | None = None
         # Planes of the output that are finished, of all; planes of the scan that are decided.
-        self._planes, self._last, self._decided = 0, grid.shape[0], 0
+        self._planes, self._last, self._decided = 0, grid.shape[along], 0
         self._sums, self._counts = np.zeros(256), np.zeros(256, np.int64)
         self._every = 1 if np.prod(grid.shape) <= _ENOUGH else 2
 
     def feed(self, start: Shape, values: Floats32) -> None:
         """`values`: channels [c, k, j, i] as `SegmentsDecoding` takes them; blocks of one row along k are equally
         thick. Raises PackageError where they are declared as probabilities and are not."""
-        rows = self._open.get(start[0])
+        first = start[self._along]
+        rows = self._open.get(first)
         if rows is None:
-            shape = (len(values), values.shape[1], *self._plane)
-            rows = self._open[start[0]] = _Rows(np.empty(shape, np.float32), self._plane[0] * self._plane[1])
-        rows.put(start, values)
+            shape = _with(self._grid.shape, self._along, values.shape[1 + self._along])
+            rows = self._open[first] = _Rows(np.empty((len(values), *shape), np.float32))
+        rows.put(_with(start, self._along, 0), values)
         while (ready := self._open.get(self._planes)) is not None and not ready.missing:
             del self._open[self._planes]
             self._decide(ready.values)
@@ -71,23 +75,23 @@ class ScanSegmentsDecoding:
         self._count_confidence(values)
         if self._decoder.decide == "probabilities":
             values = probabilities(values, self._decoder.activation)
-        first = self._planes
-        self._planes += values.shape[1]
+        first, axis = self._planes, 1 + self._along
+        self._planes += values.shape[axis]
         if self._before is not None:
-            values, first = np.concatenate([self._before, values], axis=1), first - 1
-        self._before = values[:, -1:].copy()
+            values, first = np.concatenate([self._before, values], axis=axis), first - 1
+        self._before = values[_cut(axis, -1, None)].copy()
         end = int(np.searchsorted(self._sampling.needed, self._planes))
-        step = max(1, _AT_ONCE // (self._scan.shape[1] * self._scan.shape[2]))
+        step = max(1, _AT_ONCE * self._scan.shape[self._along] // math.prod(self._scan.shape))
         for low in range(self._decided, end, step):
             high = min(low + step, end)
-            self._labels[low:high] = self._classes(values, first, low, high)
+            self._labels[_cut(self._along, low, high)] = self._classes(values, first, low, high)
         self._decided = end
 
     def _classes(self, values: Floats32, first: int, low: int, high: int) -> NDArray[np.uint8]:
         """The numbers of the labels in the scan's planes [low, high); values: planes of the output from `first` on."""
         one_each = len(values) == 1 or self._decoder.activation == "sigmoid"
         if one_each:
-            level, labels = self._level(), np.zeros((high - low, *self._scan.shape[1:]), np.uint8)
+            level, labels = self._level(), np.zeros(_with(self._scan.shape, self._along, high - low), np.uint8)
             for channel in self._order or range(len(values)):
                 # NaN compares false: a broken network finds nothing rather than everything.
                 labels[self._sampling.sampled(values[channel], first, low, high) > level] = channel + 1
@@ -109,7 +113,8 @@ class ScanSegmentsDecoding:
     def _count_confidence(self, values: Floats32) -> None:
         every = self._every
         # Every second plane of all, however the rows are cut.
-        some = np.ascontiguousarray(values[:, -self._planes % every :: every, ::every, ::every])
+        begins = _with((0, 0, 0), self._along, -self._planes % every)
+        some = np.ascontiguousarray(values[(slice(None), *(slice(begin, None, every) for begin in begins))])
         found = decided(some, self._decoder.activation, self._decoder.threshold, self._order)
         self._sums += np.bincount(found.labels.ravel(), np.nan_to_num(found.score).ravel(), minlength=256)
         self._counts += np.bincount(found.labels.ravel(), minlength=256)
@@ -125,30 +130,43 @@ class ScanSegmentsDecoding:
         return IndexSegments(labels, np.where(labels > 0, 255, 0).astype(np.uint8), segments)
 
 
-class _Rows:
-    """The planes of one row of blocks, while blocks are missing. missing: voxels of the plane."""
+def _with(sizes: Shape, axis: int, size: int) -> Shape:
+    """The sizes (k, j, i) with another one along an axis."""
+    k, j, i = (size if own == axis else n for own, n in enumerate(sizes))
+    return k, j, i
 
-    def __init__(self, values: Floats32, plane: int) -> None:
-        self.values, self.missing = values, plane
+
+def _cut(axis: int, low: int, high: int | None) -> tuple[slice, ...]:
+    """An index of [low, high) along an axis."""
+    return (*(slice(None),) * axis, slice(low, high))
+
+
+class _Rows:
+    """The planes of one row of blocks, while blocks are missing. missing: voxels."""
+
+    def __init__(self, values: Floats32) -> None:
+        self.values, self.missing = values, values[0].size
 
     def put(self, start: Shape, values: Floats32) -> None:
-        _, _, rows, columns = values.shape
-        self.values[:, :, start[1] : start[1] + rows, start[2] : start[2] + columns] = values
-        self.missing -= rows * columns
+        where = (slice(first, first + size) for first, size in zip(start, values.shape[1:], strict=True))
+        self.values[(slice(None), *where)] = values
+        self.missing -= values[0].size
 
 
 class _Sampling:
     """Where the scan's voxels lie on the prepared grid, whose axes are parallel.
 
-    thick: an axis along which the nearest slice counts. nearest: the nearest voxel counts along all. needed: `[k]`, the
-    last plane of the output that each of the scan's planes is made of.
+    thick: an axis along which the nearest slice counts. nearest: the nearest voxel counts along all. needed: the last
+    plane across `along` of the output that each of the scan's planes is made of.
     """
 
-    def __init__(self, grid: Grid, scan: Grid, thick: int | None, *, nearest: bool = False) -> None:
+    def __init__(self, grid: Grid, scan: Grid, thick: int | None, along: int, *, nearest: bool = False) -> None:
+        self._along = along
         self._start = grid.to_index(scan.to_ras((0, 0, 0)))
         self._step = np.array(scan.spacing) / np.array(grid.spacing)
         self._shape, self._thick = scan.shape, thick
-        places = np.clip(self._start[0] + self._step[0] * np.arange(scan.shape[0]), 0, grid.shape[0] - 1)
+        places = self._start[along] + self._step[along] * np.arange(scan.shape[along])
+        places = np.clip(places, 0, grid.shape[along] - 1)
         self.needed = np.ceil(places - 1e-6).astype(np.intp)
         self._voxels: list[NDArray[np.intp]] | None = None
         if nearest:
@@ -157,23 +175,25 @@ class _Sampling:
                 np.clip(np.rint(np.round(start + step * np.arange(count), 6)), 0, size - 1).astype(np.intp)
                 for start, step, count, size in zip(self._start, self._step, scan.shape, grid.shape, strict=True)
             ]
-            self.needed = self._voxels[0]
+            self.needed = self._voxels[along]
         if thick is not None:
             self._nearest = nearest_slices(grid.shape[thick], scan.shape[thick])
             self._start[thick], self._step[thick] = 0, 1
-        if thick == 0:
+        if thick == along:
             self.needed = self._nearest
 
     def sampled(self, values: Floats32, first: int, low: int, high: int) -> Floats32:
         """One channel `values` [k, j, i], from plane `first` of the output on, at the scan's planes [low, high)."""
+        along = self._along
         if self._voxels is not None:
-            k, j, i = self._voxels
-            return values[np.ix_(k[low:high] - first, j, i)]
+            voxels = list(self._voxels)
+            voxels[along] = voxels[along][low:high] - first
+            return values[np.ix_(*voxels)]
         start = self._start.copy()
-        if self._thick == 0:
-            values = values.take(self._nearest[low:high] - first, 0)
+        if self._thick == along:
+            values = values.take(self._nearest[low:high] - first, along)
         else:
-            start[0] += low * self._step[0] - first
+            start[along] += low * self._step[along] - first
             if self._thick is not None:
                 values = values.take(self._nearest, self._thick)
-        return resample(values, self._step, start, (high - low, self._shape[1], self._shape[2]))
+        return resample(values, self._step, start, _with(self._shape, along, high - low))

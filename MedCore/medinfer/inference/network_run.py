@@ -17,10 +17,10 @@ from .watch import Watch
 
 
 def decode_tiles(
-    prepared: Prepared, one: Pass, session: Session, decoding: Decoding, earlier: Earlier, watch: Watch
+    prepared: Prepared, one: Pass, session: Session, plan: TilePlan, decoding: Decoding, earlier: Earlier,
+    watch: Watch,
 ) -> Sequence[IndexBox | IndexPoint] | IndexSegments:
-    """Run the network on the whole region in tiles, join them for `decoding`, and return its findings."""
-    plan = plan_tiles(prepared.voxels.shape, one)
+    """Run the network on the tiles of the region, join them for `decoding`, and return its findings."""
     feeds, joiner = feeds_of(one, prepared, earlier, plan), open_joiner(plan)
     for tile in watch.over(plan.tiles):
         for block in joiner.add(tile, answer(tile, one, session, feeds)):

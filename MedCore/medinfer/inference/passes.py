@@ -29,7 +29,7 @@ from .found import (
     places_of,
 )
 from .naming import named
-from .network_run import decode_tiles
+from .network_run import decode_tiles, plan_tiles
 from .object_patches import objects_in_patches
 from .patches import landmarks_in_patches, reach_mm
 from .watch import Watch
@@ -130,8 +130,11 @@ class _Work:
         self, prepared: Prepared, there: Found | None = None
     ) -> Sequence[IndexBox | IndexPoint] | IndexSegments:
         seeds: Floats | None = prepared.grid.to_index(places_of(there)) if there is not None else None
-        decoding = decoding_for(self.one, self.labels, prepared.grid, self.threshold, seeds, prepared.scan)
-        return decode_tiles(prepared, self.one, self.session, decoding, self.earlier, self.watch)
+        plan = plan_tiles(prepared.voxels.shape, self.one)
+        decoding = decoding_for(
+            self.one, self.labels, prepared.grid, self.threshold, seeds, prepared.scan, plan.outer
+        )
+        return decode_tiles(prepared, self.one, self.session, plan, decoding, self.earlier, self.watch)
 
     def _look_upside_down(self, prepared: Prepared, found: Sequence[IndexBox | IndexPoint] | IndexSegments) -> None:
         """Also search the scan turned upside down if the chain asks for it, and report where that is more confident."""

@@ -12,7 +12,6 @@ will change. A decoder uses them at once; nothing holds the whole output with al
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any, NamedTuple, Protocol
@@ -21,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PackageError
-from .tiling import Shape, Tile, TilePlan, Weights
+from .tiling import Shape, Tile, TilePlan
+from .weights import weights_of
 
 Floats32 = NDArray[np.float32]
 
 # Voxels that stay in a core's second-level cache while they are worked on, with what they are compared to.
 _CACHED = 1 << 16
+# Blocks with shorter rows than this cost more than they save: numpy takes as long for 4 voxels as for 20.
+_SHORTEST_ROW = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,24 +85,31 @@ class CropJoiner:
 class BlendJoiner:
     """Averages overlapping results with Gaussian weights, in float32.
 
-    The borders of all tiles cut the output into blocks that lie wholly inside or wholly outside of
-    each tile. A block is opened by the first tile that covers it and handed on with the last.
+    Tiles come in columns: all that begin at one place of the plan's outer axis. In a column the borders of tiles along
+    the two other axes cut the output into blocks, as thick as a tile. When a block is complete, what the columns before
+    left there is added, what no later column covers is handed on, and the rest is kept for the next. With i as the
+    outer axis the rows of a block lie one behind the other in memory, which is twice as fast.
 
-    Memory for an output of J × I in-plane, c channels, patches p and overlaps v (a patch less the step to the next,
-    in output voxels): about 4 (c + 1) (v_k · J · I + p_k · v_j · I + p_k · p_j · p_i) bytes, however long the scan.
+    Memory for an output of n voxels along the outer axis o and of A × B along the others a and b, c channels, patches p
+    and overlaps v (a patch less the step to the next, in output voxels): about
+    4 (c + 1) (v_o · A · B + p_o · v_a · B + p_o · p_a · p_b) bytes, however large n is.
     """
 
     def __init__(self, plan: TilePlan) -> None:
-        self._plan = plan
-        self._patch = _output_size(plan, plan.patch)
-        self._weights = _WEIGHTS[plan.weights](self._patch)
-        # A few planes at a time, so that they are still in the cache when they are added up.
-        self._planes = max(1, _CACHED // (self._patch[1] * self._patch[2]))
-        self._weighted = np.empty((self._planes, *self._patch[1:]), dtype=np.float32)
-        self._ranges = [_ranges(plan, axis) for axis in range(3)]
-        self._open: dict[Shape, Floats32] = {}
+        self._plan, self._patch = plan, _output_size(plan, plan.patch)
+        self._along = _Along(plan.outer)
+        self._weights = self._along.last(weights_of(plan.weights, self._patch))
+        fewest = {0: 1, 1: 1, 2: _SHORTEST_ROW} if plan.outer == 0 else {0: 1, 1: _SHORTEST_ROW}
+        self._ranges = [_ranges(plan, axis, fewest[axis]) for axis in self._along.inner]
+        self._thick, self._length = self._patch[plan.outer], plan.output_shape[plan.outer]
+        starts = [span.start // plan.stride[plan.outer] for span in plan.axes[plan.outer]]
+        self._ends = dict(zip(starts, [*starts[1:], self._length], strict=True))
+        # By their first voxels: the blocks of this column, and what is left of those of the columns before.
+        self._open: dict[tuple[int, int], Floats32] = {}
+        self._left: dict[tuple[int, int], Floats32] = {}
         self._handed_on: list[Floats32] = []
         self._memory = _Memory()
+        self._weighted = np.empty(_CACHED + math.prod(self._patch) // self._patch[self._along.inner[0]], np.float32)
 
     def add(self, tile: Tile, result: NDArray[Any]) -> list[Joined]:
         """Take a tile's result, `[c, k, j, i]` over the whole patch, and hand on the blocks it completes.
@@ -112,83 +121,91 @@ class BlendJoiner:
         while self._handed_on:
             self._memory.give_back(self._handed_on.pop())
         start = tile.at_stride(self._plan.stride).start
-        k, j, i = (self._ranges[axis][start[axis]] for axis in range(3))
-        parts = [_Part(start, ranges) for ranges in product(k, j, i)]
-        shared = [(part, self._block(part, len(result))) for part in parts if not part.alone]
-        if shared:
-            for first in range(0, self._patch[0], self._planes):
-                self._accumulate(result, shared, first)
-        alone = [Joined(part.start, result[(slice(None), *part.inside)]) for part in parts if part.alone]
-        return alone + [self._finish(part.start) for part, _ in shared if part.closes]
+        a, b = (start[axis] for axis in self._along.inner)
+        size = tuple(self._patch[axis] for axis in self._along.inner)
+        moved, finished = self._along.last(result), []
+        for ranges in product(self._ranges[0][a], self._ranges[1][b]):
+            part = _Part((a, b), size, ranges)
+            self._accumulate(moved, part, self._block(part, len(result)))
+            if part.closes:
+                finished.append(self._finish(part.start, start[self._plan.outer]))
+        return finished
 
-    def _accumulate(self, result: NDArray[Any], shared: list[tuple[_Part, Floats32]], first: int) -> None:
-        """Add the result's planes from `first` on, weighted, to the blocks; and the weights to their last channel."""
-        planes = slice(first, min(first + self._planes, self._patch[0]))
-        weights, weighted = self._weights[planes], self._weighted[: planes.stop - first]
-        touched = [(part, block, *part.within(planes)) for part, block in shared if part.meets(planes)]
-        for channel in range(len(result) + 1):
-            last = channel == len(result)
-            values = weights if last else np.multiply(result[channel, planes], weights, out=weighted)
-            for part, block, here, there in touched:
+    def _accumulate(self, result: NDArray[Any], part: _Part, block: Floats32) -> None:
+        """Add the weighted part of the result to its block, and the weights to the block's last channel.
+
+        A few planes at a time, so that they are still in the cache when they are added up.
+        """
+        a, b = part.inside
+        sums = self._along.last(block)[:, :, : b.stop - b.start]
+        step = max(1, _CACHED // ((b.stop - b.start) * self._thick))
+        for low in range(a.start, a.stop, step):
+            high = min(low + step, a.stop)
+            here, there = slice(low, high), slice(low - a.start, high - a.start)
+            weights = self._weights[here, b]
+            weighted = self._along.last(self._weighted[: weights.size].reshape(self._along.in_order(*weights.shape)))
+            for channel, values in enumerate(result[:, here, b]):
                 if part.opens:
-                    block[channel, there] = values[here]
+                    np.multiply(values, weights, out=sums[channel, there])
                 else:
-                    block[channel, there] += values[here]
+                    sums[channel, there] += np.multiply(values, weights, out=weighted)
+            if part.opens:
+                sums[-1, there] = weights
+            else:
+                sums[-1, there] += weights
 
     def _block(self, part: _Part, channels: int) -> Floats32:
         """The block's sums `[c + 1, k, j, i]`: the weighted channels and, last, the weights."""
-        if part.opens:
-            sides = (side.stop - side.start for side in part.inside)
-            self._open[part.start] = self._memory.take((channels + 1, *sides))
+        if part.first:
+            shape = self._along.in_order(*part.shape, self._thick)
+            block = self._open[part.start] = self._memory.take((channels + 1, *shape))
+            if not part.opens:
+                block[...] = 0
         return self._open[part.start]
 
-    def _finish(self, start: Shape) -> Joined:
-        block = self._open.pop(start)
-        self._handed_on.append(block)
-        block[:-1] /= block[-1]
-        return Joined(start, block[:-1])
+    def _finish(self, start: tuple[int, int], column: int) -> Joined:
+        """What no later column covers of a complete block; column: where its column begins along the outer axis."""
+        whole, left = self._open.pop(start), self._left.pop(start, None)
+        self._handed_on.append(whole)
+        block = self._along.last(whole)
+        if left is not None:
+            earlier = self._along.last(left)
+            block[..., : earlier.shape[-1]] += earlier
+            self._memory.give_back(left)
+        low, ready, end = max(-column, 0), self._ends[column] - column, min(self._thick, self._length - column)
+        if ready < end:
+            shape = self._along.in_order(block.shape[1], block.shape[2], end - ready)
+            kept = self._left[start] = self._memory.take((len(block), *shape))
+            self._along.last(kept)[...] = block[..., ready:end]
+        sums = block[..., low:ready]
+        sums[:-1] /= sums[-1]
+        return Joined(self._along.in_order(*start, column + low), self._along.back(sums[:-1]))
 
 
-def gaussian_weights(patch: Shape, sigma_scale: float = 0.125) -> Floats32:
-    """How much a tile's voxels count, `[k, j, i]`, highest in the middle: sigma is `sigma_scale` of each side.
+class _Along:
+    """Axes in another order: the outer one, which is k (0) or i (2), last."""
 
-    At least 1e-3, so that no voxel goes without: the importance map of MONAI (`compute_importance_map`,
-    "gaussian"), which is nnU-Net's but for that floor.
-    """
-    sides = [np.arange(size, dtype=np.float64) - (size - 1) / 2 for size in patch]
-    k, j, i = (np.exp(-0.5 * (x / (sigma_scale * len(x))) ** 2) for x in sides)
-    weights: Floats32 = np.einsum("k,j,i->kji", k, j, i).astype(np.float32)
-    return np.maximum(weights, np.float32(1e-3), out=weights)
+    def __init__(self, outer: int) -> None:
+        self._outer = outer
+        self.inner = (1, 2) if outer == 0 else (0, 1)
 
+    def in_order(self, a: int, b: int, outer: int) -> Shape:
+        """Sizes along k, j, i."""
+        return (outer, a, b) if self._outer == 0 else (a, b, outer)
 
-def nnunet_weights(patch: Shape) -> Floats32:
-    """nnU-Net's Gaussian (`compute_gaussian`): in the middle voxel size // 2, cut off at four sigma, in half precision;
-    where that is 0, the smallest value that is not."""
-    from scipy.ndimage import gaussian_filter1d
+    def last(self, values: NDArray[Any]) -> NDArray[Any]:
+        """`[k, j, i]` or `[c, k, j, i]` with the outer axis last; a view."""
+        if self._outer == 2:
+            return values
+        return values.transpose((1, 2, 0) if values.ndim == 3 else (0, 2, 3, 1))
 
-    sides = []
-    for size in patch:
-        middle = np.zeros(size)
-        middle[size // 2] = 1
-        sides.append(gaussian_filter1d(middle, size / 8, mode="constant"))
-    weights = np.einsum("k,j,i->kji", *sides)
-    halves: Floats32 = (10 * weights / weights.max()).astype(np.float16).astype(np.float32)
-    halves[halves == 0] = halves[halves > 0].min()
-    return halves
-
-
-def constant_weights(patch: Shape) -> Floats32:
-    """All voxels count alike."""
-    return np.ones(patch, np.float32)
-
-
-_WEIGHTS: dict[Weights, Callable[[Shape], Floats32]] = {
-    "gaussian": gaussian_weights, "nnunet": nnunet_weights, "constant": constant_weights,
-}
+    def back(self, values: NDArray[Any]) -> NDArray[Any]:
+        """`[c, …]` from `last` as `[c, k, j, i]` again; a view."""
+        return values if self._outer == 2 else values.transpose(0, 3, 1, 2)
 
 
 class _Range(NamedTuple):
-    """A stretch of one output axis between two borders of tiles; first and last: the starts of the tiles on it."""
+    """A stretch of one output axis; first and last: the starts of the first and the last tile that has some of it."""
 
     low: int
     high: int
@@ -197,25 +214,20 @@ class _Range(NamedTuple):
 
 
 class _Part:
-    """What one tile adds to one block."""
+    """What one tile adds to one block of its column: all of it, or what lies at its beginning.
 
-    def __init__(self, tile_start: Shape, ranges: tuple[_Range, _Range, _Range]) -> None:
-        k, j, i = ranges
-        self.start = (k.low, j.low, i.low)
-        self.inside = tuple(slice(r.low - a, r.high - a) for r, a in zip(ranges, tile_start, strict=True))
-        self.opens = tile_start == (k.first, j.first, i.first)
-        self.closes = tile_start == (k.last, j.last, i.last)
-        self.alone = self.opens and self.closes
+    start, shape: of the block. inside: the part in the tile. first: whether no tile of the column was there before;
+    opens: whether all of the block is new. All along the two inner axes.
+    """
 
-    def meets(self, planes: slice) -> bool:
-        """Whether the part has some of the tile's `planes`."""
-        return bool(self.inside[0].start < planes.stop and planes.start < self.inside[0].stop)
-
-    def within(self, planes: slice) -> tuple[tuple[slice, ...], slice]:
-        """The part in an array of the tile's `planes` alone, and these planes in the block."""
-        k, j, i = self.inside
-        low, high = max(k.start, planes.start), min(k.stop, planes.stop)
-        return (slice(low - planes.start, high - planes.start), j, i), slice(low - k.start, high - k.start)
+    def __init__(self, tile: tuple[int, int], size: tuple[int, ...], ranges: tuple[_Range, _Range]) -> None:
+        a, b = ranges
+        self.start, self.shape = (a.low, b.low), (a.high - a.low, b.high - b.low)
+        ends = [min(r.high, start + n) for r, start, n in zip(ranges, tile, size, strict=True)]
+        self.inside = tuple(slice(r.low - t, end - t) for r, t, end in zip(ranges, tile, ends, strict=True))
+        self.first = tile == (a.first, b.first)
+        self.opens = self.first and ends == [a.high, b.high]
+        self.closes = tile == (a.last, b.last)
 
 
 class _Memory:
@@ -249,16 +261,22 @@ class _Memory:
         self._spare.append(self._lent.pop(id(lent)))
 
 
-def _ranges(plan: TilePlan, axis: int) -> dict[int, tuple[_Range, ...]]:
-    """The ranges that each tile covers along an axis, by the tile's start. All in output voxels."""
+def _ranges(plan: TilePlan, axis: int, shortest: int) -> dict[int, tuple[_Range, ...]]:
+    """The ranges that each tile has some of along an axis, by the tile's start. All in output voxels.
+
+    A range begins where a tile begins, and where one ends if that makes no ranges under `shortest` voxels.
+    """
     patch, length = plan.patch[axis] // plan.stride[axis], plan.output_shape[axis]
     starts = [span.start // plan.stride[axis] for span in plan.axes[axis]]
-    borders = sorted({min(max(border, 0), length) for start in starts for border in (start, start + patch)})
+    borders = {*(max(start, 0) for start in starts), length}
+    for end in (start + patch for start in starts):
+        if end < length and min(abs(end - border) for border in borders) >= shortest:
+            borders.add(end)
     ranges = []
-    for low, high in pairwise(borders):
-        covering = [start for start in starts if start <= low and high <= start + patch]
-        ranges.append(_Range(low, high, covering[0], covering[-1]))
-    return {start: tuple(r for r in ranges if start <= r.low and r.high <= start + patch) for start in starts}
+    for low, high in pairwise(sorted(borders)):
+        having = [start for start in starts if start < high and low < start + patch]
+        ranges.append(_Range(low, high, having[0], having[-1]))
+    return {start: tuple(r for r in ranges if start < r.high and r.low < start + patch) for start in starts}
 
 
 def _output_size(plan: TilePlan, size: tuple[int, ...]) -> Shape:
@@ -271,36 +289,3 @@ def _wrong_shape(plan: TilePlan, result: NDArray[Any]) -> PackageError:
         f"The network returned {result.shape[1:]} voxels for a tile of {plan.patch}, but the declared output stride "
         f"{plan.stride} implies {_output_size(plan, plan.patch)}: correct the tiling in model.json."
     )
-
-
-def labels_of(values: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """The channel with the highest value, `[c, k, j, i]` to `[k, j, i]`; the first of equal ones, as numpy.argmax.
-
-    A running maximum over a few slices at a time, which stay in the processor's cache.
-    """
-    channels, slices, rows, columns = values.shape
-    kind = np.uint8 if channels <= 256 else np.uint16
-    labels = np.zeros((slices, rows, columns), dtype=kind)
-    step = max(1, _CACHED // (rows * columns))
-    shape = (step, rows, columns)
-    highest, rival = np.empty(shape, dtype=values.dtype), np.empty(shape, dtype=values.dtype)
-    higher, number = np.empty(shape, dtype=bool), np.empty(shape, dtype=kind)
-    for first in range(0, slices, step):
-        band = labels[first : first + step]
-        top, other, above, named = (buffer[: len(band)] for buffer in (highest, rival, higher, number))
-        top[...] = values[0, first : first + step]
-        for channel in range(1, channels):
-            # Copied, because `values` is often a view with short rows and the three steps below like long ones.
-            other[...] = values[channel, first : first + step]
-            np.greater(other, top, out=above)
-            np.maximum(other, top, out=top)
-            # Channels come in rising order: the highest number that ever took the lead is the label.
-            np.maximum(band, np.multiply(above, kind(channel), out=named), out=band)
-    return labels
-
-
-def mask_of(values: NDArray[Any], threshold: float) -> NDArray[np.uint8]:
-    """1 where the only channel of `[1, k, j, i]` is above the threshold, `[k, j, i]`."""
-    (only,) = values
-    mask: NDArray[np.uint8] = (only > threshold).view(np.uint8)
-    return mask

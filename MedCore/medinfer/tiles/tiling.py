@@ -1,7 +1,7 @@
 """Cutting a volume into tiles of a size that a network accepts.
 
 A plan is made before anything runs. It says which tiles there are, in an order in which results
-finish from the first slice to the last, and which part of each tile's result is to be believed:
+finish from one end to the other, and which part of each tile's result is to be believed:
 
 - *crop* (`plan_crop`): tiles overlap by a margin and each keeps only its core. With a margin of at
   least the network's receptive radius the joined result is that of the whole volume at once.
@@ -36,6 +36,11 @@ Spread = Literal["even", "last"]
 PadMode = Literal["constant", "edge", "reflect"]
 PerAxis = int | Sequence[int]
 Margin = int | Sequence[int] | Sequence[tuple[int, int]]
+
+
+# Blended results finish along i, which is fastest; of a scan so many times as long along k, along k: what waits for
+# later tiles is as large as a plane across that axis.
+_LONG = 1.5
 
 
 class Span(NamedTuple):
@@ -75,7 +80,7 @@ class TilePlan:
     join: how `joining` puts the results together. volume_shape: the volume's voxels (k, j, i).
     patch: the tiles' shape, the same for all. before, after: the margins of a crop plan (0 for
     blend). stride: input voxels per output voxel. axes: the spans along k, j and i. border: as in `plan_crop`. weights:
-    how much a tile's voxels count (blend; see `joining`).
+    how much a tile's voxels count (blend; see `joining`). outer: the axis (k or i) along which results finish.
     """
 
     join: Literal["crop", "blend"]
@@ -87,17 +92,19 @@ class TilePlan:
     axes: tuple[tuple[Span, ...], tuple[Span, ...], tuple[Span, ...]]
     border: Border = "inside"
     weights: Weights = "gaussian"
+    outer: Literal[0, 2] = 0
 
     @cached_property
     def tiles(self) -> tuple[Tile, ...]:
-        """k outermost and i innermost."""
-        return tuple(
-            Tile(
-                index, (k.start, j.start, i.start), self.patch, (k.core_start, j.core_start, i.core_start),
-                (k.core_stop - k.core_start, j.core_stop - j.core_start, i.core_stop - i.core_start),
-            )
-            for index, (k, j, i) in enumerate(product(*self.axes))
-        )
+        """The outer axis outermost; of the others, the later one innermost."""
+        order = (0, 1, 2) if self.outer == 0 else (2, 0, 1)
+        tiles = []
+        for index, chosen in enumerate(product(*(self.axes[axis] for axis in order))):
+            k, j, i = (chosen[order.index(axis)] for axis in range(3))
+            size = (k.core_stop - k.core_start, j.core_stop - j.core_start, i.core_stop - i.core_start)
+            start, core = (k.start, j.start, i.start), (k.core_start, j.core_start, i.core_start)
+            tiles.append(Tile(index, start, self.patch, core, size))
+        return tuple(tiles)
 
     @property
     def counts(self) -> Shape:
@@ -162,7 +169,7 @@ def plan_blend(
     k, j, i = (_blend_spans(shape[a], sizes[a], strides[a], overlap, spread) for a in range(3))
     return TilePlan(
         "blend", shape, patch=sizes, before=(0, 0, 0), after=(0, 0, 0), stride=strides, axes=(k, j, i),
-        weights=weights,
+        weights=weights, outer=0 if shape[0] > _LONG * shape[2] else 2,
     )
 
 

@@ -27,12 +27,12 @@ def output(channels: int, shape: tuple[int, int, int]) -> np.ndarray:
     return 6 * ndimage.gaussian_filter(rng.normal(size=(channels, *shape)), (0, 2, 2, 2)).astype(np.float32) * 8
 
 
-def blocks(values: np.ndarray) -> Iterator[tuple[tuple[int, int, int], np.ndarray]]:
-    """The output as a joiner hands it on: rows of blocks along k in order, blocks of a row in any order."""
-    cuts = [[0, n // 3, n // 2, n] for n in values.shape[1:]]
-    for row, (k0, k1) in enumerate(pairwise(cuts[0])):
-        parts = list(product(pairwise(cuts[1]), pairwise(cuts[2])))
-        for (j0, j1), (i0, i1) in parts[row:] + parts[:row]:
+def blocks(values: np.ndarray, along: int) -> Iterator[tuple[tuple[int, int, int], np.ndarray]]:
+    """The output as a joiner hands it on: rows of blocks along an axis in order, blocks of a row in any order."""
+    cuts = [list(pairwise([0, n // 3, n // 2, n])) for n in values.shape[1:]]
+    for row, here in enumerate(cuts[along]):
+        parts = list(product(*cuts[:along], [here], *cuts[along + 1 :]))
+        for (k0, k1), (j0, j1), (i0, i1) in parts[row:] + parts[:row]:
             yield (k0, j0, i0), values[:, k0:k1, j0:j1, i0:i1]
 
 
@@ -46,10 +46,14 @@ def on_scan(values: np.ndarray) -> np.ndarray:
 def decode(values: np.ndarray, thick: int | None = None, **fields: object) -> np.ndarray:
     grid = grid_of(SCAN, values.shape[1:])
     decoder = SegmentsDecoder(kind="segments", **fields)
-    decoding = ScanSegmentsDecoding(decoder, LABELS[: max(1, len(values) - 1)], grid, SCAN, thick)
-    for start, block in blocks(values):
-        decoding.feed(start, block.copy())
-    return decoding.finish()
+    found = []
+    for along in (0, 2):
+        decoding = ScanSegmentsDecoding(decoder, LABELS[: max(1, len(values) - 1)], grid, SCAN, thick, along)
+        for start, block in blocks(values, along):
+            decoding.feed(start, block.copy())
+        found.append(decoding.finish())
+    alike(found[0].labels, found[1].labels)
+    return found[1]
 
 
 def alike(found: np.ndarray, expected: np.ndarray) -> None:
@@ -125,7 +129,7 @@ def test_only_the_largest_component_stays_and_holes_are_filled() -> None:
 def test_tiles_that_leave_something_out_are_an_error() -> None:
     values = output(1, SCAN.shape)
     decoding = ScanSegmentsDecoding(SegmentsDecoder(kind="segments", activation="sigmoid"), LABELS[:1], SCAN, SCAN)
-    for start, block in list(blocks(values))[:-1]:
+    for start, block in list(blocks(values, 0))[:-1]:
         decoding.feed(start, block)
     with pytest.raises(PackageError, match="do not cover the scan"):
         decoding.finish()
