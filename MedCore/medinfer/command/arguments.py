@@ -119,6 +119,11 @@ def _parser() -> _Parser:
                  "model.json is valid and its files match their sha256.")
     source.add_argument("source", type=Path, metavar="SOURCE", help=_SOURCE)
     source.add_argument("--format", choices=IMPORT_FORMATS, help="what SOURCE is, where it is not a MedInfer package")
+    source.add_argument(
+        "--gives", choices=["points", "boxes"], help="use a network of labels for MedLandmark (the centre of each "
+        "label) or MedDetect (a box around each object), under an id of its own",
+    )
+    source.add_argument("--only", metavar="NAMES", help="with --gives: the labels, such as vertebrae_*; default: all")
     bare = source.add_argument_group(_BARE)
     for field in FIELDS:
         bare.add_argument(f"--{field.name}", metavar=field.metavar, help=field.words.replace("%", "%%"))
@@ -167,6 +172,10 @@ def _add_model_arguments(parser: argparse.ArgumentParser, command: ScanCommand) 
     parser.add_argument(
         "--overlap", type=_part, metavar="SHARE",
         help="share of a tile that overlaps with the next: more is slower and more reliable; default: the model's",
+    )
+    parser.add_argument(
+        "--no-mirroring", dest="mirroring", action="store_false",
+        help="do not show mirrored tiles to a network that declares them: up to 8 times faster, a little less accurate",
     )
 
 

@@ -46,7 +46,7 @@ class Tally:
 @dataclass(frozen=True)
 class Batch:
     """What to do with every scan. names: the scheme whose names segments get; refine: see `run`; overlap: what
-    `with_overlap` made of the package; assume_hu: see `in_hounsfield`."""
+    `with_overlap` made of the package; assume_hu: see `in_hounsfield`; mirroring: see `with_mirroring`."""
 
     package: ModelPackage
     session: PackageSession
@@ -58,6 +58,7 @@ class Batch:
     refine: Refine | None = None
     overlap: float | None = None
     assume_hu: bool = False
+    mirroring: bool = True
 
     @cached_property
     def model_digest(self) -> str:
@@ -247,6 +248,7 @@ def _place(name: str, source: ScanSource, before: Sequence[Earlier], work: _Work
 _DIFFERENT = {
     "threshold": "at another threshold", "names": "with other label names", "refined": "with other borders",
     "overlap": "with another tile overlap", "assume_hu": "with other values taken for HU",
+    "mirroring": "with another choice of mirrored tiles",
     "model_digest": "with other files or other passes in its model.json",
 }
 
@@ -269,7 +271,10 @@ def _options(batch: Batch) -> dict[str, Any]:
     """What was asked for besides the threshold, as it is kept with the results; nothing where nothing was."""
     names = None if batch.names is None else batch.names.casefold()
     refined, assumed = (True if asked else None for asked in (batch.refine, batch.assume_hu))
-    return {"names": names, "refined": refined, "overlap": batch.overlap, "assume_hu": assumed}
+    mirroring = None if batch.mirroring else False
+    return {
+        "names": names, "refined": refined, "overlap": batch.overlap, "assume_hu": assumed, "mirroring": mirroring,
+    }
 
 
 def _find(name: str, volume: Volume, batch: Batch, console: Console, cancel: Callable[[], bool]) -> Findings:

@@ -92,13 +92,15 @@ def _analyse(
 def _analyse_into(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
+    from ..inference.mirroring import with_mirroring
     from ..inference.overlap import with_overlap
     from ..inference.pipeline import open_package
     from ..library.library import find_package
     from .batch import Batch, run_batch
     from .label_names import renamed
 
-    package = with_overlap(find_package(options.model, options.task), options.overlap)
+    package = find_package(options.model, options.task)
+    package = with_mirroring(with_overlap(package, options.overlap), options.mirroring)
     if package.manifest.task != options.task:
         right = command_for(package.manifest.task, package.id)
         raise PackageError(
@@ -122,6 +124,7 @@ def _analyse_into(
         batch = Batch(
             package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
             _refine(options.refine) if options.refine else None, options.overlap, options.assume_hu,
+            options.mirroring,
         )
         console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
         console.say(f"running on {session.device} with {session.runtime}, {session.precision}")
@@ -235,7 +238,10 @@ def _add(
     words = {field.name: getattr(options, field.name) for field in FIELDS}
     said = {name: word for name, word in words.items() if word is not None}
     ask = None if options.json else asker(stopped)
-    package = add(options.source, options.format, Given(said, ask, console.say))
+    if options.only and not options.gives:
+        raise PackageError("--only chooses the labels for --gives points or --gives boxes; add that.")
+    only = tuple(name.strip() for name in (options.only or "").split(",") if name.strip())
+    package = add(options.source, options.format, Given(said, ask, console.say, options.gives, only))
     if package.id in before:
         console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
     console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")

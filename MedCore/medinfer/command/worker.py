@@ -1,11 +1,11 @@
 """Inference in a process of its own: `python -m medinfer.command.worker JOB`.
 
 JOB is a JSON file: {"scan": path, "model": id or folder, "result": path} and, if wanted, "backend", "device",
-"precision", "threads", "threshold", "overlap" (see `with_overlap`), "assume_hu" (see `run`), and "label_map": path of
-the file (.nii.gz) for the voxels of segments. A scan may also be handed over as a `.npy` file of its voxels
-`[k, j, i]`: then "ijk_to_ras" (4×4, mm), "name" and, where it is known, "modality" come with it, and "focus"
-([[k, j, i], [k, j, i]], the first voxel and the one behind the last) restricts the run to a block of it. A "label_map"
-that ends in `.npy` gets no more than the block of voxels around the segments.
+"precision", "threads", "threshold", "overlap" (see `with_overlap`), "mirroring" (see `with_mirroring`), "assume_hu"
+(see `run`), and "label_map": path of the file (.nii.gz) for the voxels of segments. A scan may also be handed over as
+a `.npy` file of its voxels `[k, j, i]`: then "ijk_to_ras" (4×4, mm), "name" and, where it is known, "modality" come
+with it, and "focus" ([[k, j, i], [k, j, i]], the first voxel and the one behind the last) restricts the run to a block
+of it. A "label_map" that ends in `.npy` gets no more than the block of voxels around the segments.
 
 Standard output carries one JSON object per line:
 
@@ -76,6 +76,7 @@ class Job:
     name: str | None = None
     modality: str | None = None
     assume_hu: bool = False
+    mirroring: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -86,7 +87,7 @@ class Job:
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "threads": int, "threshold": (int, float), "overlap": (int, float), "ijk_to_ras": list,
-    "focus": list, "assume_hu": bool,
+    "focus": list, "assume_hu": bool, "mirroring": bool,
 }
 
 
@@ -151,6 +152,7 @@ def _told(error: Exception, scan: str, console: JsonConsole) -> int:
 
 
 def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
+    from ..inference.mirroring import with_mirroring
     from ..inference.overlap import with_overlap
     from ..inference.package_session import open_package
     from ..inference.pipeline import run
@@ -161,7 +163,7 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
         console.progress(job.name or job.scan, stage, done, total)
 
     progress("read", 0, 1)
-    package = with_overlap(find_package(job.model), job.overlap)
+    package = with_mirroring(with_overlap(find_package(job.model), job.overlap), job.mirroring)
     console.event("steps", {"steps": [asdict(step) for step in steps_of(package.manifest)]})
     volume = _volume(job)
     progress("open", 0, 1)
@@ -175,8 +177,9 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
             volume, package, session, threshold=job.threshold, progress=progress, cancel=cancelled.is_set,
             assume_hu=job.assume_hu,
         )
-    if job.overlap is not None:
-        findings = replace(findings, run={**findings.run, "overlap": job.overlap})
+    chosen = {"overlap": job.overlap, "mirroring": None if job.mirroring else False}
+    asked = {name: value for name, value in chosen.items() if value is not None}
+    findings = replace(findings, run={**findings.run, **asked})
     progress("write", 0, 1)
     labels = _write_label_map(job, findings, volume)
     write_text(job.result, findings.to_json() + "\n")

@@ -16,6 +16,7 @@ from ..library.package import ModelPackage, load_package
 from ..library.places import is_package, user_folder
 from ..spelling import suggestion
 from .bare_package import import_bare
+from .given_as import give_as
 from .questions import Given
 from .sources import kind_of_file, network_in
 
@@ -142,6 +143,8 @@ def _install(source: Path, format: str, given: Given = _NOTHING) -> ModelPackage
         raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
     with staging(user_folder() / "package") as place:
         _IMPORTERS[format](source, place / "package", given)
+        if given.gives is not None:
+            give_as(place / "package", given.gives, given.only)
         package = load_package(place / "package")
         package.verified_files()
         home = user_folder() / package.id

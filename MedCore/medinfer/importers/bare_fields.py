@@ -107,10 +107,14 @@ def _overlap(words: str) -> float:
     return share
 
 
-def _orientation(words: str) -> str:
+def _orientation(words: str) -> str | None:
     letters = words.strip().upper()
+    if letters == "OWN":
+        return None
     if len(letters) != 3 or any(len(set(letters) & set(axis)) != 1 for axis in ("LR", "AP", "SI")):
-        raise PackageError(f"--orientation must be three letters, one of each of LR, AP and SI (RAS), not {words!r}.")
+        raise PackageError(
+            f"--orientation must be three letters, one of each of LR, AP and SI (RAS), or own, not {words!r}."
+        )
     return letters
 
 
@@ -123,6 +127,11 @@ def _modality(words: str) -> list[str]:
 
 def _always(words: str) -> Callable[[BareNetwork, Words], str]:
     return lambda network, said: words
+
+
+def _of_library(*, otherwise: str, **ways: str) -> Callable[[BareNetwork, Words], str]:
+    """The words for the library that was named."""
+    return lambda network, said: ways.get(said["like"].strip().lower(), otherwise)
 
 
 def _id_of(network: BareNetwork, said: Words) -> str:
@@ -160,6 +169,12 @@ FIELDS: tuple[Field, ...] = (
         asks="What are its {channels} channels called, without the background (liver,spleen)?",
     ),
     Field(
+        "like", "LIBRARY", "the library it was trained with, whose ways become the defaults of the options below, and "
+        "which says how scans are sampled and where labels are decided: monai, nnunet or none (default)",
+        _one_of("like", ("none", "monai", "nnunet")), _always("none"),
+        asks="Which library was it trained with (monai, nnunet, none)?",
+    ),
+    Field(
         "modality", "WORDS", "the kinds of scans it was made for, in DICOM's words: CT (default), MR, …", _modality,
         _always("CT"), asks="Which scans was it made for (CT, MR, …)?", assumed="for CT",
     ),
@@ -170,13 +185,14 @@ FIELDS: tuple[Field, ...] = (
         assumed="each scan's own spacing",
     ),
     Field(
-        "orientation", "LETTERS", "where x, y and z grow to, in letters as in nibabel and MONAI: LPS (default), RAS",
-        _orientation, _always("LPS"), asks="In which directions do x, y and z grow (LPS, RAS, …)?",
+        "orientation", "LETTERS", "where x, y and z grow to, in letters as in nibabel and MONAI: LPS (default), RAS, "
+        "…, or own: as each scan is stored", _orientation, _of_library(monai="RAS", nnunet="own", otherwise="LPS"),
+        asks="In which directions do x, y and z grow (LPS, RAS, …)?",
         assumed="orientation LPS",
     ),
     Field(
         "axes", "ORDER", "the order of its input's axes: zyx (default; SimpleITK, nnU-Net) or xyz (nibabel, MONAI)",
-        _one_of("axes", get_args(Axes)), _always("zyx"),
+        _one_of("axes", get_args(Axes)), _of_library(monai="xyz", otherwise="zyx"),
         asks="In which order are its axes: zyx (SimpleITK, nnU-Net) or xyz (nibabel, MONAI)?", assumed="axes zyx",
     ),
     Field(
@@ -195,7 +211,18 @@ FIELDS: tuple[Field, ...] = (
         "or 96", _patch, lambda network, said: ",".join(map(str, network.patch(said["axes"])[::-1])),
     ),
     Field(
-        "overlap", "SHARE", "how far tiles overlap; default: 0.5", _overlap, _always("0.5"),
+        "overlap", "SHARE", "how far tiles overlap; default: 0.5, with --like monai 0.25", _overlap,
+        _of_library(monai="0.25", otherwise="0.5"),
+    ),
+    Field(
+        "weights", "WORD", "how much a tile's voxels count where tiles overlap: gaussian (default), nnunet or constant",
+        _one_of("weights", ("gaussian", "nnunet", "constant")),
+        _of_library(monai="constant", nnunet="nnunet", otherwise="gaussian"),
+    ),
+    Field(
+        "spread", "WORD", "where tiles lie: even (default; nnU-Net), or last: the last one moved back to the end "
+        "(MONAI)",
+        _one_of("spread", ("even", "last")), _of_library(monai="last", otherwise="even"),
     ),
     Field(
         "licence", "SPDX", "the licence of its weights; default: unknown", _text("licence", r".+", "a text"),

@@ -105,8 +105,14 @@ def _each_has_a_label(network: BareNetwork, told: Mapping[str, Any]) -> bool:
     return bool(network.channels == 1 or told["task"] == "landmark" or told["activation"] == "sigmoid")
 
 
+# Where each library decides labels: on the scan's own voxels, from what.
+_DECIDING: Mapping[str, Mapping[str, str]] = {
+    "none": {}, "monai": {"decide": "probabilities"}, "nnunet": {"decide": "logits"},
+}
+
+
 def _segments(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {"kind": "segments", "activation": told["activation"]}
+    return {"kind": "segments", "activation": told["activation"], **_DECIDING[told["like"]]}
 
 
 def _heatmap(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +131,16 @@ _TASKS: Mapping[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], str]] 
 }
 
 
+# How each library samples a scan at the network's spacing.
+_SAMPLING: Mapping[str, Mapping[str, Any]] = {
+    "none": {}, "monai": {"resampling": {"align": "monai"}},
+    "nnunet": {
+        "resampling": {"align": "edges", "interpolation": "cubic", "thick": "nearest"}, "region": {"kind": "nonzero"},
+        "intensity_on": "scan",
+    },
+}
+
+
 def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
     """The contents of `model.json`."""
     decoder, kind = _TASKS[told["task"]]
@@ -136,14 +152,17 @@ def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[st
             "name": "network",
             "prepare": {
                 "modality": told["modality"], "orientation": told["orientation"], "axes": told["axes"],
-                "spacing": told["spacing"], "intensity": told["intensity"],
+                "spacing": told["spacing"], "intensity": told["intensity"], **_SAMPLING[told["like"]],
             },
             "network": {
                 "files": [file], "inputs": [{"role": "image", "name": network.input}], "output": network.output,
                 "channels": network.channels, "layout": network.layout,
             },
             # Zeros around a scan that is smaller than a tile: as MONAI and nnU-Net pad.
-            "tiling": {"join": "blend", "patch": told["patch"], "overlap": told["overlap"], "pad": 0.0, **stride},
+            "tiling": {
+                "join": "blend", "patch": told["patch"], "overlap": told["overlap"], "weights": told["weights"],
+                "spread": told["spread"], "pad": 0.0, **stride,
+            },
             "decoder": decoder(told),
         }],
         "result": [{"of": "network", "as": kind}],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from ..errors import PackageError
 from .bare_fields import FIELDS, Field, Words
@@ -16,11 +17,14 @@ Ask = Callable[[str], str]
 @dataclass(frozen=True)
 class Given:
     """What its user says of a network. words: by the fields' names. ask: where questions can be asked; None: nowhere.
-    say: gets a line for the user."""
+    say: gets a line for the user. gives: what a network of labels is to give instead of objects, and of which labels;
+    see `give_as`."""
 
     words: Mapping[str, str]
     ask: Ask | None = None
     say: Callable[[str], None] = lambda text: None
+    gives: Literal["points", "boxes"] | None = None
+    only: tuple[str, ...] = ()
 
 
 def answered(network: BareNetwork, given: Given) -> Words:

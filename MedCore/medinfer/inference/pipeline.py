@@ -17,7 +17,7 @@ from ..manifest import Kind, Manifest
 from ..preparation.focus import boxes_in_focus, focus_note, landmarks_in_focus
 from ..preparation.hounsfield import in_hounsfield
 from ..volume import Volume
-from .found import Boxes, Earlier, Found, Objects, Points, as_kind
+from .found import Boxes, Earlier, Found, Objects, Points, as_kind, only_labels
 from .network_run import plan_tiles
 from .package_session import PackageSession, open_package
 from .passes import run_pass
@@ -87,7 +87,7 @@ def _answer(
     landmarks: list[Landmark] = []
     objects: dict[str, Objects] = {}
     for entry in manifest.result:
-        part = as_kind(found[entry.of], entry.kind)
+        part = as_kind(only_labels(found[entry.of], entry.labels), entry.kind)
         if isinstance(part, Boxes):
             boxes += boxes_in_focus(volume, part.boxes)
         elif isinstance(part, Points):

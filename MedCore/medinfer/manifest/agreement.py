@@ -189,6 +189,15 @@ def given_kind(one: Pass, passes: Mapping[str, Pass]) -> Kind | None:
     return None if named is None or named is one else given_kind(named, passes)
 
 
+def _named_twice_or_unknown(parts: Parts, one: Pass, n: int, entry: Result) -> Iterator[Contradiction]:
+    told = [label.name for label in parts.labels] if one.labels is None else list(one.labels)
+    for at, name in enumerate(entry.labels):
+        if name not in told:
+            yield Contradiction(f"result.{n}.labels", f"has {name!r}, which the pass {entry.of!r} does not give")
+        elif name in entry.labels[:at]:
+            yield Contradiction(f"result.{n}.labels", f"has {name!r} twice")
+
+
 def _result_problems(parts: Parts) -> Iterator[Contradiction]:
     passes = {one.name: one for one in parts.passes}
     shown = _SHOWS[parts.task]
@@ -196,6 +205,7 @@ def _result_problems(parts: Parts) -> Iterator[Contradiction]:
         if entry.of not in passes:
             yield Contradiction(f"result.{n}.of", f"is {entry.of!r}, which is not a pass; name one of the passes")
             continue
+        yield from _named_twice_or_unknown(parts, passes[entry.of], n, entry)
         kind = given_kind(passes[entry.of], passes)
         if entry.kind != shown:
             yield Contradiction(f"result.{n}.as", f"is {entry.kind}, but task {parts.task} shows {shown}")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from .fields import PassName, Strict
+from .fields import Name, PassName, Strict
 from .passes import Kind
 
 Task = Literal["detect", "landmark", "segment"]
@@ -24,3 +24,4 @@ class Result(Strict):
         description="The kind they are given as: points for task landmark, boxes for detect, objects for segment. An "
         "object's centroid is a point and its box a box; a box's centre is a point.",
     )
+    labels: tuple[Name, ...] = Field(default=(), description="Only findings with these labels; empty: all findings.")

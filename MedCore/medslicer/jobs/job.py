@@ -33,7 +33,8 @@ _LONGEST_END_S = 2.0
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a user chose. model: id in the library, or a folder; threshold, overlap: shares, None: as the model says."""
+    """What a user chose. model: id in the library, or a folder; threshold, overlap: shares, None: as the model says;
+    mirroring: False to leave out mirrored tiles that the model declares."""
 
     model: str
     backend: str = "auto"
@@ -42,6 +43,7 @@ class RunSettings:
     threshold: float | None = None
     overlap: float | None = None
     threads: int | None = None
+    mirroring: bool = True
 
     def __post_init__(self) -> None:
         """Raises MedInferError if a share is not between 0 and 1."""

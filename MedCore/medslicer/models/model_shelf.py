@@ -38,7 +38,8 @@ class ShelfModel:
 
     origin: "bundled", "installed" or "to fetch". folder: None for what is not here yet. bytes: of its files, or of the
     download. threshold: the declared score from which it reports. decoder: the kind of what turns its output into
-    findings. join: how its leading pass is cut ("crop", "blend", "slabs", "patches"). names: the schemes in which its
+    findings. join: how its leading pass is cut ("crop", "blend", "slabs", "patches"). mirrors: whether a pass declares
+    mirrored tiles. names: the schemes in which its
     labels have names; labels: all labels' names, in order. needs: packages that turn the download into a model.
     """
 
@@ -52,6 +53,7 @@ class ShelfModel:
     threshold: float = 0.5
     decoder: str = ""
     join: str = ""
+    mirrors: bool = False
     problem: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
@@ -181,6 +183,7 @@ def _model(data: Any, folder: Path, origin: str) -> ShelfModel:
         _needed(data, "id", str), origin, _needed(data, "title", str), task, _needed(data, "version", str), folder,
         bytes=_size(folder, passes), threshold=_threshold(decoder),
         decoder=_text(decoder, "kind"), join=_text(tiling, "join"),
+        mirrors=any(isinstance(one.get("network"), dict) and one["network"].get("mirror") for one in passes),
         card=_needed(data, "card", dict), names=tuple(dict.fromkeys(schemes)),
         labels=tuple(_needed(label, "name", str) for label in labels),
         needs_torch=any(all(file.get("format") != "onnx" for file in _files(one)) for one in passes),

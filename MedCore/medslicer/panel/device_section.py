@@ -37,6 +37,7 @@ class DeviceSection:
         ui.thresholdSpin.connect("valueChanged(double)", lambda value: self._threshold_changed())
         ui.ownOverlap.connect("toggled(bool)", lambda on: self._overlap_changed())
         ui.overlapSpin.connect("valueChanged(int)", lambda value: self._overlap_changed())
+        ui.mirrorBox.connect("toggled(bool)", self._mirroring_changed)
         ui.regionSelector.connect("nodeActivated(vtkMRMLNode*)", self._region_chosen)
 
     def refresh(self) -> None:
@@ -53,6 +54,10 @@ class DeviceSection:
         cut = model is None or model.join in ("crop", "blend")
         self._ui.ownOverlap.setEnabled(cut)
         self._ui.overlapSpin.setEnabled(cut and settings.overlap is not None)
+        with quiet(self._ui.mirrorBox):
+            self._ui.mirrorBox.setChecked(settings.mirroring != "off")
+        for widget in (self._ui.mirrorLabel, self._ui.mirrorBox):
+            widget.setVisible(model is not None and model.mirrors)
         show_node(self._ui.regionSelector, settings.region)
 
     def close(self) -> None:
@@ -134,6 +139,9 @@ class DeviceSection:
 
     def _overlap_changed(self) -> None:
         self._settings.overlap = self._ui.overlapSpin.value / 100 if self._ui.ownOverlap.checked else None
+
+    def _mirroring_changed(self, on: bool) -> None:
+        self._settings.mirroring = "" if on else "off"
 
     def _region_chosen(self, node: Any) -> None:
         self._settings.region = node

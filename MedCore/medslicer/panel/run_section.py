@@ -166,7 +166,7 @@ class RunSection:
         return RunSettings(
             model=model.id, backend=backend or "auto", device=device or "auto", precision=settings.precision or "auto",
             threshold=model.candidates_from if settings.threshold is None else settings.threshold,
-            overlap=settings.overlap,
+            overlap=settings.overlap, mirroring=settings.mirroring != "off",
         )
 
     def _cancel(self, checked: bool = False) -> None:

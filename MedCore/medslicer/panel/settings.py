@@ -66,7 +66,8 @@ class Settings:
     """The settings of one module.
 
     model: id in the library; empty: the module's default. device: "backend:device", or empty for the fastest.
-    precision: empty for automatic. threshold, overlap: None for the model's own. names: of teeth, by scheme.
+    precision: empty for automatic. mirroring: "off" to leave out mirrored tiles. threshold, overlap: None for the
+    model's own. names: of teeth, by scheme.
     scan, region: nodes. target: table of the result that the next run replaces; None: a new one. shown: table of the
     result that the panel shows.
     """
@@ -75,6 +76,7 @@ class Settings:
     device = _Text(remembered=True)
     precision = _Text(remembered=True)
     names = _Text(remembered=True)
+    mirroring = _Text()
     threshold = _Share()
     overlap = _Share()
     scan = _Node()

@@ -101,6 +101,23 @@ def test_a_folder_or_archive_with_one_network_is_taken_as_well(default_export: P
     assert add(source, given=Given(WORDS)).manifest.id == "model"
 
 
+def test_the_ways_of_the_library_that_it_was_trained_with_are_the_defaults(default_export: Path) -> None:
+    said = {"labels": "liver,spleen", "modality": "MR"}
+    monai, nnunet, own = (
+        add(default_export, given=Given({**said, "like": like, **more})).manifest.passes[0]
+        for like, more in [("monai", {}), ("nnunet", {}), ("monai", {"orientation": "LPS", "weights": "gaussian"})]
+    )
+    assert (monai.prepare.orientation, monai.prepare.axes, monai.prepare.resampling.align) == ("RAS", "xyz", "monai")
+    assert (nnunet.prepare.orientation, nnunet.prepare.axes, nnunet.prepare.region.kind) == (None, "zyx", "nonzero")
+    assert nnunet.prepare.resampling.interpolation == "cubic"
+    tilings = [one.tiling for one in (monai, nnunet, own)]
+    assert [(entry.weights, entry.spread, entry.overlap) for entry in tilings] == [
+        ("constant", "last", 0.25), ("nnunet", "even", 0.5), ("gaussian", "last", 0.25),
+    ]
+    assert [one.decoder.decide for one in (monai, nnunet)] == ["probabilities", "logits"]
+    assert own.prepare.orientation == "LPS"
+
+
 def test_a_torchscript_network_takes_tiles_of_any_size_and_is_added_likewise(tmp_path: Path) -> None:
     save_torchscript(tmp_path / "Two balls.pt")
     package = add(tmp_path / "Two balls.pt", given=Given(WORDS))
@@ -317,7 +334,7 @@ def test_one_id_replaces_the_same_as_before(default_export: Path) -> None:
 
 def test_on_a_terminal_it_asks_what_was_not_said_and_enter_takes_the_default(default_export: Path) -> None:
     asked: list[str] = []
-    answers = iter(["", "", "liver,liver", "liver,spleen", "MR", "two", "2", "", "xyz", "", ""])
+    answers = iter(["", "", "liver,liver", "liver,spleen", "", "MR", "two", "2", "", "xyz", "", ""])
     said: list[str] = []
 
     def ask(question: str) -> str:
