@@ -53,11 +53,13 @@ class PanelUser:
         QtTest.QTest.mouseClick(view.viewport(), _LEFT, _PLAIN, place)
         self.harness.process_events()
 
-    def menu(self, button: str, text: str) -> None:
-        """Click an enabled entry of the menu of a button."""
-        entry = self.menu_entry(button, text)
-        assert entry.isEnabled(), f"{text!r} of the menu is disabled"
+    def menu(self, button: str, *texts: str) -> None:
+        """Click an enabled entry of the menu of a button; texts: of the submenus that lead to it, and its own."""
         menu = self.ui(button).menu()
+        for text in texts[:-1]:
+            menu = next(one for one in menu.findChildren(QtWidgets.QMenu) if one.title().startswith(text))
+        entry = next(one for one in menu.actions() if one.text().startswith(texts[-1]))
+        assert entry.isEnabled(), f"{texts[-1]!r} of the menu is disabled"
         menu.popup(QtCore.QPoint(0, 0))
         QtTest.QTest.mouseClick(menu, _LEFT, _PLAIN, menu.actionGeometry(entry).center())
         self.harness.process_events()

@@ -110,11 +110,20 @@ def _parser() -> _Parser:
 
     for name, entry in SCAN_COMMANDS.items():
         _add_scan_arguments(add(name, entry.does), entry)
-    add("models", "list the models with their cards", " The first word of an entry is the model's id: the ID of the "
-        "other commands and of --model. Bundled models come with MedInfer, installed ones were fetched or added.")
+    models = add("models", "list the models with their cards", " The first word of an entry is the model's id: the ID "
+                 "of the other commands and of --model. Bundled models come with MedInfer, installed ones were fetched "
+                 "or added.")
+    models.add_argument(
+        "--public", action="store_true", help="list other people's models instead: what each is for, its licence and "
+        "home; `medinfer fetch` gets most of them",
+    )
     fetch = add("fetch", "download a model from its public home and install it", " `medinfer models` lists what can be "
                 "fetched. The file is checked against its sha256; nothing is sent.")
-    fetch.add_argument("id", metavar="ID", help=_ID)
+    fetch.add_argument("id", metavar="ID", help=f"{_ID} or `medinfer models --public`")
+    fetch.add_argument(
+        "--agree", action="store_true", help="agree to what would be asked on a terminal: a licence with conditions, "
+        "or a file whose publisher states no sha256",
+    )
     source = add("add", "install a model from a folder, a .zip or a public file", " Nothing is installed before its "
                  "model.json is valid and its files match their sha256.")
     source.add_argument("source", type=Path, metavar="SOURCE", help=_SOURCE)

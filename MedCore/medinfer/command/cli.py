@@ -24,6 +24,7 @@ from ..errors import Cancelled, MedInferError, OutputError, PackageError
 from ..findings import Findings
 from .arguments import SCAN_COMMANDS, command_for, parse
 from .console import Console, open_console
+from .library_commands import add_command, fetch_command, models_command, remove_command
 from .results import Output, installed_outputs
 from .standard_streams import hold_standard_streams
 
@@ -178,95 +179,12 @@ def _try_to_write(folder: Path) -> None:
         remove_abandoned(folder)
 
 
-def _models(
-    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
-) -> int:
-    from ..library.library import entries
-
-    for entry in entries():
-        manifest = entry.package.manifest if entry.package else None
-        console.event("model", {
-            "id": entry.id, "origin": entry.origin, "problem": entry.problem,
-            "manifest": manifest.model_dump(mode="json") if manifest else None,
-        })
-        if manifest is None:
-            offer = entry.download
-            title = f"{offer.title}, {offer.size / 1e6:.1f} MB, {offer.licence}" if offer else entry.problem
-            console.say(f"{entry.id}  [{entry.origin}]  {title}")
-            if offer:
-                console.say(f"    {offer.homepage} at {offer.commit[:12]}; get it with: medinfer fetch {entry.id}")
-            continue
-        card = manifest.card
-        console.say(f"{entry.id} {manifest.version}  [{entry.origin}]  {manifest.title}")
-        lines = [card.summary, f"Use: {card.intended_use}", f"Limits: {card.limits}"]
-        lines += [f"Trained on: {card.training_data}"]
-        lines += [f"Measured: {figure.what}: {figure.value} ({figure.data})" for figure in card.measured]
-        lines += [f"Licence: {card.licence}", *([card.homepage] if card.homepage else [])]
-        for line in lines:
-            console.say(f"    {line}")
-    return OK
-
-
-def _fetch(
-    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
-) -> int:
-    from ..importers.adding import fetch
-    from ..library.library import downloads
-
-    offer = downloads().get(options.id)
-    if offer:
-        console.say(f"fetching {offer.size / 1e6:.1f} MB from {offer.url} (licence {offer.licence})")
-    with console:
-        package = fetch(
-            options.id, cancel=stopped.is_set,
-            progress=lambda stage, done, total: console.progress(options.id, stage, done, total),
-        )
-    console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
-    return OK
-
-
-def _add(
-    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
-) -> int:
-    from ..importers.adding import add
-    from ..importers.bare_fields import FIELDS
-    from ..importers.questions import Given
-    from ..library.library import entries
-    from .terminal import asker
-
-    before = {entry.id: entry for entry in entries() if entry.package}
-    words = {field.name: getattr(options, field.name) for field in FIELDS}
-    said = {name: word for name, word in words.items() if word is not None}
-    ask = None if options.json else asker(stopped)
-    if options.only and not options.gives:
-        raise PackageError("--only chooses the labels for --gives points or --gives boxes; add that.")
-    only = tuple(name.strip() for name in (options.only or "").split(",") if name.strip())
-    package = add(options.source, options.format, Given(said, ask, console.say, options.gives, only))
-    if package.id in before:
-        console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
-    console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
-    if not options.json:  # the panel, which reads JSON, has a button for it
-        command = command_for(package.manifest.task, package.id)
-        console.say(f"run it with: medinfer {command} SCAN -o FOLDER --model {package.id}")
-    return OK
-
-
 def _check(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
     from .checking import check
 
     return OK if check(options.model, options.scan, options.picture, console) else SCAN_FAILED
-
-
-def _remove(
-    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
-) -> int:
-    from ..library.library import remove
-
-    remove(options.id)
-    console.say(f"{options.id} was removed")
-    return OK
 
 
 def _devices(
@@ -283,7 +201,8 @@ def _devices(
 
 _DOES = {
     **dict.fromkeys(SCAN_COMMANDS, _analyse),
-    "models": _models, "fetch": _fetch, "add": _add, "check": _check, "remove": _remove, "devices": _devices,
+    "models": models_command, "fetch": fetch_command, "add": add_command, "check": _check, "remove": remove_command,
+    "devices": _devices,
 }
 
 

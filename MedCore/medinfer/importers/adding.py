@@ -1,49 +1,23 @@
-"""Adding models to the library: from a folder, an archive, another program's public file, or a download."""
+"""Adding models to the library: from a folder, an archive, or another program's file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from ..atomic_files import ASIDE, staging, take_place
 from ..errors import PackageError
 from ..library.archive import unpack
-from ..library.download import download
-from ..library.library import downloads
 from ..library.package import ModelPackage, load_package
 from ..library.places import is_package, user_folder
-from ..spelling import suggestion
 from .bare_package import import_bare
 from .given_as import give_as
 from .questions import Given
 from .sources import kind_of_file, network_in
 
-Progress = Callable[[str, int, int], None]
-
 _PIECE = 1 << 20
 _NOTHING = Given({})
-
-
-def fetch(name: str, *, progress: Progress | None = None, cancel: Callable[[], bool] | None = None) -> ModelPackage:
-    """Download the catalogue's entry `name` and install it. Raises PackageError, DownloadError, OutputError."""
-    offers = downloads()
-    if name not in offers:
-        listed = ", ".join(offers) or "none"
-        raise PackageError(f"There is no download called {name!r}; available: {listed}.{suggestion(name, offers)}")
-    offer = offers[name]
-    missing = [need for need in offer.needs.split(", ") if need and find_spec(need) is None]
-    if missing:
-        raise PackageError(
-            f"Converting {name} into a package needs {' and '.join(missing)}; install medinfer[convert]."
-        )
-    kept = user_folder() / ".downloads" / f"{offer.id}-{offer.sha256[:12]}"
-    source = download(offer.url, kept, offer.sha256, size=offer.size, progress=progress, cancel=cancel)
-    package = _install(source, offer.format)
-    # What was fetched is inside the package now.
-    source.unlink(missing_ok=True)
-    return package
 
 
 def add(source: Path | str, format: str | None = None, given: Given = _NOTHING) -> ModelPackage:
@@ -55,7 +29,7 @@ def add(source: Path | str, format: str | None = None, given: Given = _NOTHING) 
     path = Path(source)
     if not path.exists():
         raise PackageError(f"{path} does not exist; give a package folder or a .zip of one.")
-    return _install(path, format or _format_of(path), given)
+    return install(path, format or _format_of(path), given)
 
 
 def _format_of(path: Path) -> str:
@@ -138,13 +112,20 @@ _IMPORTERS: Mapping[str, Callable[[Path, Path, Given], object]] = {
 }
 
 
-def _install(source: Path, format: str, given: Given = _NOTHING) -> ModelPackage:
+def install(
+    source: Path, format: str, given: Given = _NOTHING, *, finish: Callable[[Path], None] = lambda folder: None
+) -> ModelPackage:
+    """Make a package of what lies at `source` and put it into the library. finish(folder): changes it before.
+
+    Raises PackageError; nothing is installed then.
+    """
     if format not in _IMPORTERS:
         raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
     with staging(user_folder() / "package") as place:
         _IMPORTERS[format](source, place / "package", given)
         if given.gives is not None:
             give_as(place / "package", given.gives, given.only)
+        finish(place / "package")
         package = load_package(place / "package")
         package.verified_files()
         home = user_folder() / package.id

@@ -37,7 +37,7 @@ def give_as(folder: Path, gives: Gives, only: Sequence[str] = ()) -> None:
             f"{manifest.id} gives {manifest.result[0].kind} already; --gives is for networks of labels: leave it out."
         )
     labels = _chosen(manifest, only)
-    data = json.loads(manifest.model_dump_json(by_alias=True, exclude_defaults=True))
+    data = manifest.data()
     data.update(task=_TASKS[gives], id=f"{manifest.id[:57]}-{gives}", title=f"{manifest.title}: {gives}")
     own = {entry.of for entry in manifest.result}
     used = {one.looks_at for one in manifest.passes}

@@ -12,7 +12,7 @@ from ..manifest import Task
 from ..spelling import suggestion
 from .catalogue import Download, read_catalogue
 from .package import ModelPackage, load_package
-from .places import bundled_folder, catalogue_file, is_package, user_folder
+from .places import bundled_folder, catalogue_file, is_package, public_file, user_folder
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ def downloads() -> dict[str, Download]:
     return read_catalogue(catalogue_file())
 
 
+def public_models() -> dict[str, Download]:
+    """Other people's public models, by id."""
+    return read_catalogue(public_file())
+
+
 def find_package(name: str, task: Task | None = None) -> ModelPackage:
     """The package of an id in the library, or in a folder. Raises PackageError, which offers the models of `task`."""
     if is_package(Path(name)):
@@ -57,6 +62,8 @@ def find_package(name: str, task: Task | None = None) -> ModelPackage:
             return entry.package
         if entry.problem:
             raise PackageError(entry.problem)
+        raise PackageError(f"The model {name} is not installed; fetch it with: medinfer fetch {name}")
+    if name in public_models():
         raise PackageError(f"The model {name} is not installed; fetch it with: medinfer fetch {name}")
     if Path(name).is_dir():
         return load_package(name)  # which says what is missing in it

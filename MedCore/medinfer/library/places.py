@@ -37,6 +37,12 @@ def catalogue_file() -> Path:
     return Path(chosen) if chosen else bundled_folder() / "catalogue.json"
 
 
+def public_file() -> Path:
+    """The list of other people's public models (`MEDINFER_PUBLIC` names another one). Raises PackageError."""
+    chosen = os.environ.get("MEDINFER_PUBLIC")
+    return Path(chosen) if chosen else bundled_folder() / "public.json"
+
+
 def is_package(path: Path) -> bool:
     """Whether the path is a model: a folder with a `model.json`, or that file itself. A folder in the working
     directory that merely has a model's name is not one."""

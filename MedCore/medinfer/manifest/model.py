@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -42,6 +43,11 @@ class Manifest(Strict):
             return self.labels
         known = {label.name: label for label in self.labels}
         return tuple(known[name] for name in one.labels)
+
+    def data(self) -> dict[str, Any]:
+        """As JSON has it, without what is as by default: to be changed and parsed again."""
+        found: dict[str, Any] = json.loads(self.model_dump_json(by_alias=True, exclude_defaults=True))
+        return found
 
     @property
     def leading(self) -> Pass:

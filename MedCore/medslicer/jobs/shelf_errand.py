@@ -104,9 +104,10 @@ class Errand:
             self._folder = None  # the log stays
 
 
-def fetch(model: str, needs: Sequence[str] = ()) -> Errand:
-    """Download the catalogue's model of this id and install it. needs: `ShelfModel.needs` of the model."""
-    return Errand("fetch", model, needs=needs)
+def fetch(model: str, needs: Sequence[str] = (), *, agreed: bool = False) -> Errand:
+    """Download the catalogue's or the public model of this id and install it. needs: `ShelfModel.needs` of the model.
+    agreed: whether the user has agreed to its conditions."""
+    return Errand("fetch", model, options=("--agree",) if agreed else (), needs=needs)
 
 
 def add(source: Path | str) -> Errand:

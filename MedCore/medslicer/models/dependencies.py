@@ -54,6 +54,11 @@ OPENVINO = Dependency("openvino", "openvino", "2024.4", 85, "runs the networks f
 CONVERTERS = {
     "h5py": Dependency("h5py", "h5py", "3.10", 6, "reads Keras weights"),
     "onnx": Dependency("onnx", "onnx", "1.15", 11, "writes network files"),
+    "torch": TORCH,
+    "dynamic_network_architectures": Dependency(
+        "dynamic-network-architectures", "dynamic_network_architectures", "0.4", 12, "builds the networks of nnU-Net"
+    ),
+    "monai": Dependency("monai", "monai", "1.4", 2, "builds the networks of MONAI"),
 }
 
 # What Slicer 5.10 or 5.12 brings in its Python (SuperBuild/External_python-*.cmake); what is not there is passed over.

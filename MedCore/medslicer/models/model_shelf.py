@@ -14,7 +14,7 @@ from typing import Any
 
 from medinfer.errors import PackageError
 from medinfer.library.catalogue import Download, read_catalogue
-from medinfer.library.places import DEFAULT_MODELS, bundled_folder, catalogue_file, user_folder
+from medinfer.library.places import DEFAULT_MODELS, bundled_folder, catalogue_file, public_file, user_folder
 
 BUNDLED, INSTALLED, TO_FETCH = "bundled", "installed", "to fetch"
 SCHEMA_VERSION = 2
@@ -86,6 +86,15 @@ def shelf(task: str) -> tuple[ShelfModel, ...]:
     )
     offers = [offer for offer in _downloads() if offer.id not in found] if task == _TASK_OF_DOWNLOADS else []
     return (*here, *map(_offered, offers))
+
+
+def public_models(task: str) -> tuple[Download, ...]:
+    """Other people's models of `task` that have a public home. Never raises."""
+    try:
+        return tuple(offer for offer in read_catalogue(public_file()).values() if offer.task == task)
+    except PackageError as error:
+        logging.getLogger(__name__).warning(str(error))
+        return ()
 
 
 def model_in(folder: str | Path) -> ShelfModel | None:

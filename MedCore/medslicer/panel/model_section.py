@@ -17,6 +17,7 @@ from ..models.model_shelf import ShelfModel, shelf
 from .errand_work import ErrandWork
 from .form import add_action, confirmed, fill, plain
 from .message import MessageLine
+from .public_menu import PublicMenu
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class ModelSection:
         self._remove.setEnabled(free and chosen is not None and chosen.origin == "installed")
         for action in (self._add_folder, self._add_file):
             action.setEnabled(free)
+        self._public.set_free(free)
         self._stop.setEnabled(self.busy)
 
     def close(self) -> None:
@@ -90,6 +92,7 @@ class ModelSection:
     def _make_menu(self, button: Any) -> None:
         self._menu = qt.QMenu(button)
         self._fetch = add_action(self._menu, _("Fetch this model"), self._fetch_model)
+        self._public = PublicMenu(self._menu, self._profile.task, self._message, self._begin)
         self._stop = add_action(self._menu, _("Stop fetching"), self._work.cancel)
         self._menu.addSeparator()
         self._add_folder = add_action(self._menu, _("Add from a folder…"), self._add_from_folder)

@@ -197,7 +197,7 @@ def test_a_crash_is_told_with_its_log() -> None:
 def test_what_is_missing_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelf_errand, "missing", lambda converters: (*REQUIRED, *map(CONVERTERS.get, converters)))
     assert list_devices().missing() == REQUIRED
-    assert fetch("blobs", needs=("h5py", "onnx")).missing() == (*REQUIRED, *CONVERTERS.values())
+    assert fetch("blobs", needs=("h5py", "onnx")).missing() == (*REQUIRED, CONVERTERS["h5py"], CONVERTERS["onnx"])
     errand = fetch("blobs")
     with pytest.raises(MedInferError, match="needs onnxruntime, pydantic and connected-components-3d"):
         errand.start()

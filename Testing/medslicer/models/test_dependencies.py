@@ -53,7 +53,9 @@ def test_what_is_installed_is_what_pyproject_asks_for_without_what_slicer_ships(
     extras = project["optional-dependencies"]
     assert [OPENVINO.requirement] == extras["openvino"]
     assert [TORCH.requirement] == extras["torch"]
-    assert {entry.requirement for entry in CONVERTERS.values()} == set(extras["convert"])
+    # Newer ones than an extra allows are pip's to refuse.
+    asked = {entry.partition(",")[0] for extra in ("convert", "nnunet", "monai") for entry in extras[extra]}
+    assert {entry.requirement for entry in CONVERTERS.values()} == asked - {"pyyaml>=6"}
 
 
 def test_where_all_is_installed_nothing_is_missing() -> None:
@@ -65,7 +67,7 @@ def test_what_a_model_needs_besides_is_asked_for_with_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(dependencies, "find_spec", lambda module: None)
     assert missing() == REQUIRED
     assert missing(ShelfModel("x", "installed", "X", needs_torch=True)) == (*REQUIRED, TORCH)
-    assert missing(converters=("h5py", "onnx", "something-unknown")) == (*REQUIRED, *CONVERTERS.values())
+    assert missing(converters=("h5py", "onnx", "something-unknown")) == (*REQUIRED, CONVERTERS["h5py"], CONVERTERS["onnx"])
 
 
 @pytest.mark.parametrize(("version", "enough"), [("0.9.12", False), ("1.0", True), ("1.10.0rc1", True)])

@@ -300,3 +300,40 @@ def test_a_dialog_that_is_cancelled_changes_nothing(user_without_models: PanelUs
 
 def test_a_bundled_model_cannot_be_deleted(user_without_models: PanelUser) -> None:
     assert not enabled(user_without_models)[DELETE]
+
+
+@pytest.fixture
+def public(
+    server: ModelServer, blob_package: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path,
+    open_panel: Callable[[], PanelUser],
+) -> PanelUser:
+    """A user with two public models in the menu: one that can be fetched, and one that needs a licence first."""
+    archive(blob_package(), tmp_path / "blobs.zip")
+    server.body = (tmp_path / "blobs.zip").read_bytes()
+    entry = {
+        "id": "afar", "title": "Public blobs", "url": server.address, "format": "package", "licence": "CC-BY-4.0",
+        "sha256": "", "size": 0, "homepage": "https://example.org", "commit": "", "needs": "",
+        "purpose": "Finds bright blobs.", "task": "detect",
+    }
+    others = [{**entry, "id": "barred", "title": "Barred blobs", "how": "Get a licence at https://example.org."},
+              {**entry, "id": "teeth-afar", "title": "Other teeth", "task": "segment"}]
+    (tmp_path / "public.json").write_text(json.dumps([entry, *others]))
+    monkeypatch.setenv("MEDINFER_PUBLIC", str(tmp_path / "public.json"))
+    return open_panel()
+
+
+def test_a_public_model_is_fetched_after_its_conditions_were_shown(public: PanelUser, harness: SlicerHarness) -> None:
+    harness.answer(True)
+    public.menu(MENU, "Public models", "Public blobs")
+    said = harness.shown_dialogs[-1].text
+    for words in ("Finds bright blobs.", "CC-BY-4.0", "states no checksum", "sha256 will be kept", "None of your data"):
+        assert words in said
+    until_idle(public)
+    assert "afar 1.0.0 is installed in" in public.message
+    assert public.chosen("modelSelector") == "Public blobs"
+
+
+def test_a_public_model_that_cannot_be_fetched_says_what_to_do(public: PanelUser, harness: SlicerHarness) -> None:
+    public.menu(MENU, "Public models", "Barred blobs")
+    assert "Get a licence at https://example.org." in public.message
+    assert not workers()
