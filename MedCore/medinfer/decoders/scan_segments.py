@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from ..errors import PackageError
 from ..manifest import Label, SegmentsDecoder
-from ..preparation.resample import resample
 from ..preparation.zoom import nearest_slices
 from ..volume import Grid
 from .activation import channels_in_order, decided, probabilities
 from .index_segment import IndexSegments
 from .segments import cleaned, index_segments
+from .separable import Between, along_axis, plane_between
 
 Floats32 = NDArray[np.float32]
 Shape = tuple[int, int, int]
@@ -27,7 +27,7 @@ Shape = tuple[int, int, int]
 # Voxels of the scan that are decided at once.
 _AT_ONCE = 1 << 23
 # How sure a label is, the voxels of the network's grid tell: of a larger one than this every second along each axis.
-_ENOUGH = 1 << 24
+_ENOUGH = 1 << 22
 
 
 class ScanSegmentsDecoding:
@@ -64,22 +64,24 @@ class ScanSegmentsDecoding:
         rows = self._open.get(first)
         if rows is None:
             shape = _with(self._grid.shape, self._along, values.shape[1 + self._along])
-            rows = self._open[first] = _Rows(np.empty((len(values), *shape), np.float32))
+            rows = self._open[first] = _Rows(len(values), shape, self._along)
         rows.put(_with(start, self._along, 0), values)
         while (ready := self._open.get(self._planes)) is not None and not ready.missing:
             del self._open[self._planes]
-            self._decide(ready.values)
+            self._decide(ready)
 
-    def _decide(self, values: Floats32) -> None:
+    def _decide(self, rows: _Rows) -> None:
         """Take the next planes of the output, and label those of the scan that they and the earlier ones surround."""
-        self._count_confidence(values)
+        self._count_confidence(rows.values)
         if self._decoder.decide == "probabilities":
-            values = probabilities(values, self._decoder.activation)
+            rows.values[...] = probabilities(rows.values, self._decoder.activation)
         first, axis = self._planes, 1 + self._along
-        self._planes += values.shape[axis]
+        self._planes += rows.values.shape[axis]
+        last = rows.values[_cut(axis, -1, None)].copy()
+        values = rows.values
         if self._before is not None:
-            values, first = np.concatenate([self._before, values], axis=axis), first - 1
-        self._before = values[_cut(axis, -1, None)].copy()
+            values, first = rows.behind(self._before), first - 1
+        self._before = last
         end = int(np.searchsorted(self._sampling.needed, self._planes))
         step = max(1, _AT_ONCE * self._scan.shape[self._along] // math.prod(self._scan.shape))
         for low in range(self._decided, end, step):
@@ -88,20 +90,29 @@ class ScanSegmentsDecoding:
         self._decided = end
 
     def _classes(self, values: Floats32, first: int, low: int, high: int) -> NDArray[np.uint8]:
-        """The numbers of the labels in the scan's planes [low, high); values: planes of the output from `first` on."""
-        one_each = len(values) == 1 or self._decoder.activation == "sigmoid"
-        if one_each:
-            level, labels = self._level(), np.zeros(_with(self._scan.shape, self._along, high - low), np.uint8)
-            for channel in self._order or range(len(values)):
-                # NaN compares false: a broken network finds nothing rather than everything.
-                labels[self._sampling.sampled(values[channel], first, low, high) > level] = channel + 1
-            return labels
-        best = self._sampling.sampled(values[0], first, low, high)
-        labels = np.zeros(best.shape, np.uint8)
-        for channel in range(1, len(values)):
-            rival = self._sampling.sampled(values[channel], first, low, high)
-            labels[rival > best] = channel
-            np.maximum(best, rival, out=best)
+        """The numbers of the labels in the scan's planes [low, high); values: planes of the output from `first` on.
+
+        One plane across k at a time is brought to the scan and compared, so that it stays in the processor's cache.
+        """
+        alone = len(values) == 1 or self._decoder.activation == "sigmoid"
+        level = self._level() if alone else 0.0
+        labels = np.zeros(_with(self._scan.shape, self._along, high - low), np.uint8)
+        best = np.empty(labels.shape if not alone else (0,), np.float32)
+        buffer, above = np.empty(labels.shape[1:], np.float32), np.empty(labels.shape[1:], bool)
+        for channel in self._order or range(len(values)):
+            planes, place = self._sampling.in_plane(values[channel], first, low, high)
+            for k in range(len(labels)):
+                here = plane_between(planes, place, k, buffer)
+                if alone:
+                    # NaN compares false: a broken network finds nothing rather than everything.
+                    labels[k][np.greater(here, level, out=above)] = channel + 1
+                elif channel == 0:
+                    best[k] = here
+                else:
+                    np.greater(here, best[k], out=above)
+                    np.maximum(here, best[k], out=best[k])
+                    # Channels come in rising order: the highest number that ever took the lead is the label.
+                    np.maximum(labels[k], np.multiply(above, np.uint8(channel), dtype=np.uint8), out=labels[k])
         return labels
 
     def _level(self) -> float:
@@ -126,7 +137,7 @@ class ScanSegmentsDecoding:
         kept = cleaned(self._labels, self._decoder, float(np.prod(self._scan.spacing)))
         # A label that no looked-at voxel has is as unsure as a voxel can be.
         sure = np.divide(self._sums, self._counts, out=np.full(256, self._decoder.threshold), where=self._counts > 0)
-        labels, segments = index_segments(kept, self._values, 1, lambda index, where: float(sure[index]))
+        labels, segments = index_segments(kept, self._values, 1, lambda number, box: float(sure[number]))
         return IndexSegments(labels, np.where(labels > 0, 255, 0).astype(np.uint8), segments)
 
 
@@ -142,10 +153,18 @@ def _cut(axis: int, low: int, high: int | None) -> tuple[slice, ...]:
 
 
 class _Rows:
-    """The planes of one row of blocks, while blocks are missing. missing: voxels."""
+    """The planes of one row of blocks, while blocks are missing, with room for one before them. missing: voxels."""
 
-    def __init__(self, values: Floats32) -> None:
-        self.values, self.missing = values, values[0].size
+    def __init__(self, channels: int, shape: Shape, along: int) -> None:
+        self._whole = np.empty((channels, *_with(shape, along, shape[along] + 1)), np.float32)
+        self._axis = 1 + along
+        self.values = self._whole[_cut(self._axis, 1, None)]
+        self.missing = math.prod(shape)
+
+    def behind(self, before: Floats32) -> Floats32:
+        """The planes, with the one before them."""
+        self._whole[_cut(self._axis, 0, 1)] = before
+        return self._whole
 
     def put(self, start: Shape, values: Floats32) -> None:
         where = (slice(first, first + size) for first, size in zip(start, values.shape[1:], strict=True))
@@ -161,39 +180,23 @@ class _Sampling:
     """
 
     def __init__(self, grid: Grid, scan: Grid, thick: int | None, along: int, *, nearest: bool = False) -> None:
-        self._along = along
-        self._start = grid.to_index(scan.to_ras((0, 0, 0)))
-        self._step = np.array(scan.spacing) / np.array(grid.spacing)
-        self._shape, self._thick = scan.shape, thick
-        places = self._start[along] + self._step[along] * np.arange(scan.shape[along])
-        places = np.clip(places, 0, grid.shape[along] - 1)
-        self.needed = np.ceil(places - 1e-6).astype(np.intp)
-        self._voxels: list[NDArray[np.intp]] | None = None
-        if nearest:
-            # Halfway between two voxels, which is half of all places at twice the spacing, noise must not decide.
-            self._voxels = [
-                np.clip(np.rint(np.round(start + step * np.arange(count), 6)), 0, size - 1).astype(np.intp)
-                for start, step, count, size in zip(self._start, self._step, scan.shape, grid.shape, strict=True)
-            ]
-            self.needed = self._voxels[along]
-        if thick is not None:
-            self._nearest = nearest_slices(grid.shape[thick], scan.shape[thick])
-            self._start[thick], self._step[thick] = 0, 1
-        if thick == along:
-            self.needed = self._nearest
+        start = grid.to_index(scan.to_ras((0, 0, 0)))
+        step = np.array(scan.spacing) / np.array(grid.spacing)
+        self._along, self._places = along, []
+        for axis, (size, count) in enumerate(zip(grid.shape, scan.shape, strict=True)):
+            places = start[axis] + step[axis] * np.arange(count)
+            if nearest:
+                # Halfway between two voxels, which is half of all places at twice the spacing, noise must not decide.
+                self._places.append(Between.on(np.clip(np.rint(np.round(places, 6)), 0, size - 1).astype(np.intp)))
+            elif axis == thick:
+                self._places.append(Between.on(nearest_slices(size, count)))
+            else:
+                self._places.append(Between.at(places, size))
+        self.needed = self._places[along].high
 
-    def sampled(self, values: Floats32, first: int, low: int, high: int) -> Floats32:
-        """One channel `values` [k, j, i], from plane `first` of the output on, at the scan's planes [low, high)."""
-        along = self._along
-        if self._voxels is not None:
-            voxels = list(self._voxels)
-            voxels[along] = voxels[along][low:high] - first
-            return values[np.ix_(*voxels)]
-        start = self._start.copy()
-        if self._thick == along:
-            values = values.take(self._nearest[low:high] - first, along)
-        else:
-            start[along] += low * self._step[along] - first
-            if self._thick is not None:
-                values = values.take(self._nearest, self._thick)
-        return resample(values, self._step, start, _with(self._shape, along, high - low))
+    def in_plane(self, values: Floats32, first: int, low: int, high: int) -> tuple[Floats32, Between]:
+        """One channel `values` [k, j, i], from plane `first` of the output on, at the scan's planes [low, high) across
+        `along`: brought to the scan along j and i, and where the scan's planes lie along k."""
+        places = list(self._places)
+        places[self._along] = places[self._along].part(low, high, first)
+        return along_axis(along_axis(values, places[2], 2), places[1], 1), places[0]

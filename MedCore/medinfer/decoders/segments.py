@@ -12,9 +12,7 @@ from ..tiles.tiling import Shape
 from .activation import channels_in_order, decided
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments
-from .label_cleanup import boxes_of, fill_holes, keep_largest_components
-
-Places = tuple[NDArray[np.intp], ...]
+from .label_cleanup import Box, fill_holes, keep_largest_components
 
 
 class SegmentsDecoding:
@@ -44,7 +42,8 @@ class SegmentsDecoding:
         """One segment for each label that occurs, with the label's value, in the order of the labels."""
         kept = cleaned(self._labels, self._decoder, self._voxel_mm3)
         labels, segments = index_segments(
-            kept, self._values, self._stride, lambda _, where: float(self._foreground[where].mean()) / 255
+            kept, self._values, self._stride,
+            lambda number, box: float(self._foreground[box][kept[box] == number].mean()) / 255,
         )
         # What was dropped is no foreground, and what was filled is.
         outside, filled = labels == 0, (labels > 0) & (self._labels == 0)
@@ -68,16 +67,21 @@ def cleaned(labels: NDArray[np.uint8], decoder: SegmentsDecoder, voxel_mm3: floa
 
 
 def index_segments(
-    numbers: NDArray[np.uint8], values: Sequence[int], stride: int, sure: Callable[[int, Places], float]
+    numbers: NDArray[np.uint8], values: Sequence[int], stride: int, sure: Callable[[int, Box], float]
 ) -> tuple[NDArray[np.uint8], tuple[IndexSegment, ...]]:
     """A label map of `values` in place of 1, 2, …, and a segment for each that occurs.
 
-    sure(number, voxels): how sure the label is that has this number and these voxels (k, j, i).
+    sure(number, box): how sure the label is that has this number, and all whose voxels lie in this box.
     """
-    segments, labels = [], np.zeros_like(numbers)
-    for number, box in boxes_of(numbers).items():
-        where = tuple(axis + side.start for axis, side in zip(np.nonzero(numbers[box] == number), box, strict=True))
-        labels[where] = values[number - 1]
-        k, j, i = (float(axis.mean()) * stride + (stride - 1) / 2 for axis in where)
-        segments.append(IndexSegment(values[number - 1], sure(number, where), (k, j, i), len(where[0])))
-    return labels, tuple(segments)
+    import cc3d
+
+    table = np.zeros(256, np.uint8)
+    table[1 : len(values) + 1] = values
+    found = cc3d.statistics(numbers)
+    segments = []
+    for number, count in enumerate(found["voxel_counts"]):
+        if number and count:
+            k, j, i = (float(place) * stride + (stride - 1) / 2 for place in found["centroids"][number])
+            confidence = sure(number, found["bounding_boxes"][number])
+            segments.append(IndexSegment(values[number - 1], confidence, (k, j, i), int(count)))
+    return table[numbers], tuple(segments)

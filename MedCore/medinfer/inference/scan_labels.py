@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,8 +19,8 @@ from ..volume import Floats, Grid, Volume
 _SLAB = 1 << 23
 # The foreground's border: a half, in the bytes that decoders keep.
 _HALF = 127.5
-# At most so many voxels of a segment are looked at for its length.
-_ENOUGH = 20_000
+# Of a segment with more voxels than these only some are looked at for its length, at most every fourth along each axis.
+_ENOUGH, _SPARSEST = 20_000, 4
 
 
 def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str | None, volume: Volume) -> LabelMap:
@@ -117,23 +117,31 @@ class Measures:
 
 def measured(labels: LabelMap) -> dict[int, Measures]:
     """Size and place of every value of the map but 0."""
-    from scipy import ndimage
+    import cc3d
 
     voxel_mm3 = abs(float(np.linalg.det(labels.grid.ijk_to_ras[:3, :3])))
+    found = cc3d.statistics(labels.voxels)
     result = {}
-    boxes: Sequence[tuple[slice, ...] | None] = ndimage.find_objects(labels.voxels)
-    for value, box in enumerate(boxes, start=1):
-        if box is None:
-            continue
-        where = np.argwhere(labels.voxels[box] == value) + [part.start for part in box]
-        center = labels.grid.to_ras(where.mean(axis=0))
-        result[value] = Measures(center, len(where) * voxel_mm3, _length(labels.grid, where))
+    for value, count in enumerate(found["voxel_counts"]):
+        if value and count:
+            center = labels.grid.to_ras(found["centroids"][value])
+            some = _some_voxels(labels.voxels, value, found["bounding_boxes"][value], int(count))
+            result[value] = Measures(center, int(count) * voxel_mm3, _length(labels.grid, some))
     return result
+
+
+def _some_voxels(voxels: NDArray[np.uint8], value: int, box: tuple[slice, ...], count: int) -> NDArray[np.intp]:
+    """The voxels [n, 3] of a value, or of many of them every second to fourth along each axis."""
+    every = min(_SPARSEST, max(1, int((count / _ENOUGH) ** (1 / 3))))
+    thinned = tuple(slice(side.start, side.stop, every) for side in box)
+    where: NDArray[np.intp] = np.argwhere(voxels[thinned] == value) * every + [side.start for side in box]
+    # A sheet of one voxel may lie between all that are looked at.
+    return where if len(where) else np.argwhere(voxels[box] == value) + [side.start for side in box]
 
 
 def _length(grid: Grid, where: NDArray[np.intp]) -> float:
     """Along the principal axis of the voxels `where` [n, 3]."""
-    points = grid.to_ras(where[:: max(1, len(where) // _ENOUGH)])
+    points = grid.to_ras(where)
     points -= points.mean(axis=0)
     axis = np.linalg.svd(points.T @ points)[0][:, 0]
     # The width of a voxel as seen along that axis.

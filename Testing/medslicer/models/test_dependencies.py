@@ -67,7 +67,8 @@ def test_what_a_model_needs_besides_is_asked_for_with_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(dependencies, "find_spec", lambda module: None)
     assert missing() == REQUIRED
     assert missing(ShelfModel("x", "installed", "X", needs_torch=True)) == (*REQUIRED, TORCH)
-    assert missing(converters=("h5py", "onnx", "something-unknown")) == (*REQUIRED, CONVERTERS["h5py"], CONVERTERS["onnx"])
+    asked = missing(converters=("h5py", "onnx", "something-unknown"))
+    assert asked == (*REQUIRED, CONVERTERS["h5py"], CONVERTERS["onnx"])
 
 
 @pytest.mark.parametrize(("version", "enough"), [("0.9.12", False), ("1.0", True), ("1.10.0rc1", True)])
