@@ -36,7 +36,8 @@ def reorient(volume: Volume, orientation: str | None) -> Volume:
     matrix = volume.grid.ijk_to_ras[:, list(source)]
     signs = [float(np.sign(matrix[ras, column]) * sign) for column, (ras, sign) in enumerate(wanted)]
     voxels, grid = _turned(volume.voxels, volume.grid, list(source), signs)
-    return Volume(voxels, grid, volume.name, volume.modality, volume.notes)
+    further = {name: _turned(image, volume.grid, list(source), signs)[0] for name, image in volume.further.items()}
+    return Volume(voxels, grid, volume.name, volume.modality, volume.notes, further=further)
 
 
 def aligned(labels: LabelMap, grid: Grid) -> LabelMap:

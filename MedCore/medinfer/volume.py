@@ -7,6 +7,7 @@ Index points in this code base are rows `(k, j, i)`, in the order of the array's
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -79,6 +80,8 @@ class Volume:
     notes: what the reader noticed and the user should know (gantry tilt, missing slices, …).
     form_codes: qform_code and sform_code of the NIfTI file that it came from; its label map gets the same.
     focus: the block to look at where it is not the whole scan (see `medinfer.preparation.focus`).
+    further: voxels of further images of the same patient on the same grid (T1 beside T2), by the names that a model
+    gives them; see `medinfer.preparation.images`.
     """
 
     voxels: NDArray[np.generic]
@@ -88,10 +91,13 @@ class Volume:
     notes: tuple[str, ...] = field(default=())
     focus: Grid | None = None
     form_codes: tuple[int, int] = (1, 1)
+    further: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.grid.shape:
             raise ValueError(f"voxels are {self.voxels.shape} but the grid is {self.grid.shape}")
+        if any(voxels.shape != self.grid.shape for voxels in self.further.values()):
+            raise ValueError("further images must have the scan's grid")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ A module's file derives its classes from these and says what is its own. Slicer 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -41,13 +41,14 @@ class ModuleLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]  # Slicer'
 
     def process(
         self, volumeNode: Any, model: str = "", *, region: Any | None = None, replace: Result | None = None,
-        progress: Callable[[str, float], None] | None = None, **settings: Any,
+        progress: Callable[[str, float], None] | None = None, further: Mapping[str, Any] | None = None, **settings: Any,
     ) -> Result:
         """Find what the module is for in `volumeNode`; return the Result: nodes, table, rows and folder in the scene.
 
         model: id in the library, or a package's folder; without one the bundled one. region: a ROI node; only what lies
         inside is searched. replace: an earlier result that this one replaces. progress(stage, share of the whole)
-        is called now and then. settings: backend, device, precision, threshold, overlap, threads (see `RunSettings`).
+        is called now and then. further: volume nodes of further images of the patient, by the names that the model
+        gives them. settings: backend, device, precision, threshold, overlap, mirroring, threads (see `RunSettings`).
 
         Waits while the window stays live. Raises medinfer.errors.MedInferError, one sentence, and changes nothing then.
         """
@@ -56,7 +57,7 @@ class ModuleLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]  # Slicer'
 
         profile = PROFILES[self.moduleName]
         run = RunSettings(model=str(model) or profile.default_model, **settings)
-        return process(profile, volumeNode, run, region=region, replace=replace, progress=progress)
+        return process(profile, volumeNode, run, region=region, replace=replace, progress=progress, further=further)
 
 
 class ModuleWidget(ScriptedLoadableModuleWidget):  # type: ignore[misc]  # Slicer's class is Any

@@ -17,15 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
+from medinfer.command.image_sets import read_further
 from medinfer.importers.nnunet import import_nnunet
 from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import ModelPackage, load_package
+from medinfer.preparation.images import with_further
 from medinfer.scans.reading import read_volume
 
 
 def labels_by(package: ModelPackage, scan: Path, precision: str) -> tuple[np.ndarray, float]:
     """The label map on the scan's grid, and the seconds it took."""
-    volume = read_volume(scan)
+    images = package.manifest.images
+    volume = with_further(read_volume(scan), images, read_further(scan, images, {}))
     begin = time.perf_counter()
     with open_package(package, precision=precision) as session:
         findings = run(volume, package, session)

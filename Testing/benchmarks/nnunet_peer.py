@@ -23,7 +23,8 @@ import SimpleITK as sitk
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained. spacing: mm along x, y, z, which varies by a fifth. regions: label 2 lies in label 1."""
+    """What is trained. spacing: mm along x, y, z, which varies by a fifth. regions: label 2 lies in label 1. second: a
+    further image, in which only the ball is bright."""
 
     number: int
     configuration: str
@@ -34,6 +35,7 @@ class Case:
     size: tuple[int, int, int] = (29, 27, 23)
     regions: bool = False
     modality: str = "CT"
+    second: str = ""
 
 
 CASES = {
@@ -42,6 +44,7 @@ CASES = {
     "residual": Case(901, "3d_fullres", planner="nnUNetPlannerResEncM", plans="nnUNetResEncUNetMPlans"),
     "thick": Case(902, "3d_fullres", spacing=(1.8, 1.8, 8.0), size=(36, 34, 9)),
     "regions": Case(903, "3d_fullres", regions=True, modality="MR"),
+    "images": Case(904, "3d_fullres", modality="MR", second="T2"),
 }
 # nnU-Net's name for how many processes it may start.
 _PROCESSES = "nnUNet_n_proc_DA"
@@ -49,8 +52,8 @@ TRAINING, HELD_OUT = 6, 2
 EPOCHS, STEPS = 3, 12
 
 
-def draw(case: Case, seed: int) -> tuple[sitk.Image, sitk.Image]:
-    """A scan with an egg and a ball in noise, and its labels; stored with any direction of axes."""
+def draw(case: Case, seed: int) -> tuple[list[sitk.Image], sitk.Image]:
+    """The images of an egg and a ball in noise, and the labels; stored with any direction of axes."""
     rng = np.random.default_rng([case.number, seed])
     spacing = np.array(case.spacing) * rng.uniform(0.8, 1.2)
     size = [int(n + rng.integers(-2, 3)) if n > 20 else int(n + rng.integers(0, 3)) for n in case.size]
@@ -63,15 +66,24 @@ def draw(case: Case, seed: int) -> tuple[sitk.Image, sitk.Image]:
     labels = np.where(ball & egg, 2, np.where(egg, 1, 0))
     if case.modality == "MR":
         values = np.where(x < 5 * spacing[0], 0, np.abs(values))
-    image = sitk.GetImageFromArray(values.transpose(2, 1, 0).astype(np.int16))
+    drawn = [values]
+    if case.second:
+        drawn.append(np.where(ball, 200, 20) + rng.normal(0, 20, x.shape))
+        drawn[-1][x > (size[0] - 4) * spacing[0]] = 0
+    images = [sitk.GetImageFromArray(one.transpose(2, 1, 0).astype(np.int16)) for one in drawn]
     truth = sitk.GetImageFromArray(labels.transpose(2, 1, 0).astype(np.uint8))
-    for one in (image, truth):
+    origin = [float(value) for value in rng.uniform(-50, 50, 3)]
+    for one in (*images, truth):
         one.SetSpacing([float(value) for value in spacing])
-        one.SetOrigin([float(value) for value in rng.uniform(-50, 50, 3)])
+        one.SetOrigin(origin)
         if seed % 2:
             one.SetDirection([-1, 0, 0, 0, -1, 0, 0, 0, 1])
-    truth.CopyInformation(image)
-    return image, truth
+    return images, truth
+
+
+def write_images(images: list[sitk.Image], stem: Path) -> None:
+    for number, image in enumerate(images):
+        sitk.WriteImage(image, stem.with_name(f"{stem.name}_{number:04d}.nii.gz"))
 
 
 def write_data(raw: Path, scans: Path, case: Case) -> None:
@@ -80,15 +92,16 @@ def write_data(raw: Path, scans: Path, case: Case) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     scans.mkdir(parents=True, exist_ok=True)
     for seed in range(TRAINING):
-        image, truth = draw(case, seed)
-        sitk.WriteImage(image, folder / "imagesTr" / f"case{seed}_0000.nii.gz")
+        images, truth = draw(case, seed)
+        write_images(images, folder / "imagesTr" / f"case{seed}")
         sitk.WriteImage(truth, folder / "labelsTr" / f"case{seed}.nii.gz")
     for seed in range(TRAINING, TRAINING + HELD_OUT):
-        sitk.WriteImage(draw(case, seed)[0], scans / f"held{seed}_0000.nii.gz")
+        write_images(draw(case, seed)[0], scans / f"held{seed}")
     labels = {"background": 0, "egg": [1, 2], "ball": [2]} if case.regions else {"background": 0, "egg": 1, "ball": 2}
     order = {"regions_class_order": [1, 2]} if case.regions else {}
     (folder / "dataset.json").write_text(json.dumps({
-        "channel_names": {"0": case.modality}, "labels": labels, "numTraining": TRAINING, "file_ending": ".nii.gz",
+        "channel_names": {"0": case.modality, **({"1": case.second} if case.second else {})}, "labels": labels,
+        "numTraining": TRAINING, "file_ending": ".nii.gz",
         **order,
     }))
 

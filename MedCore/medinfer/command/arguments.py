@@ -144,6 +144,7 @@ def _parser() -> _Parser:
         "--scan", type=Path, metavar="SCAN", help="also run it on this scan: its networks' view as a picture, size, "
         "spacing and range of values, and what it finds; no results are written",
     )
+    _add_images(check)
     check.add_argument("--picture", type=Path, metavar="FILE", help="the picture (PNG); default: MODEL-ID.png, here")
     remove = add("remove", "delete an installed model", " Bundled models stay.")
     remove.add_argument("id", metavar="ID", help=_ID)
@@ -158,6 +159,7 @@ def _add_scan_arguments(parser: argparse.ArgumentParser, command: ScanCommand) -
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="FOLDER", help="gets a folder of results for each scan"
     )
+    _add_images(parser)
     _add_model_arguments(parser, command)
     parser.add_argument(
         "--assume-hu", action="store_true",
@@ -166,6 +168,14 @@ def _add_scan_arguments(parser: argparse.ArgumentParser, command: ScanCommand) -
     _add_device_arguments(parser.add_argument_group("where it runs"))
     _add_output_arguments(parser.add_argument_group("what is written"), command.task)
     parser.set_defaults(task=command.task, names=None, stl=False, refine=None)
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--input", action="append", default=[], metavar="NAME=FILE",
+        help="a further image of the same patient, for models that look at several (T2=t2.nii.gz); may be repeated; in "
+        "a folder CASE_0000.nii.gz, CASE_0001.nii.gz, … belong together",
+    )
 
 
 def _add_model_arguments(parser: argparse.ArgumentParser, command: ScanCommand) -> None:

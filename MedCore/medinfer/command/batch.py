@@ -17,11 +17,13 @@ from ..inference.segments import Refine
 from ..library.package import ModelPackage
 from ..manifest import Manifest
 from ..preparation.hounsfield import in_hounsfield
+from ..preparation.images import with_further
 from ..scans.reading import ScanSource, find_scans
 from ..volume import Volume
 from .console import Console, findings_table
 from .earlier import Earlier, OutputFolder, folder_name, is_numbered, without_results
 from .identity import model_digest, scan_digest
+from .image_sets import cases_of, read_further
 from .label_names import renamed
 from .results import Output, Written, write_results
 
@@ -46,7 +48,8 @@ class Tally:
 @dataclass(frozen=True)
 class Batch:
     """What to do with every scan. names: the scheme whose names segments get; refine: see `run`; overlap: what
-    `with_overlap` made of the package; assume_hu: see `in_hounsfield`; mirroring: see `with_mirroring`."""
+    `with_overlap` made of the package; assume_hu: see `in_hounsfield`; mirroring: see `with_mirroring`;
+    further: files of further images by name."""
 
     package: ModelPackage
     session: PackageSession
@@ -59,6 +62,7 @@ class Batch:
     overlap: float | None = None
     assume_hu: bool = False
     mirroring: bool = True
+    further: Mapping[str, Path] = field(default_factory=dict)
 
     @cached_property
     def model_digest(self) -> str:
@@ -85,6 +89,7 @@ def run_batch(paths: Sequence[Path], batch: Batch, console: Console, cancel: Cal
     """
     tally = Tally()
     sources = [source for path in paths for source in _suiting(_found(path, console, tally), batch, console)]
+    sources = [*cases_of(sources, batch.package.manifest.images, batch.further)]
     tally.scans = len(sources) + len(tally.failed)
     work = _Work(batch, console, cancel, tally, OutputFolder(batch.folder))
     for source in sources:
@@ -162,7 +167,8 @@ def _run_one(name: str, source: ScanSource, work: _Work) -> str | None:
     batch, console = work.batch, work.console
     console.progress(name, "read", 0, 1)
     begin = time.perf_counter()
-    volume = source.read()
+    images = batch.package.manifest.images
+    volume = with_further(source.read(), images, read_further(source.path, images, batch.further))
     digest = scan_digest(volume)
     seconds = {"read": round(time.perf_counter() - begin, 3)}
     before = work.results.results_of(source, digest)
@@ -175,6 +181,8 @@ def _run_one(name: str, source: ScanSource, work: _Work) -> str | None:
     findings = _find(place, volume, batch, console, work.cancel)
     seconds.update(findings.run["seconds"])
     name_given = (source.origin or source.path).name
+    if volume.further:
+        findings = replace(findings, run={**findings.run, "images": [image.name for image in images]})
     identity = {"source": name_given, "scan_digest": digest, "model_digest": batch.model_digest}
     findings = replace(findings, run={**findings.run, **identity, "seconds": seconds})
     manifest = batch.package.manifest

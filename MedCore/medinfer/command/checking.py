@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,14 +18,21 @@ from ..library.library import find_package
 from ..library.package import ModelPackage
 from ..library.places import bundled_folder, is_package, user_folder
 from ..png import png_bytes
+from ..preparation.images import with_further
 from ..scans.reading import read_volume
 from ..volume import Volume
 from .console import Console, findings_table
+from .image_sets import read_further
+
+_NONE: Mapping[str, Path] = {}
 
 
-def check(model: str, scan: Path | None, picture: Path | None, console: Console) -> bool:
+def check(
+    model: str, scan: Path | None, picture: Path | None, console: Console, further: Mapping[str, Path] = _NONE
+) -> bool:
     """Say everything that is wrong with a package (its folder, a .zip or an id), a sentence a line; with a scan, also
-    what its networks see and answer. picture: the PNG file; by default named after the model. Whether it is in order.
+    what its networks see and answer. picture: the PNG file; by default named after the model. further: files of further
+    images by name. Whether it is in order.
 
     Raises PackageError where there is no such model, ScanError, DeviceError, OutputError.
     """
@@ -40,7 +47,7 @@ def check(model: str, scan: Path | None, picture: Path | None, console: Console)
             return False
         console.say(f"{checked.package.reference} is in order: its files are the declared ones, and its networks run")
         if scan is not None:
-            _dry_run(checked.package, scan, picture or Path(f"{checked.package.id}.png"), console)
+            _dry_run(checked.package, scan, picture or Path(f"{checked.package.id}.png"), console, further)
         return True
 
 
@@ -62,12 +69,15 @@ def _folder_of(model: str) -> Iterator[Path]:
     yield find_package(model).folder
 
 
-def _dry_run(package: ModelPackage, scan: Path, picture: Path, console: Console) -> None:
-    volume = read_volume(scan)
+def _dry_run(
+    package: ModelPackage, scan: Path, picture: Path, console: Console, further: Mapping[str, Path]
+) -> None:
+    images = package.manifest.images
+    volume = with_further(read_volume(scan), images, read_further(scan, images, further))
     seen: list[Seen] = []
     with open_package(package) as session, console:
         findings = run(
-            volume, package, session, saw=lambda one, prepared: seen.append(seen_by(one, prepared)),
+            volume, package, session, saw=lambda one, prepared: seen.extend(seen_by(one, prepared)),
             progress=lambda stage, done, total: console.progress(volume.name, stage, done, total),
         )
     for entry in seen:

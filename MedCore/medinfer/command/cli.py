@@ -98,6 +98,7 @@ def _analyse_into(
     from ..inference.pipeline import open_package
     from ..library.library import find_package
     from .batch import Batch, run_batch
+    from .image_sets import named_files
     from .label_names import renamed
 
     package = find_package(options.model, options.task)
@@ -125,7 +126,7 @@ def _analyse_into(
         batch = Batch(
             package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
             _refine(options.refine) if options.refine else None, options.overlap, options.assume_hu,
-            options.mirroring,
+            options.mirroring, named_files(options.input),
         )
         console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
         console.say(f"running on {session.device} with {session.runtime}, {session.precision}")
@@ -183,8 +184,10 @@ def _check(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
     from .checking import check
+    from .image_sets import named_files
 
-    return OK if check(options.model, options.scan, options.picture, console) else SCAN_FAILED
+    further = named_files(options.input)
+    return OK if check(options.model, options.scan, options.picture, console, further) else SCAN_FAILED
 
 
 def _devices(

@@ -15,7 +15,8 @@ _NOTHING_MM = 1e-6
 
 
 def scan_digest(volume: Volume) -> str:
-    """32 hexadecimal digits of voxels and geometry: the same for a copy of the file, whatever it is called.
+    """32 hexadecimal digits of voxels and geometry: the same for a copy of the file, whatever it is called. Further
+    images count with their names.
 
     BLAKE2b, slice by slice: no copy of the volume, and less time than inflating its file takes.
     """
@@ -26,6 +27,11 @@ def scan_digest(volume: Volume) -> str:
     digest.update(matrix.tobytes())
     for plane in volume.voxels:
         digest.update(np.ascontiguousarray(plane, stored).data)
+    for name, voxels in sorted(volume.further.items()):
+        kind = voxels.dtype.newbyteorder("<")
+        digest.update(f"{name} {kind.str}".encode())
+        for plane in voxels:
+            digest.update(np.ascontiguousarray(plane, kind).data)
     return digest.hexdigest()
 
 

@@ -5,7 +5,8 @@ JOB is a JSON file: {"scan": path, "model": id or folder, "result": path} and, i
 (see `run`), and "label_map": path of the file (.nii.gz) for the voxels of segments. A scan may also be handed over as
 a `.npy` file of its voxels `[k, j, i]`: then "ijk_to_ras" (4×4, mm), "name" and, where it is known, "modality" come
 with it, and "focus" ([[k, j, i], [k, j, i]], the first voxel and the one behind the last) restricts the run to a block
-of it. A "label_map" that ends in `.npy` gets no more than the block of voxels around the segments.
+of it. A "label_map" that ends in `.npy` gets no more than the block of voxels around the segments. "further" holds
+further images by the names that the model gives them, each {"scan": path, "ijk_to_ras": …, "name": …} in the same way.
 
 Standard output carries one JSON object per line:
 
@@ -34,8 +35,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -77,17 +78,19 @@ class Job:
     modality: str | None = None
     assume_hu: bool = False
     mirroring: bool = True
+    further: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, _KINDS.get(field.name, str)) and not (value is None and field.default is None):
-                raise TypeError(f"the field {field.name} is {value!r}")
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if not isinstance(value, _KINDS.get(one.name, str)) and not (value is None and one.default is None):
+                raise TypeError(f"the field {one.name} is {value!r}")
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "threads": int, "threshold": (int, float), "overlap": (int, float), "ijk_to_ras": list,
     "focus": list, "assume_hu": bool, "mirroring": bool,
+    "further": dict,
 }
 
 
@@ -95,7 +98,7 @@ def read_job(path: Path) -> Job:
     """Read a job file. Raises MedInferError with the field that is wrong."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        unknown = set(data) - {field.name for field in fields(Job)}
+        unknown = set(data) - {one.name for one in fields(Job)}
         if unknown:
             raise MedInferError(f"{path}: the field {sorted(unknown)[0]} is unknown; see medinfer.command.worker.")
         return Job(**data)
@@ -158,6 +161,7 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
     from ..inference.pipeline import run
     from ..inference.steps import steps_of
     from ..library.library import find_package
+    from ..preparation.images import with_further
 
     def progress(stage: str, done: int, total: int) -> None:
         console.progress(job.name or job.scan, stage, done, total)
@@ -165,7 +169,7 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
     progress("read", 0, 1)
     package = with_mirroring(with_overlap(find_package(job.model), job.overlap), job.mirroring)
     console.event("steps", {"steps": [asdict(step) for step in steps_of(package.manifest)]})
-    volume = _volume(job)
+    volume = with_further(_volume(job), package.manifest.images, _further(job))
     progress("open", 0, 1)
     with open_package(
         package, backend=job.backend, device=job.device, precision=job.precision, threads=job.threads
@@ -193,6 +197,17 @@ def _volume(job: Job) -> Volume:
     if job.ijk_to_ras is None:
         return read_volume(job.scan)
     return read_handed_over(Path(job.scan), job.ijk_to_ras, job.name or job.scan, job.modality, job.focus)
+
+
+def _further(job: Job) -> dict[str, Volume]:
+    from ..scans.reading import read_volume
+    from .handed_over import read_handed_over
+
+    return {
+        name: read_handed_over(Path(image["scan"]), image["ijk_to_ras"], str(image.get("name", name)))
+        if "ijk_to_ras" in image else read_volume(image["scan"])
+        for name, image in job.further.items()
+    }
 
 
 def _write_label_map(job: Job, findings: Findings, volume: Volume) -> dict[str, Any]:

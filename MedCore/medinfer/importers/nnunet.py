@@ -18,7 +18,7 @@ from ..library.package import sha256_of
 from ..manifest import SCHEMA_VERSION
 from ..manifest.reading import parse_manifest
 from .nnunet_network import INPUT, OUTPUT, build, fill, read_checkpoint, write_onnx
-from .nnunet_plans import Plan, check_version, read_plan
+from .nnunet_plans import Channel, Plan, check_version, read_plan
 
 _CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 _GOLDEN = 0.618034
@@ -83,11 +83,11 @@ def _manifest(plan: Plan, folder: Path, names: Sequence[str], mirrored: Sequence
     axes = plan.axes[3 - plan.dimensions:]
     return {
         "schema_version": SCHEMA_VERSION, "id": _id(f"{plan.dataset}-{plan.configuration}"), "version": "1.0.0",
-        "title": title, "task": "segment", "card": _card(plan), "labels": _labels(plan),
+        "title": title, "task": "segment", "card": _card(plan), "images": _images(plan), "labels": _labels(plan),
         "passes": [{
             "name": "segments", "prepare": _prepare(plan),
             "network": {
-                "files": first, "further": further, "inputs": [{"role": "image", "name": INPUT}], "output": OUTPUT,
+                "files": first, "further": further, "inputs": _inputs(plan), "output": OUTPUT,
                 "channels": len(plan.labels) + (not plan.overlapping), "dimensions": plan.dimensions,
                 "mirror": ["kji"["zyx".index(axes[axis])] for axis in mirrored],
             },
@@ -100,25 +100,55 @@ def _manifest(plan: Plan, folder: Path, names: Sequence[str], mirrored: Sequence
     }
 
 
-def _prepare(plan: Plan) -> dict[str, Any]:
-    numbers = plan.fingerprint
-    intensity: dict[str, list[dict[str, Any]]] = {
+def _images(plan: Plan) -> list[dict[str, str]]:
+    """None for a single one, which is the scan."""
+    names = _image_names(plan)
+    if len(names) == 1:
+        return []
+    return [
+        {"name": name, "title": channel.name} for name, channel in zip(names, plan.channels, strict=True)
+    ]
+
+
+def _image_names(plan: Plan) -> list[str]:
+    """Names that a command line can take, distinct."""
+    plain = [re.sub(r"[^A-Za-z0-9_.-]+", "-", channel.name).strip("-.")[:28] for channel in plan.channels]
+    return [name if name and plain.count(name) == 1 else f"{name}{n}" for n, name in enumerate(plain)]
+
+
+def _inputs(plan: Plan) -> list[dict[str, Any]]:
+    if len(plan.channels) == 1:
+        return [{"role": "image", "name": INPUT}]
+    return [
+        {"role": "image", "name": INPUT, "image": name, "intensity": _intensity(channel)}
+        for name, channel in zip(_image_names(plan), plan.channels, strict=True)
+    ]
+
+
+def _intensity(channel: Channel) -> list[dict[str, Any]]:
+    numbers = channel.fingerprint
+    known: dict[str, list[dict[str, Any]]] = {
         "CTNormalization": [
             {"op": "clip", "low": numbers.get("percentile_00_5"), "high": numbers.get("percentile_99_5")},
             {"op": "scale", "subtract": numbers.get("mean"), "divide": max(numbers.get("std", 1), 1e-8)},
         ],
-        "ZScoreNormalization": [{"op": "zscore", "of": "nonzero" if plan.masked else "all"}],
+        "ZScoreNormalization": [{"op": "zscore", "of": "nonzero" if channel.masked else "all"}],
         "RescaleTo01Normalization": [{"op": "range"}],
         "RGBTo01Normalization": [{"op": "scale", "subtract": 0, "divide": 255}],
         "NoNormalization": [],
     }
-    ct = plan.normalisation == "CTNormalization" or plan.channel_name.upper() in ("CT", "CBCT")
+    return known[channel.normalisation]
+
+
+def _prepare(plan: Plan) -> dict[str, Any]:
+    first = plan.channels[0]
+    ct = first.normalisation == "CTNormalization" or first.name.upper() in ("CT", "CBCT")
     return {
         "modality": ["CT"] if ct else ["MR", "CT", "PT", "NM", "US", "OT"],
         # As nnU-Net does: whatever is stored is taken, on the axes that it is stored on.
         "hounsfield": False, "orientation": None, "axes": plan.axes, "spacing": plan.spacing,
         "resampling": {"align": "edges", "interpolation": "cubic", "thick": "nearest"},
-        "region": {"kind": "nonzero"}, "intensity": intensity[plan.normalisation], "intensity_on": "scan",
+        "region": {"kind": "nonzero"}, "intensity": _intensity(first), "intensity_on": "scan",
         "minimum_mm": [0.1, 0.1, 0.1],
     }
 

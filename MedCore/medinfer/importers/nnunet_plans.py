@@ -31,12 +31,22 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """One image of the network. fingerprint: mean, deviation and percentiles of the foreground. masked: whether its
+    values are normalised among the voxels that are not 0."""
+
+    name: str
+    normalisation: str
+    masked: bool
+    fingerprint: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Plan:
     """One configuration of nnU-Net.
 
     axes: the network's, slowest first ("zyx"). patch, spacing: along k, j, i; None keeps the scan's own. overlapping:
-    whether labels have a sigmoid each. fingerprint: mean, deviation and percentiles of the foreground. masked: whether
-    intensities are normalised among the voxels that are not 0. architecture: class name and arguments.
+    whether labels have a sigmoid each. architecture: class name and arguments.
     """
 
     dataset: str
@@ -45,10 +55,7 @@ class Plan:
     dimensions: int
     patch: tuple[int, int, int]
     spacing: tuple[float | None, float | None, float | None]
-    normalisation: str
-    masked: bool
-    fingerprint: Mapping[str, float]
-    channel_name: str
+    channels: tuple[Channel, ...]
     labels: tuple[Region, ...]
     overlapping: bool
     architecture: Mapping[str, Any]
@@ -66,19 +73,16 @@ def read_plan(folder: Path, name: str | None) -> Plan:
                 "copy the whole result folder again."
             )
         configuration = _inherited(plans["configurations"], name)
-        _check(folder, name, configuration, dataset)
+        _check(folder, name, configuration)
         axes = "".join("zyx"[axis] for axis in plans["transpose_forward"])
         patch, spacing = configuration["patch_size"], configuration["spacing"]
         flat = len(patch) == 2
         labels, overlapping = _labels(folder, dataset)
-        (channel_name,) = dataset.get("channel_names", dataset.get("modality", {})).values()
         return Plan(
             dataset=str(plans["dataset_name"]), configuration=name, axes=axes, dimensions=len(patch),
             patch=_along_kji([1, *patch] if flat else patch, axes),
             spacing=_along_kji([None, *spacing] if flat else spacing, axes),
-            normalisation=configuration["normalization_schemes"][0],
-            masked=bool(configuration["use_mask_for_norm"][0]),
-            fingerprint=plans["foreground_intensity_properties_per_channel"]["0"], channel_name=str(channel_name),
+            channels=_channels(configuration, plans["foreground_intensity_properties_per_channel"], dataset),
             labels=labels, overlapping=overlapping, architecture=_architecture(configuration),
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -117,23 +121,34 @@ def _inherited(configurations: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**(_inherited(configurations, parent) if parent else {}), **own}
 
 
-def _check(folder: Path, name: str, configuration: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
+def _check(folder: Path, name: str, configuration: Mapping[str, Any]) -> None:
     """Raises PackageError for what the engine cannot repeat."""
-    channels = dataset.get("channel_names", dataset.get("modality", {}))
-    scheme = configuration["normalization_schemes"][0]
+    unknown = [scheme for scheme in configuration["normalization_schemes"] if scheme not in _NORMALISATIONS]
     why = ""
     if configuration.get("previous_stage"):
         why = f"{name} is the second stage of a cascade, which is not supported: add its first stage, 3d_lowres"
-    elif len(channels) != 1:
-        why = f"it takes {len(channels)} images ({', '.join(channels.values())}), and only one is supported"
-    elif scheme not in _NORMALISATIONS:
-        why = f"its normalisation {scheme} is unknown"
+    elif unknown:
+        why = f"its normalisation {unknown[0]} is unknown"
     for kind, order in (("data", 3), ("probabilities", 1)):
         function, arguments = (configuration.get(f"resampling_fn_{kind}{part}") for part in ("", "_kwargs"))
         if function is not None and (function != _RESAMPLING or arguments != {**_KNOWN, "order": order}):
             why = why or f"its resampling of {kind} ({function} with {arguments}) is unknown"
     if why:
         raise PackageError(f"{folder} cannot become a model: {why}.")
+
+
+def _channels(
+    configuration: Mapping[str, Any], fingerprints: Mapping[str, Any], dataset: Mapping[str, Any]
+) -> tuple[Channel, ...]:
+    """In the order of the network's input; dataset.json numbers them as text."""
+    names = dataset.get("channel_names", dataset.get("modality", {}))
+    ordered = sorted(names.items(), key=lambda entry: int(entry[0]))
+    return tuple(
+        Channel(str(name), scheme, bool(masked), fingerprints[number])
+        for (number, name), scheme, masked in zip(
+            ordered, configuration["normalization_schemes"], configuration["use_mask_for_norm"], strict=True
+        )
+    )
 
 
 def _along_kji(values: Sequence[Any], axes: str) -> tuple[Any, Any, Any]:

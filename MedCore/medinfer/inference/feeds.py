@@ -9,7 +9,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ..manifest import LabelsInput, LandmarksInput, NetworkInput, Pass
+from ..manifest import ImageInput, LabelsInput, LandmarksInput, NetworkInput, Pass
 from ..preparation.prepare import Prepared
 from ..tiles.tiling import Tile, TilePlan, cut_tile
 from ..volume import Floats, Grid
@@ -39,7 +39,10 @@ def feeds_of(one: Pass, prepared: Prepared, earlier: Earlier, plan: TilePlan | N
 
 
 def _image(entry: NetworkInput, sources: _Sources) -> Channels:
-    pad, voxels = sources.one.tiling.pad, sources.prepared.voxels
+    assert isinstance(entry, ImageInput)
+    images = sources.one.network.images
+    place = next(n for n, image in enumerate(images) if image is entry)
+    pad, voxels = sources.one.tiling.pad, (sources.prepared.voxels, *sources.prepared.further)[place]
     buffer: list[NDArray[np.float32]] = []
 
     def channels(tile: Tile) -> NDArray[np.float32]:

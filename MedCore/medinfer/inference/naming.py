@@ -57,7 +57,7 @@ def _names(
     assert one.decoder.kind == "classes"
     with watch.stage("prepare"):
         around = Around(places_ras, reach_mm=reach_mm(one))
-        prepared = prepare(volume, one.prepare, watch.cancel, around=around)
+        prepared = prepare(volume, one.prepare, watch.cancel, around=around, images=one.network.images)
     with watch.stage("network"):
         scores = class_scores(prepared, one, session, list(places_ras), earlier, watch)
     with watch.stage("names"):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from ..backends import Session
 from ..decoders import IndexBox, IndexPoint, IndexSegments, decoding_for
@@ -90,7 +88,10 @@ class _Work:
     def found(self, there: Found | None, unnamed: str) -> Found:
         """there: what it looks at; None: the scan itself."""
         with self.watch.stage("prepare"):
-            prepared = prepare(self.volume, self.one.prepare, self.watch.cancel, around=self._around(there))
+            prepared = prepare(
+                self.volume, self.one.prepare, self.watch.cancel, around=self._around(there),
+                images=self.one.network.images,
+            )
         self.watch.saw(self.one, prepared)
         names: tuple[Named, ...] | None = None
         with self.watch.stage("network"):
@@ -141,7 +142,7 @@ class _Work:
         chain = self.one.decoder.chain if self.one.decoder.kind == "heatmap" else None
         if chain is None or not chain.upside_down or isinstance(found, IndexSegments):
             return
-        other = self._in_tiles(replace(prepared, voxels=np.ascontiguousarray(prepared.voxels[::-1])))
+        other = self._in_tiles(prepared.upside_down())
         assert isinstance(other, Sequence)
         here, turned = _confidences(found), _confidences(other)
         if len(turned) >= _FEWEST and sum(turned) > _SURER * sum(here):

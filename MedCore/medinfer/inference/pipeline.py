@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..anatomy.chain import runs_upside_down
+from ..errors import ScanError
 from ..findings import Box, Findings, Landmark
 from ..library.package import ModelPackage
 from ..manifest import Kind, Manifest
@@ -36,6 +37,7 @@ def run(
 ) -> Findings:
     """Run `package` on `volume`; only inside its `focus`, if it has one.
 
+    volume: with the further images of the model, if it has some (see `with_further`).
     session: from `open_package`; it can serve many runs. threshold: instead of the declared one (of the pass that leads
     the result). refine: changes the borders of segments by the scan's values (see `refinement`), on the scan's grid.
     assume_hu: take a CT's values as they are (see `in_hounsfield`, whose note stands in the findings).
@@ -48,6 +50,9 @@ def run(
     it does not grow with the classes. Raises ScanError, PackageError, DeviceError, Cancelled.
     """
     manifest, score = package.manifest, package.threshold(threshold)
+    for image in manifest.images[1:]:
+        if image.name not in volume.further:
+            raise ScanError(f"{volume.name} is not enough for {package.id}: it also needs the image {image.name}.")
     volume = in_hounsfield(volume, [one.prepare for one in manifest.passes], assume_hu=assume_hu)
     watch = Watch(
         progress or (lambda stage, done, total: None), cancel or (lambda: False), saw or (lambda one, prepared: None)

@@ -18,8 +18,8 @@ _GAP = 4
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a pass gave its network. name: of the pass. voxels: the prepared ones in the network's own order of axes.
-    spacing: mm along those axes."""
+    """An image that a pass gave its network. name: of the pass, and of the image where they are several. voxels: the
+    prepared ones in the network's own order of axes. spacing: mm along those axes."""
 
     name: str
     voxels: NDArray[np.float32]
@@ -38,16 +38,23 @@ class Seen:
         )
 
 
-def seen_by(one: Pass, prepared: Prepared) -> Seen:
-    """The prepared volume `[k, j, i]` as the pass's network has its axes."""
+def seen_by(one: Pass, prepared: Prepared) -> list[Seen]:
+    """The prepared images `[k, j, i]` as the pass's network has its axes."""
     order = ["zyx".index(axis) for axis in one.prepare.axes]
     spacing = tuple(prepared.grid.spacing[axis] for axis in order)
-    return Seen(one.name, prepared.voxels.transpose(order), one.prepare.axes, spacing)
+    images = (prepared.voxels, *prepared.further)
+    several = [f"{one.name}, {image.image or 'scan'}," for image in one.network.images]
+    names = several if len(images) > 1 else [one.name]
+    return [
+        Seen(name, voxels.transpose(order), one.prepare.axes, spacing)
+        for name, voxels in zip(names, images, strict=True)
+    ]
 
 
 def picture_of(seen: Sequence[Seen]) -> NDArray[np.uint8]:
-    """Grey `[row, column]`: a row for each pass, and in it the middle slices across the first, second and third axis of
-    its network's input, as arrays are printed (the first row on top). Black and white are its lowest and highest value.
+    """Grey `[row, column]`: a row for each image of each pass, and in it the middle slices across the first, second and
+    third axis of its network's input, as arrays are printed (the first row on top). Black and white are its lowest and
+    highest value.
     """
     rows = [_beside([_slice(one, axis) for axis in range(3)]) for one in seen]
     return _beside([row.T for row in rows]).T

@@ -17,6 +17,7 @@ from .decoding import (
     LabelsDecoder,
     SegmentsDecoder,
 )
+from .images import Image
 from .model import SCHEMA_VERSION, Manifest, json_schema
 from .network import (
     CoordinatesInput,
@@ -52,7 +53,7 @@ from .tilings import BlendTiling, CropTiling, Pad, PatchTiling, SlabTiling, Tili
 __all__ = [
     "SCHEMA_VERSION", "AnchorsDecoder", "Arch", "BlendTiling", "BodyRegion", "Card", "Chain", "ClassesDecoder", "Clip",
     "Code", "CoordinatesInput", "CropTiling", "DataFile", "Decoder", "Figure", "File", "FoundRegion", "HeatmapDecoder",
-    "ImageInput", "InstancesDecoder", "IntensityStep", "Kind", "Label", "LabelsDecoder", "LabelsInput",
+    "Image", "ImageInput", "InstancesDecoder", "IntensityStep", "Kind", "Label", "LabelsDecoder", "LabelsInput",
     "LandmarksInput", "LungsRegion", "Manifest", "Network", "NetworkInput", "NonzeroRegion", "Pad", "Pass",
     "PatchTiling", "Percentiles", "PointInput", "Prepare", "Range", "Region", "Resampling", "Result", "Scale",
     "SegmentsDecoder", "SlabTiling", "Task", "Terminology", "Tiling", "WholeRegion", "ZScore", "json_schema",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .card import Label
+from .images import Image
 from .passes import CONVERTS, Kind, Pass
 from .result import Result, Task
 
@@ -34,6 +35,8 @@ class Parts(Protocol):
     @property
     def task(self) -> Task: ...
     @property
+    def images(self) -> tuple[Image, ...]: ...
+    @property
     def labels(self) -> tuple[Label, ...]: ...
     @property
     def unnamed(self) -> str: ...
@@ -46,10 +49,29 @@ class Parts(Protocol):
 def contradictions(parts: Parts) -> list[Contradiction]:
     """All contradictions, in the order of the file."""
     return [
+        *_image_problems(parts),
         *_label_problems(parts),
         *(problem for at, one in enumerate(parts.passes) for problem in _PassCheck(parts, at, one).problems()),
         *_result_problems(parts),
     ]
+
+
+def _image_problems(parts: Parts) -> Iterator[Contradiction]:
+    names = [image.name for image in parts.images]
+    if len(set(names)) != len(names):
+        yield Contradiction("images", "must have distinct names")
+    used = set()
+    for at, one in enumerate(parts.passes):
+        for n, entry in enumerate(one.network.inputs):
+            if entry.role != "image":
+                continue
+            used.add(entry.image or (names[0] if names else ""))
+            if entry.image and entry.image not in names:
+                field = f"passes.{at}.network.inputs.{n}.image"
+                yield Contradiction(field, f"is {entry.image!r}, which is not one of images")
+    for name in names:
+        if name not in used:
+            yield Contradiction("images", f"has {name!r}, which no pass looks at")
 
 
 def _label_problems(parts: Parts) -> Iterator[Contradiction]:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from .agreement import contradictions
 from .card import Card, Label
 from .fields import Name, Strict
+from .images import Image
 from .passes import Pass
 from .result import Result, Task
 
@@ -24,6 +25,10 @@ class Manifest(Strict):
     title: str = Field(min_length=1, description="Name shown to the user.")
     task: Task = Field(description="Which module runs it.")
     card: Card = Field(description="What a user must know before trusting it.")
+    images: tuple[Image, ...] = Field(
+        default=(), description="The images of one patient that it looks at, where they are several; the first is the "
+        "scan, on whose voxels the result lies."
+    )
     labels: tuple[Label, ...] = Field(min_length=1, description="The classes of findings, of all passes.")
     unnamed: Name = Field(default="object", description="Name of findings without a label.")
     passes: tuple[Pass, ...] = Field(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from .fields import Name, PassName, Sha256, Strict
+from .preparation import IntensityStep
 
 
 def is_package_path(path: str) -> bool:
@@ -65,6 +66,10 @@ class ImageInput(Strict):
 
     role: Literal["image"]
     name: str = Field(description="The input's name in the network file.")
+    image: str = Field(default="", description="Which of the model's images; empty: the first, or the scan itself.")
+    intensity: tuple[IntensityStep, ...] | None = Field(
+        default=None, description="Steps on this image's values; null: those of prepare.intensity."
+    )
 
 
 class CoordinatesInput(Strict):
@@ -152,9 +157,14 @@ class Network(Strict):
         """The names in `output`, be it one or several."""
         return (self.output,) if isinstance(self.output, str) else self.output
 
+    @property
+    def images(self) -> tuple[ImageInput, ...]:
+        """The inputs that are images, in their order."""
+        return tuple(entry for entry in self.inputs if isinstance(entry, ImageInput))
+
     @field_validator("inputs")
     @classmethod
-    def _one_image(cls, value: tuple[NetworkInput, ...]) -> tuple[NetworkInput, ...]:
-        if sum(entry.role == "image" for entry in value) != 1:
-            raise ValueError("exactly one input must have the role image")
+    def _some_image(cls, value: tuple[NetworkInput, ...]) -> tuple[NetworkInput, ...]:
+        if not any(entry.role == "image" for entry in value):
+            raise ValueError("at least one input must have the role image")
         return value

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..errors import PackageError
 from .agreement import contradictions
 from .card import Label
+from .images import Image
 from .model import SCHEMA_VERSION, Manifest
 from .passes import Pass
 from .result import Result, Task
@@ -113,6 +114,7 @@ class _SoundParts:
     """As much of a model as is valid by itself."""
 
     task: Task
+    images: tuple[Image, ...]
     labels: tuple[Label, ...]
     unnamed: str
     passes: tuple[Pass, ...]
@@ -122,12 +124,12 @@ class _SoundParts:
 def _contradictions(data: dict[str, Any]) -> list[str]:
     """What parts that are valid by themselves do not agree on, where the list they stand in is whole."""
     passes, labels = _valid(data.get("passes"), Pass), _valid(data.get("labels"), Label)
-    result = _valid(data.get("result"), Result)
-    if passes is None or labels is None:
+    result, images = _valid(data.get("result"), Result), _valid(data.get("images", []), Image)
+    if passes is None or labels is None or images is None:
         return []
     task = data.get("task") if data.get("task") in ("detect", "landmark", "segment") else None
     parts = _SoundParts(
-        cast(Task, task or "segment"), tuple(labels), str(data.get("unnamed", "object")), tuple(passes),
+        cast(Task, task or "segment"), tuple(images), tuple(labels), str(data.get("unnamed", "object")), tuple(passes),
         tuple(result or ()) if task else (),
     )
     return [f"the field {found.field} is wrong: it {found.wrong}; correct it" for found in contradictions(parts)]

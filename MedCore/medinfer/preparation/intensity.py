@@ -14,9 +14,12 @@ _EVERY = 3
 
 
 def apply_intensity(
-    voxels: NDArray[np.float32], steps: Iterable[IntensityStep], scan: NDArray[np.generic]
+    voxels: NDArray[np.float32], steps: Iterable[IntensityStep], scan: NDArray[np.generic],
+    inside: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Run `steps` over `voxels` (any shape, changed in place) and return them.
+
+    inside: what counts as not 0, where several images decide; None: what is not 0 in these voxels.
 
     scan: the whole scan `[k, j, i]` as it was read, whose percentiles `Percentiles` means: so all stages see the
     same values, whatever part of the scan they look at.
@@ -36,13 +39,13 @@ def apply_intensity(
             highest = voxels.max()
             voxels *= np.float32(1 / highest if highest > 0 else 1)
         elif step.of != "all":
-            inside = voxels != 0
+            mask = voxels != 0 if inside is None or step.of != "nonzero" else inside
             if step.of == "nonzero":
                 from scipy.ndimage import binary_fill_holes
 
-                inside = binary_fill_holes(inside)
-            if inside.any():
-                voxels[inside] = _standardised(voxels[inside])
+                mask = binary_fill_holes(mask)
+            if mask.any():
+                voxels[mask] = _standardised(voxels[mask])
         else:
             _standardised(voxels)
     return voxels

@@ -7,14 +7,14 @@ has an exact world position after any flipping, cropping and resampling.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..anatomy.lungs import Lungs, PlacedLungs, clean, lung_box, lung_mask
 from ..errors import ScanError
-from ..manifest import Prepare
+from ..manifest import ImageInput, IntensityStep, Prepare
 from ..orientation import reorient
 from ..volume import Floats, Grid, Volume
 from .focus import narrowed
@@ -34,13 +34,28 @@ _BODY_HU = -500
 class Prepared:
     """voxels: float32 [k, j, i] as the network sees them; grid: where they lie; lungs: where they were looked for.
 
-    scan: the voxels of the reoriented scan in the same place.
+    scan: the voxels of the reoriented scan in the same place. further: of a network that sees several images, the
+    others in their order, like `voxels`.
     """
 
     voxels: NDArray[np.float32]
     grid: Grid
     lungs: PlacedLungs | None = None
     scan: Grid | None = None
+    further: tuple[NDArray[np.float32], ...] = ()
+
+    def upside_down(self) -> Prepared:
+        """The same with its first axis turned round, on the same grid."""
+        turned, *others = (np.ascontiguousarray(image[::-1]) for image in (self.voxels, *self.further))
+        return replace(self, voxels=turned, further=tuple(others))
+
+
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """One image that a network sees: its values in the scan's orientation, and what happens to them."""
+
+    voxels: NDArray[np.generic]
+    steps: tuple[IntensityStep, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,22 +74,24 @@ class Around:
 
 def prepare(
     volume: Volume, wanted: Prepare, cancel: Callable[[], bool] | None = None, *,
-    lungs: Lungs | None = None, around: Around | None = None,
+    lungs: Lungs | None = None, around: Around | None = None, images: Sequence[ImageInput] = (),
 ) -> Prepared:
     """Resample `volume` to the grid and values that a package requires.
 
     lungs: where they are already known (a phantom's truth), on the scan reoriented as `wanted` says.
-    around: for the region `found`: what it lies around.
+    around: for the region `found`: what it lies around. images: the network's image inputs; none: the scan alone.
 
-    Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes per voxel)
-    and, for lungs, a mask of 1 byte per voxel of the scan. Raises ScanError where the scan does not suit the model.
+    Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes per voxel and
+    image) and, for lungs, a mask of 1 byte per voxel of the scan. Raises ScanError where the scan does not suit the
+    model.
     """
     _check_suits(volume, wanted)
     scan = reorient(volume, wanted.orientation)
+    seen = _seen(scan, wanted, images)
     if wanted.resampling.align == "edges":
-        return _by_edges(volume, scan, wanted, around)
+        return _by_edges(volume, scan, wanted, around, seen)
     target = _target(scan.grid, wanted)
-    source, source_start = scan.voxels, np.zeros(3)
+    source, source_start = seen[0].voxels, np.zeros(3)
     low, high = np.zeros(3, dtype=int), np.array(target.shape)
     if wanted.region.kind == "body":
         low, high = _body_box(scan, target, wanted.region.margin_mm)
@@ -98,9 +115,29 @@ def prepare(
     step = np.array(target.spacing) / np.array(scan.spacing)
     if wanted.resampling.align == "monai":
         source_start = source_start - scan.grid.to_index(target.to_ras((0, 0, 0)))
-    voxels = _sampled(source, step, low * step - source_start, grid.shape, antialias=wanted.antialias)
+    start = low * step - source_start
+    prepared = [
+        apply_intensity(
+            _sampled(source if n == 0 else image.voxels, step, start, grid.shape, antialias=wanted.antialias),
+            image.steps, image.voxels,
+        )
+        for n, image in enumerate(seen)
+    ]
     placed = PlacedLungs(lungs, scan.grid) if lungs else None
-    return Prepared(apply_intensity(voxels, wanted.intensity, scan.voxels), grid, placed, _inside(scan.grid, grid))
+    return Prepared(prepared[0], grid, placed, _inside(scan.grid, grid), tuple(prepared[1:]))
+
+
+def _seen(scan: Volume, wanted: Prepare, images: Sequence[ImageInput]) -> list[_Image]:
+    """What the network's image inputs show, in their order."""
+    if not images:
+        return [_Image(scan.voxels, wanted.intensity)]
+    return [
+        _Image(
+            scan.further.get(entry.image, scan.voxels),
+            wanted.intensity if entry.intensity is None else entry.intensity,
+        )
+        for entry in images
+    ]
 
 
 def _target(scan: Grid, wanted: Prepare) -> Grid:
@@ -111,7 +148,9 @@ def _target(scan: Grid, wanted: Prepare) -> Grid:
     return scan if wanted.spacing is None else respaced_as_monai(scan, spacing)
 
 
-def _by_edges(volume: Volume, scan: Volume, wanted: Prepare, around: Around | None) -> Prepared:
+def _by_edges(
+    volume: Volume, scan: Volume, wanted: Prepare, around: Around | None, seen: Sequence[_Image]
+) -> Prepared:
     """The region is a block of the scan's own voxels, and the prepared grid lies between its outer edges."""
     low, high = np.zeros(3, dtype=int), np.array(scan.shape)
     if wanted.region.kind == "nonzero":
@@ -123,22 +162,39 @@ def _by_edges(volume: Volume, scan: Volume, wanted: Prepare, around: Around | No
     if volume.focus is not None and wanted.region.kind != "found":
         low, high = map(np.array, narrowed(volume.focus, scan.grid, low, high, volume.name))
     block = scan.grid.cropped(_index(low), _index(high - low))
-    voxels = scan.voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    first = wanted.intensity_on == "scan"
-    if first:
-        voxels = apply_intensity(voxels.astype(np.float32), wanted.intensity, scan.voxels)
+    where = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    # Where any image shows something: so nnU-Net masks all of them.
+    inside = _filled(scan)[where] if len(seen) > 1 and _masked(seen) else None
     spacing, resampling = wanted.spacing_on(scan.spacing), wanted.resampling
     shape = rounded_shape(block.shape, scan.spacing, spacing)
     thick = thick_axis(scan.spacing, spacing) if resampling.thick == "nearest" else None
-    voxels = resized(voxels, shape, resampling.interpolation, thick)
-    if not first:
-        voxels = apply_intensity(voxels, wanted.intensity, scan.voxels)
-    return Prepared(voxels, grid_of(block, shape), None, block)
+    first, prepared = wanted.intensity_on == "scan", []
+    for image in seen:
+        voxels = image.voxels[where]
+        if first:
+            voxels = apply_intensity(voxels.astype(np.float32), image.steps, image.voxels, inside)
+        voxels = resized(voxels, shape, resampling.interpolation, thick)
+        if not first:
+            voxels = apply_intensity(voxels, image.steps, image.voxels)
+        prepared.append(voxels)
+    return Prepared(prepared[0], grid_of(block, shape), None, block, tuple(prepared[1:]))
+
+
+def _masked(seen: Sequence[_Image]) -> bool:
+    return any(step.op == "zscore" and step.of == "nonzero" for image in seen for step in image.steps)
+
+
+def _filled(scan: Volume) -> NDArray[np.bool_]:
+    """Where any image of the scan is not 0."""
+    filled: NDArray[np.bool_] = scan.voxels != 0
+    for voxels in scan.further.values():
+        filled |= voxels != 0
+    return filled
 
 
 def _nonzero_box(scan: Volume) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """The box of the scan's voxels that are not 0; the whole scan where all are."""
-    filled = scan.voxels != 0
+    """The box of the voxels that are not 0 in some image; the whole scan where all are."""
+    filled = _filled(scan)
     low, high = np.zeros(3, dtype=int), np.array(scan.shape)
     for axis in range(3):
         along = np.flatnonzero(filled.any(axis=tuple(other for other in range(3) if other != axis)))

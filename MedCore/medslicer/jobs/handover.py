@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +18,7 @@ from medinfer.atomic_files import output_error
 from medinfer.errors import OutputError, ScanError
 from medinfer.scans.geometry import scan_grid
 from medinfer.scans.voxel_values import MAX_VOXELS, check_size
-from medinfer.volume import Volume
+from medinfer.volume import Grid, Volume
 
 from ..nodes.volumes import grid_matrix
 
@@ -54,6 +56,29 @@ def scan_of(volume_node: Any) -> Volume:
     # Here, and not by the process that gets them minutes and gigabytes later.
     check_size(name, (k, j, i), voxels.dtype, MAX_VOXELS)
     return Volume(voxels, scan_grid(name, (k, j, i), grid_matrix(volume_node)), name, _modality(volume_node))
+
+
+def beside(volume_node: Any, other_node: Any) -> Volume:
+    """The voxels of `other_node`, placed in the coordinates of `volume_node`, whatever transforms they are under.
+
+    Raises ScanError, as `scan_of`, and where a transform between them is not linear.
+    """
+    import vtk
+
+    volume = scan_of(other_node)
+    mine, theirs = (node.GetParentTransformNode() for node in (volume_node, other_node))
+    if mine is theirs:
+        return volume
+    if any(node is not None and not node.IsTransformToWorldLinear() for node in (mine, theirs)):
+        raise ScanError(f"{volume.name} lies under a warping transform; harden it, or choose a volume without one.")
+    matrix, world = np.eye(4), vtk.vtkMatrix4x4()
+    for node, inverse in ((theirs, False), (mine, True)):
+        if node is None:
+            continue
+        node.GetMatrixTransformToWorld(world)
+        to_world = np.array([[world.GetElement(row, column) for column in range(4)] for row in range(4)])
+        matrix = (np.linalg.inv(to_world) if inverse else to_world) @ matrix
+    return replace(volume, grid=Grid(volume.shape, matrix @ volume.grid.ijk_to_ras))
 
 
 class Handover:
@@ -126,6 +151,38 @@ class Handover:
     def _fail(self, error: OSError) -> None:
         self.abandon()
         raise output_error(self._path, error) from error
+
+
+class Handovers:
+    """Several volumes, one after the other; like one `Handover` of them all."""
+
+    def __init__(self, parts: Sequence[Handover]) -> None:
+        self._parts, self._at = list(parts), 0
+
+    @property
+    def share(self) -> float:
+        """The part of all that is written."""
+        return sum(part.share for part in self._parts) / len(self._parts)
+
+    def start(self) -> None:
+        """Raises OutputError."""
+        self._parts[0].start()
+
+    def step(self) -> bool:
+        """True when all is written. Raises OutputError."""
+        if not self._parts[self._at].step():
+            return False
+        self._at += 1
+        if self._at == len(self._parts):
+            self._at -= 1
+            return True
+        self._parts[self._at].start()
+        return False
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        for part in self._parts:
+            part.abandon()
 
 
 def _header(voxels: NDArray[Any]) -> bytes:

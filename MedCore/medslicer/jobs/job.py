@@ -17,16 +17,18 @@ from medinfer.command.handed_over import read_label_map
 from medinfer.errors import MedInferError, ScanError
 from medinfer.findings import Findings
 from medinfer.library.places import is_package
+from medinfer.volume import Volume
 
 from .child import Child, fresh_folder
 from .course import HANDING_OVER, Course, words_for
 from .endings import unexpected_end
-from .handover import Handover, scan_of
+from .handover import Handover, Handovers, beside, scan_of
 from .roi_block import block_of
 
 State = Literal["waiting", "handing over", "running", "done", "failed", "cancelled"]
 
 _LOG_LINES = 500
+_NONE: Mapping[str, Any] = {}
 # What the system may take to clear away a process that was killed, before its files can be deleted.
 _LONGEST_END_S = 2.0
 
@@ -65,9 +67,11 @@ class Job:
     """
 
     def __init__(
-        self, volume_node: Any, settings: RunSettings, *, region: Any | None = None, title: str = ""
+        self, volume_node: Any, settings: RunSettings, *, region: Any | None = None, title: str = "",
+        further: Mapping[str, Any] = _NONE,
     ) -> None:
-        """region: a ROI node to which the run is restricted. Raises ScanError, one sentence, for a volume without
+        """region: a ROI node to which the run is restricted. further: volume nodes of further images of the patient, by
+        the names that the model gives them. Raises ScanError, one sentence, for a volume without
         voxels or with colours, and for a region outside of it."""
         self.settings, self.title = settings, title
         self.state: State = "waiting"
@@ -78,14 +82,15 @@ class Job:
         self.folder: Path | None = None
         self._scan = scan_of(volume_node)
         self.name, self.ijk_to_ras = self._scan.name, self._scan.grid.ijk_to_ras
-        self._values = volume_node.GetImageData().GetPointData().GetScalars()
-        self._unchanged = self._values.GetMTime()
+        self._further = {name: beside(volume_node, node) for name, node in further.items()}
+        self._values = [_scalars(node) for node in (volume_node, *further.values())]
+        self._unchanged = [values.GetMTime() for values in self._values]
         self._focus = None if region is None else block_of(region, self._scan, volume_node)
         self._course = Course()
         self._begun = 0.0
         self._cancelling = False
         self._result: Mapping[str, Any] | None = None
-        self._handover: Handover | None = None
+        self._handover: Handovers | None = None
         self._child: Child | None = None
 
     @property
@@ -129,7 +134,10 @@ class Job:
         try:
             self.folder = fresh_folder()
             self._at(HANDING_OVER, 0)
-            self._handover = Handover(self._scan.voxels, self.folder / "scan.npy")
+            self._handover = Handovers([
+                Handover(volume.voxels, self.folder / f"{name}.npy")
+                for name, volume in {"scan": self._scan, **self._further_files()}.items()
+            ])
             self._handover.start()
         except MedInferError as error:
             self._fail(str(error))
@@ -173,7 +181,7 @@ class Job:
         self._course.at(HANDING_OVER, self._handover.share, 1)
         if not whole:
             return
-        if self._values.GetMTime() != self._unchanged:
+        if [values.GetMTime() for values in self._values] != self._unchanged:
             raise ScanError(f"{self.name} was changed while it was being handed over; run it again.")
         write_text(self.folder / "job.json", json.dumps(self._wanted(self.folder)))
         self._child = Child(["-m", "medinfer.command.worker", str(self.folder / "job.json")], self.folder)
@@ -188,8 +196,17 @@ class Job:
             **chosen, "model": str(model.resolve()) if is_package(model) else self.settings.model,
             "scan": str(folder / "scan.npy"), "ijk_to_ras": self._scan.grid.ijk_to_ras.tolist(),
             "name": self.name, "modality": self._scan.modality, "focus": self._focus,
+            "further": {
+                name: {"scan": str(folder / f"{file}.npy"), "ijk_to_ras": volume.grid.ijk_to_ras.tolist(),
+                       "name": volume.name}
+                for (name, volume), file in zip(self._further.items(), self._further_files(), strict=True)
+            },
             "result": str(folder / "result.json"), "label_map": str(folder / "labels.npy"),
         }
+
+    def _further_files(self) -> dict[str, Volume]:
+        """By the names of their files."""
+        return {f"image{n}": volume for n, volume in enumerate(self._further.values(), start=1)}
 
     def _follow(self) -> None:
         """What the process told since the last step."""
@@ -258,7 +275,7 @@ class Job:
         self.state = state
         self._note({"done": "Done", "failed": "Failed", "cancelled": "Cancelled"}[state])
         self._handover = None
-        del self._scan, self._values
+        del self._scan, self._values, self._further
         if self.folder is None:
             return
         with suppress(OSError):  # someone may have cleared it away
@@ -282,3 +299,6 @@ class Job:
         self._lines.append(line)
         self.log_count += 1
 
+
+def _scalars(volume_node: Any) -> Any:
+    return volume_node.GetImageData().GetPointData().GetScalars()

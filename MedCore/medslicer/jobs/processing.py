@@ -5,7 +5,7 @@ The panel does the same without waiting; this module holds the shared code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,12 @@ _REST_S = 0.01
 def process(
     profile: Profile, volume_node: Any, settings: RunSettings, *,
     region: Any | None = None, replace: Result | None = None, progress: Callable[[str, float], None] | None = None,
+    further: Mapping[str, Any] | None = None,
 ) -> Result:
     """Run a model on `volume_node` and return its result in the scene.
 
-    region: an ROI node; only its inside is searched. replace: the earlier result that this one replaces.
+    region: an ROI node; only its inside is searched. further: volume nodes of further images of the patient, by the
+    names that the model gives them. replace: the earlier result that this one replaces.
     progress(stage, share of the whole) is called now and then; what it raises ends the run and is raised. The run
     takes its turn behind those that wait already. Raises MedInferError (one sentence) where something is missing or
     wrong, Cancelled where someone stopped it; the scene is then as it was.
@@ -44,7 +46,7 @@ def process(
     needs = missing(model_of(profile, settings.model))
     if needs:
         raise MedInferError(missing_text(needs))
-    job = Job(volume_node, settings, region=region, title=profile.module)
+    job = Job(volume_node, settings, region=region, title=profile.module, further=further or {})
     if volume_node.GetScene() is None:
         raise ScanError(f"{job.name} is not in a scene, so its result cannot be stored; load it again.")
     broken: list[Exception] = []

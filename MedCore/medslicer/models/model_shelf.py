@@ -39,7 +39,8 @@ class ShelfModel:
     origin: "bundled", "installed" or "to fetch". folder: None for what is not here yet. bytes: of its files, or of the
     download. threshold: the declared score from which it reports. decoder: the kind of what turns its output into
     findings. join: how its leading pass is cut ("crop", "blend", "slabs", "patches"). mirrors: whether a pass declares
-    mirrored tiles. names: the schemes in which its
+    mirrored tiles. images: name and title of each image that it looks at, where they are several; the first is the
+    scan. names: the schemes in which its
     labels have names; labels: all labels' names, in order. needs: packages that turn the download into a model.
     """
 
@@ -54,6 +55,7 @@ class ShelfModel:
     decoder: str = ""
     join: str = ""
     mirrors: bool = False
+    images: tuple[tuple[str, str], ...] = ()
     problem: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
@@ -193,6 +195,7 @@ def _model(data: Any, folder: Path, origin: str) -> ShelfModel:
         bytes=_size(folder, passes), threshold=_threshold(decoder),
         decoder=_text(decoder, "kind"), join=_text(tiling, "join"),
         mirrors=any(isinstance(one.get("network"), dict) and one["network"].get("mirror") for one in passes),
+        images=tuple((_needed(image, "name", str), _text(image, "title")) for image in _listed(data, "images")),
         card=_needed(data, "card", dict), names=tuple(dict.fromkeys(schemes)),
         labels=tuple(_needed(label, "name", str) for label in labels),
         needs_torch=any(all(file.get("format") != "onnx" for file in _files(one)) for one in passes),

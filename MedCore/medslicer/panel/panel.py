@@ -59,7 +59,7 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]  # Slicer's class is Any
         self.devices = DeviceSection(run_ui, message, self.settings, self.models)
         self.run = RunSection(run_ui, message, profile, self.settings, self.models, self._result_added)
         self.results = ResultsSection(results_ui, outcome, profile, self.settings)
-        self._selectors = (run_ui.scanSelector, run_ui.regionSelector)
+        self._selectors = (run_ui.scanSelector, run_ui.regionSelector, *self.run.images.selectors)
         self._watched: Any | None = None
         self._sections: list[Any] = [self.models, self.devices, self.run, self.results]
         if profile.task == "landmark":

@@ -18,6 +18,7 @@ from ..models.dependencies import consent_text, install, missing
 from ..results.result import Result, results_in
 from ..results.result_rows import Row
 from .form import confirmed, fill, show_node
+from .image_selectors import ImageSelectors
 from .message import MessageLine, with_time_left
 from .model_section import ModelSection
 from .result_titles import titles_of
@@ -50,6 +51,7 @@ class RunSection:
         ui.runButton.connect("clicked(bool)", self._run)
         ui.cancelButton.connect("clicked(bool)", self._cancel)
         ui.progressBar.setVisible(False)
+        self.images = ImageSelectors(ui, settings, message.clear)
 
     @property
     def running(self) -> bool:
@@ -63,10 +65,15 @@ class RunSection:
         model = self._models.chosen
         if model is None:
             return str(_("No model is available: add one with the … button."))
+        return self._hindrance_of(model)
+
+    def _hindrance_of(self, model: ShelfModel) -> str:
         if model.problem:
             return str(model.problem)
         if model.folder is None:
             return str(_("This model is not on this computer yet: fetch it with the … button."))
+        if why := self.images.hindrance(model):
+            return why
         if self._models.busy:
             return str(_("The model library is being changed."))
         return str(_("The packages that the model needs are being installed.")) if self._installing else ""
@@ -75,6 +82,7 @@ class RunSection:
         """Show the settings and what can be done now."""
         ui, settings = self._ui, self._settings
         show_node(ui.scanSelector, settings.scan)
+        self.images.refresh(self._models.chosen)
         results = results_in(slicer.mrmlScene, self._profile.module)
         entries = [(_("New result"), NEW)]
         for title, entry in zip(titles_of(results, settings.scan), results, strict=True):
@@ -129,7 +137,10 @@ class RunSection:
                 # While packages were installed the window was live: the scan or the model may be gone.
                 self._message.clear()
                 return
-            job = Job(scan, self._run_settings(model), region=self._settings.region, title=self._profile.module)
+            job = Job(
+                scan, self._run_settings(model), region=self._settings.region, title=self._profile.module,
+                further=self.images.chosen(model),
+            )
         except MedInferError as error:
             self._fail(str(error))
             return

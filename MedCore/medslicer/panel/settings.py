@@ -98,6 +98,14 @@ class Settings:
             if isinstance(kind, _Text) and kind.remembered and not node.GetParameter(name):
                 node.SetParameter(name, self._remembered(name))
 
+    def image(self, name: str) -> Any | None:
+        """The volume node that was chosen as the further image of this name."""
+        return self.node.GetNodeReference(f"image:{name}")
+
+    def set_image(self, name: str, node: Any | None) -> None:
+        """Choose it; None: none."""
+        self.node.SetNodeReferenceID(f"image:{name}", node.GetID() if node is not None else None)
+
     def close(self) -> None:
         """The panel goes away. Slicer only hides it on a reload: its selectors go on to follow the scene, but whatever
         they say reaches no scene from here on."""

@@ -21,6 +21,7 @@ from medinfer.errors import PackageError
 from medinfer.importers.adding import add
 from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import load_package
+from medinfer.preparation.images import with_further
 from medinfer.volume import Grid, Volume
 
 torch = pytest.importorskip("torch")
@@ -66,11 +67,12 @@ def plans(configuration: str, residual: bool, transpose: list[int]) -> dict[str,
     }
 
 
+CHANNELS = {"0": "CT", "1": "T1 weighted"}
 LABELS = {"background": 0, "egg": 1, "ball": 2}
 REGIONS = {"labels": {"background": 0, "whole": [1, 2], "ball": [2]}, "regions_class_order": [1, 2]}
 
 
-def network(found: dict[str, Any], channels: int, seed: int) -> Any:
+def network(found: dict[str, Any], channels: int, seed: int, images: int = 1) -> Any:
     """As in the plans, with weights that are not trained and answers of every kind."""
     (configuration,) = found["configurations"].values()
     described = configuration["architecture"]
@@ -80,14 +82,14 @@ def network(found: dict[str, Any], channels: int, seed: int) -> Any:
     }
     torch.manual_seed(seed)
     made = getattr(unet, described["network_class_name"].rpartition(".")[2])(
-        input_channels=1, num_classes=channels, deep_supervision=True, **arguments
+        input_channels=images, num_classes=channels, deep_supervision=True, **arguments
     )
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     # Every label is somewhere the likeliest: no channel is higher than the others in the mean.
     made.decoder.deep_supervision = False
     sides = [32] * (2 if "2d" in found["configurations"] else 3)
-    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(1, 1, *sides)), 1.2) * 5
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(1, images, *sides)), 1.2) * 5
     with torch.inference_mode():
         means = made.eval()(torch.from_numpy(noise.astype(np.float32))).mean(dim=[0, *range(2, 2 + len(sides))])
         made.decoder.seg_layers[-1].bias -= means
@@ -97,17 +99,18 @@ def network(found: dict[str, Any], channels: int, seed: int) -> Any:
 
 def result_folder(
     folder: Path, *, configuration: str = "3d_fullres", residual: bool = False, transpose: tuple[int, ...] = (0, 1, 2),
-    regions: bool = False, folds: int = 1, mirrored: tuple[int, ...] | None = None, change: Change = lambda found: None,
-    checkpoint: Change = lambda found: None,
+    regions: bool = False, folds: int = 1, images: int = 1, mirrored: tuple[int, ...] | None = None,
+    change: Change = lambda found: None, checkpoint: Change = lambda found: None,
 ) -> Path:
     home = folder / f"nnUNetTrainer__nnUNetPlans__{configuration}"
     found = plans(configuration, residual, list(transpose))
-    networks = [network(found, 2 if regions else 3, seed) for seed in range(folds)]
+    networks = [network(found, 2 if regions else 3, seed, images) for seed in range(folds)]
     change(found)
     home.mkdir(parents=True)
     (home / "plans.json").write_text(json.dumps(found))
     described = REGIONS if regions else {"labels": LABELS}
-    (home / "dataset.json").write_text(json.dumps({"channel_names": {"0": "CT"}, **described}))
+    names = dict(list(CHANNELS.items())[:images])
+    (home / "dataset.json").write_text(json.dumps({"channel_names": names, **described}))
     for fold, one in enumerate(networks):
         (home / f"fold_{fold}").mkdir()
         kept = {
@@ -195,6 +198,42 @@ def test_the_package_gives_nnunets_labels(tmp_path: Path, options: dict[str, Any
     for value in (1, 2):
         mine, theirs = found == value, expected == value
         assert 2 * (mine & theirs).sum() / (mine.sum() + theirs.sum()) >= 0.999
+
+
+def two_images(tmp_path: Path) -> Path:
+    """A network of a CT, and of an MRI whose values are normalised where any image shows something."""
+    home = result_folder(
+        tmp_path / "results", images=2,
+        change=change_plan(
+            normalization_schemes=["CTNormalization", "ZScoreNormalization"], use_mask_for_norm=[False, True]
+        ),
+    )
+    found = json.loads((home / "plans.json").read_text())
+    found["foreground_intensity_properties_per_channel"]["1"] = FINGERPRINT
+    (home / "plans.json").write_text(json.dumps(found))
+    return home
+
+
+def test_a_network_of_two_images_sees_what_nnunet_shows_it(tmp_path: Path) -> None:
+    package = add(two_images(tmp_path))
+    assert [image.name for image in package.manifest.images] == ["CT", "T1-weighted"]
+    first, second = scan(), scan(7)
+    second.voxels[:, :, :5] = 0
+    seen: list[Any] = []
+    both = with_further(first, package.manifest.images, {"T1-weighted": second})
+    with open_package(package, backend="onnxruntime", precision="float32") as session:
+        findings = run(both, package, session, saw=lambda one, prepared: seen.append(prepared))
+    filled = ndimage.binary_fill_holes((first.voxels != 0) | (second.voxels != 0))
+    where = np.argwhere(filled)
+    box = tuple(slice(a, b + 1) for a, b in zip(where.min(axis=0), where.max(axis=0), strict=True))
+    ct = (np.clip(first.voxels[box].astype(float), -40, 300) - 80) / 60
+    mri, inside = second.voxels[box].astype(float), filled[box]
+    mri[inside] = (mri[inside] - mri[inside].mean()) / mri[inside].std()
+    shape = [round(n * old / new) for n, old, new in zip(ct.shape, first.spacing, SPACING, strict=True)]
+    (prepared,) = seen
+    for mine, theirs in zip((prepared.voxels, *prepared.further), (ct, mri), strict=True):
+        np.testing.assert_allclose(mine, zoomed(theirs, shape, 3), atol=1e-4)
+    assert {segment.label for segment in findings.segments} <= {"egg", "ball"}
 
 
 def test_what_the_plans_say_stands_in_the_package(tmp_path: Path) -> None:
