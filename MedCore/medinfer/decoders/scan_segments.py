@@ -138,7 +138,7 @@ class ScanSegmentsDecoding:
         # A label that no looked-at voxel has is as unsure as a voxel can be.
         sure = np.divide(self._sums, self._counts, out=np.full(256, self._decoder.threshold), where=self._counts > 0)
         labels, segments = index_segments(kept, self._values, 1, lambda number, box: float(sure[number]))
-        return IndexSegments(labels, np.where(labels > 0, 255, 0).astype(np.uint8), segments)
+        return IndexSegments(labels, np.multiply(labels > 0, np.uint8(255), dtype=np.uint8), segments)
 
 
 def _with(sizes: Shape, axis: int, size: int) -> Shape:

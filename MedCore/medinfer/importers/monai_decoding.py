@@ -38,14 +38,17 @@ def inferer(config: Config) -> dict[str, Any]:
     step.only("with_coord", False, default=False)
     step.only("sigma_scale", 0.125, [0.125] * 3, default=0.125)
     step.only("mode", "constant", "gaussian", default="constant")
-    step.only("padding_mode", "constant", "replicate", default="constant")
-    edge = step.take("padding_mode") == "replicate"
+    step.only("padding_mode", "constant", "replicate", "reflect", default="constant")
+    padding, value = _PADDING.get(str(step.take("padding_mode"))), step.number("cval", 0.0)
     tiling = {
         "join": "blend", "patch": _patch(step), "overlap": _overlap(step), "spread": "last",
-        "weights": step.take("mode", "constant"), "pad": "edge" if edge else step.number("cval", 0.0),
+        "weights": step.take("mode", "constant"), "pad": padding or value,
     }
     step.done()
     return tiling
+
+
+_PADDING = {"replicate": "edge", "reflect": "reflect"}
 
 
 def _patch(step: Component) -> list[int]:

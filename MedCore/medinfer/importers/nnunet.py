@@ -8,7 +8,8 @@ from __future__ import annotations
 import colorsys
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,35 +34,65 @@ def result_folders(folder: Path) -> list[Path]:
 def import_nnunet(source: Path, folder: Path) -> Path:
     """Write a package for the result folder `source` into `folder`, which is made; returns it.
 
-    All folds that are there count, as in `nnUNetv2_predict`. Needs torch and dynamic-network-architectures (extra
+    All folds that are there count, as in `nnUNetv2_predict`. Of a cascade's second stage the first one must lie beside
+    it, and both become passes of one package. Needs torch and dynamic-network-architectures (extra
     "nnunet"). Raises PackageError for what is not such a folder or cannot be repeated.
     """
     home = _only(source, result_folders(source))
-    check_version(home)
-    checkpoints = _checkpoints(home)
-    first = read_checkpoint(checkpoints[0])
-    plan = read_plan(home, first.get("init_args", {}).get("configuration"))
+    stages = [_read(home)]
+    while (previous := stages[0].plan.previous) is not None:
+        stages.insert(0, _read(_stage_before(stages[0], previous)))
     folder.mkdir(parents=True)
-    network = build(plan, len(plan.labels) + (not plan.overlapping), home)
-    mirrored = first.get("inference_allowed_mirroring_axes") or ()
-    names = []
-    for path in checkpoints:
-        fill(network, first if path == checkpoints[0] else read_checkpoint(path), path)
-        names.append(f"{path.parent.name}.onnx")
-        write_onnx(network, plan, folder / names[-1])
-    manifest = json.dumps(_manifest(plan, folder, names, mirrored), indent=2, ensure_ascii=False)
+    passes = [_pass(stage, folder, alone=len(stages) == 1) for stage in stages]
+    manifest = json.dumps(_manifest(stages[-1].plan, passes), indent=2, ensure_ascii=False)
     parse_manifest(manifest, str(folder / "model.json"))
     write_text(folder / "model.json", manifest + "\n")
     return folder
 
 
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """A result folder: its plan, a checkpoint of each fold, and what the first of these holds."""
+
+    home: Path
+    plan: Plan
+    checkpoints: Sequence[Path]
+    first: Mapping[str, Any]
+
+
+def _read(home: Path) -> _Stage:
+    check_version(home)
+    checkpoints = _checkpoints(home)
+    first = read_checkpoint(checkpoints[0])
+    plan = read_plan(home, first.get("init_args", {}).get("configuration"))
+    if plan.previous and plan.overlapping:
+        raise PackageError(f"{home} is a cascade of regions, which is not supported: add its first stage alone.")
+    return _Stage(home, plan, checkpoints, first)
+
+
 def _only(source: Path, homes: Sequence[Path]) -> Path:
+    """The result folder to import: the only one, or of a cascade's stages the last. Raises PackageError."""
     if not homes:
         raise PackageError(f"{source} has no fold_0 or other folds: give a result folder of nnU-Net v2.")
-    if len(homes) > 1:
-        listed = ", ".join(str(home.relative_to(source)) for home in homes)
-        raise PackageError(f"{source} has several results of nnU-Net: give one of {listed}.")
-    return homes[0]
+    if len(homes) == 1:
+        return homes[0]
+    ends = {home.name.rpartition("__")[2]: home for home in homes}
+    if len(homes) == 2 and set(ends) == {"3d_lowres", "3d_cascade_fullres"}:
+        return ends["3d_cascade_fullres"]
+    listed = ", ".join(str(home.relative_to(source)) for home in homes)
+    raise PackageError(f"{source} has several results of nnU-Net: give one of {listed}.")
+
+
+def _stage_before(stage: _Stage, previous: str) -> Path:
+    """The folder beside it with the results of the stage before. Raises PackageError where there is none."""
+    name = f"{stage.home.name.rpartition('__')[0]}__{previous}"
+    beside = stage.home.with_name(name)
+    if not result_folders(beside) or not beside.is_dir():
+        raise PackageError(
+            f"{stage.home} is the second stage of a cascade, whose first stage {name} is missing beside it: copy that "
+            "folder too."
+        )
+    return beside
 
 
 def _checkpoints(home: Path) -> list[Path]:
@@ -75,28 +106,38 @@ def _checkpoints(home: Path) -> list[Path]:
     return found
 
 
-def _manifest(plan: Plan, folder: Path, names: Sequence[str], mirrored: Sequence[int]) -> dict[str, Any]:
-    first, *further = [
-        [{"path": name, "format": "onnx", "sha256": sha256_of(folder / name)}] for name in names
-    ]
-    title = f"{plan.dataset.partition('_')[2] or plan.dataset} ({plan.configuration})"
+def _pass(stage: _Stage, folder: Path, *, alone: bool) -> dict[str, Any]:
+    """Write the stage's networks into `folder`; returns its pass. alone: there is no other stage."""
+    plan = stage.plan
+    network = build(plan, plan.outputs, stage.home)
+    mirrored = stage.first.get("inference_allowed_mirroring_axes") or ()
+    files = []
+    for path in stage.checkpoints:
+        fill(network, stage.first if path == stage.checkpoints[0] else read_checkpoint(path), path)
+        name = f"{path.parent.name}.onnx" if alone else f"{plan.configuration}-{path.parent.name}.onnx"
+        write_onnx(network, plan, folder / name)
+        files.append([{"path": name, "format": "onnx", "sha256": sha256_of(folder / name)}])
+    first, *further = files
     axes = plan.axes[3 - plan.dimensions:]
+    return {
+        "name": "segments" if alone else plan.configuration, "prepare": _prepare(plan),
+        "network": {
+            "files": first, "further": further, "inputs": _inputs(plan), "output": OUTPUT, "channels": plan.outputs,
+            "dimensions": plan.dimensions, "mirror": ["kji"["zyx".index(axes[axis])] for axis in mirrored],
+        },
+        "tiling": {"join": "blend", "patch": plan.patch, "overlap": 0.5, "weights": "nnunet", "pad": 0.0},
+        "decoder": {
+            "kind": "segments", "activation": "sigmoid" if plan.overlapping else "softmax", "decide": "logits",
+        },
+    }
+
+
+def _manifest(plan: Plan, passes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    title = f"{plan.dataset.partition('_')[2] or plan.dataset} ({plan.configuration})"
     return {
         "schema_version": SCHEMA_VERSION, "id": _id(f"{plan.dataset}-{plan.configuration}"), "version": "1.0.0",
         "title": title, "task": "segment", "card": _card(plan), "images": _images(plan), "labels": _labels(plan),
-        "passes": [{
-            "name": "segments", "prepare": _prepare(plan),
-            "network": {
-                "files": first, "further": further, "inputs": _inputs(plan), "output": OUTPUT,
-                "channels": len(plan.labels) + (not plan.overlapping), "dimensions": plan.dimensions,
-                "mirror": ["kji"["zyx".index(axes[axis])] for axis in mirrored],
-            },
-            "tiling": {"join": "blend", "patch": plan.patch, "overlap": 0.5, "weights": "nnunet", "pad": 0.0},
-            "decoder": {
-                "kind": "segments", "activation": "sigmoid" if plan.overlapping else "softmax", "decide": "logits",
-            },
-        }],
-        "result": [{"of": "segments", "as": "objects"}],
+        "passes": [*passes], "result": [{"of": passes[-1]["name"], "as": "objects"}],
     }
 
 
@@ -117,12 +158,15 @@ def _image_names(plan: Plan) -> list[str]:
 
 
 def _inputs(plan: Plan) -> list[dict[str, Any]]:
-    if len(plan.channels) == 1:
-        return [{"role": "image", "name": INPUT}]
-    return [
-        {"role": "image", "name": INPUT, "image": name, "intensity": _intensity(channel)}
-        for name, channel in zip(_image_names(plan), plan.channels, strict=True)
-    ]
+    inputs: list[dict[str, Any]] = [{"role": "image", "name": INPUT}]
+    if len(plan.channels) > 1:
+        inputs = [
+            {"role": "image", "name": INPUT, "image": name, "intensity": _intensity(channel)}
+            for name, channel in zip(_image_names(plan), plan.channels, strict=True)
+        ]
+    if plan.previous:
+        inputs.append({"role": "labels", "name": INPUT, "of": plan.previous, "sampling": "linear"})
+    return inputs
 
 
 def _intensity(channel: Channel) -> list[dict[str, Any]]:

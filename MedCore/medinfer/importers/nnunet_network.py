@@ -48,7 +48,7 @@ def build(plan: Plan, channels: int, source: Path) -> Any:
     }
     try:
         network = getattr(unet, known)(
-            input_channels=len(plan.channels), num_classes=channels, deep_supervision=False, **arguments
+            input_channels=plan.inputs, num_classes=channels, deep_supervision=False, **arguments
         )
     except (TypeError, ValueError, AssertionError) as error:
         raise PackageError(f"{source} describes a {known} that cannot be built ({error}).") from error
@@ -113,7 +113,7 @@ def write_onnx(network: Any, plan: Plan, path: Path) -> None:
 
     sides = [plan.patch["zyx".index(axis)] for axis in plan.axes]
     example = torch.from_numpy(
-        np.random.default_rng(0).normal(size=(1, len(plan.channels), *sides[3 - plan.dimensions:])).astype(np.float32)
+        np.random.default_rng(0).normal(size=(1, plan.inputs, *sides[3 - plan.dimensions:])).astype(np.float32)
     )
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # of tracing

@@ -46,7 +46,8 @@ class Plan:
     """One configuration of nnU-Net.
 
     axes: the network's, slowest first ("zyx"). patch, spacing: along k, j, i; None keeps the scan's own. overlapping:
-    whether labels have a sigmoid each. architecture: class name and arguments.
+    whether labels have a sigmoid each. previous: the configuration whose labels a cascade's second stage is fed.
+    architecture: class name and arguments.
     """
 
     dataset: str
@@ -58,7 +59,18 @@ class Plan:
     channels: tuple[Channel, ...]
     labels: tuple[Region, ...]
     overlapping: bool
+    previous: str | None
     architecture: Mapping[str, Any]
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the network's input: the images, and each label of the previous stage."""
+        return len(self.channels) + (len(self.labels) if self.previous else 0)
+
+    @property
+    def outputs(self) -> int:
+        """Channels of its output: the background has one where labels do not overlap."""
+        return len(self.labels) + (not self.overlapping)
 
 
 def read_plan(folder: Path, name: str | None) -> Plan:
@@ -83,7 +95,8 @@ def read_plan(folder: Path, name: str | None) -> Plan:
             patch=_along_kji([1, *patch] if flat else patch, axes),
             spacing=_along_kji([None, *spacing] if flat else spacing, axes),
             channels=_channels(configuration, plans["foreground_intensity_properties_per_channel"], dataset),
-            labels=labels, overlapping=overlapping, architecture=_architecture(configuration),
+            labels=labels, overlapping=overlapping, previous=configuration.get("previous_stage") or None,
+            architecture=_architecture(configuration),
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise PackageError(
@@ -125,9 +138,7 @@ def _check(folder: Path, name: str, configuration: Mapping[str, Any]) -> None:
     """Raises PackageError for what the engine cannot repeat."""
     unknown = [scheme for scheme in configuration["normalization_schemes"] if scheme not in _NORMALISATIONS]
     why = ""
-    if configuration.get("previous_stage"):
-        why = f"{name} is the second stage of a cascade, which is not supported: add its first stage, 3d_lowres"
-    elif unknown:
+    if unknown:
         why = f"its normalisation {unknown[0]} is unknown"
     for kind, order in (("data", 3), ("probabilities", 1)):
         function, arguments = (configuration.get(f"resampling_fn_{kind}{part}") for part in ("", "_kwargs"))

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from ..manifest import ImageInput, LabelsInput, LandmarksInput, NetworkInput, Pass
 from ..preparation.prepare import Prepared
+from ..preparation.zoom import resized, thick_axis
 from ..tiles.tiling import Tile, TilePlan, cut_tile
 from ..volume import Floats, Grid
 from .found import Earlier, Objects, as_points
+
+# Rounding must not take what lies right between two labels from both.
+_HALF = 0.5 - 1e-6
 
 Channels = Callable[[Tile], NDArray[np.float32]]
 """The channels [c, k, j, i] of an input for a tile of the prepared volume."""
@@ -48,10 +52,9 @@ def _image(entry: NetworkInput, sources: _Sources) -> Channels:
     def channels(tile: Tile) -> NDArray[np.float32]:
         if not buffer:
             buffer.append(np.empty(tile.shape, np.float32))
-        return cut_tile(
-            voxels, tile, pad_mode="edge" if pad == "edge" else "constant",
-            pad_value=0.0 if pad == "edge" else pad, out=buffer[0],
-        )[None]
+        if isinstance(pad, str):
+            return cut_tile(voxels, tile, pad_mode=pad, out=buffer[0])[None]
+        return cut_tile(voxels, tile, pad_value=pad, out=buffer[0])[None]
 
     return channels
 
@@ -90,9 +93,28 @@ def _labels(entry: NetworkInput, sources: _Sources) -> Channels:
     found = sources.earlier.found[entry.of]
     assert isinstance(found, Objects)
     wanted = entry.labels or sources.earlier.told[entry.of]
-    here = labels_on(found, wanted, sources.prepared.grid)
+    if entry.sampling == "linear":
+        here = _interpolated_labels(found, wanted, sources)
+    else:
+        here = labels_on(found, wanted, sources.prepared.grid)
     numbers = np.arange(1, len(wanted) + 1, dtype=np.uint8)[:, None, None, None]
     return lambda tile: (cut_tile(here, tile)[None] == numbers).astype(np.float32)
+
+
+def _interpolated_labels(found: Objects, wanted: Sequence[str], sources: _Sources) -> NDArray[np.uint8]:
+    """As nnU-Net brings the labels of a cascade's first stage to the grid of the second (`resize_segmentation`)."""
+    prepared, resampling = sources.prepared, sources.one.prepare.resampling
+    assert prepared.scan is not None
+    on_scan = labels_on(found, wanted, prepared.scan)
+    shape, apart = prepared.voxels.shape, resampling.thick == "nearest"
+    spacing = sources.one.prepare.spacing_on(prepared.scan.spacing)
+    thick = thick_axis(prepared.scan.spacing, spacing) if apart else None
+    here = np.zeros(shape, np.uint8)
+    for number in range(1, len(wanted) + 1):
+        mask = on_scan == number
+        if mask.any():
+            here[resized(mask, (shape[0], shape[1], shape[2]), "linear", thick) >= _HALF] = number
+    return here
 
 
 def _landmarks(entry: NetworkInput, sources: _Sources) -> Channels:

@@ -96,6 +96,10 @@ class LabelsInput(Strict):
     labels: tuple[Name, ...] = Field(
         default=(), description="The labels to use, in this order; empty: all labels of that pass."
     )
+    sampling: Literal["nearest", "linear"] = Field(
+        default="nearest", description="How they come onto the prepared grid. nearest: by the nearest voxel. linear: a "
+        "label is where its interpolated mask is at least a half (nnU-Net's cascades). Needs resampling.align = edges."
+    )
 
 
 class LandmarksInput(Strict):

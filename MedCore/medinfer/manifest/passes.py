@@ -94,6 +94,10 @@ class Pass(Strict):
         if self.prepare.axes != "zyx" and (decoder.kind in ("anchors", "instances") or "coordinates" in roles):
             problems.append("prepare.axes must be zyx where channels stand for directions (anchors, instances, "
                             "coordinates)")
+        if self.prepare.resampling.align != "edges" and any(
+            entry.role == "labels" and entry.sampling == "linear" for entry in self.network.inputs
+        ):
+            problems.append("a labels input with sampling = linear needs prepare.resampling.align = edges")
         if "coordinates" in roles and join != "crop":
             problems.append("a coordinates input needs tiling.join = crop")
         if "point" in roles and join != "patches":

@@ -9,8 +9,9 @@ from pydantic import Field, PositiveInt, model_validator
 from .fields import NonNegative, Size, Strict
 
 Pad = Annotated[
-    float | Literal["edge"],
-    Field(description="Value outside the scan, as the network sees it; or “edge”, the nearest voxel's."),
+    float | Literal["edge", "reflect"],
+    Field(description="Value outside the scan, as the network sees it; or “edge”, the nearest voxel's; or “reflect”, "
+          "those inside, mirrored at the outermost voxel."),
 ]
 
 
