@@ -24,11 +24,11 @@ import SimpleITK as sitk
 @dataclass(frozen=True)
 class Case:
     """What is trained. spacing: mm along x, y, z, which varies by a fifth. regions: label 2 lies in label 1. second: a
-    further image, in which only the ball is bright."""
+    further image, in which only the ball is bright. cascade: with a first stage at a coarser spacing."""
 
     number: int
     configuration: str
-    folds: tuple[int, ...] = (0,)
+    folds: tuple[int | str, ...] = (0,)
     planner: str = "ExperimentPlanner"
     plans: str = "nnUNetPlans"
     spacing: tuple[float, float, float] = (2.4, 2.4, 3.0)
@@ -36,6 +36,7 @@ class Case:
     regions: bool = False
     modality: str = "CT"
     second: str = ""
+    cascade: bool = False
 
 
 CASES = {
@@ -44,10 +45,12 @@ CASES = {
     "residual": Case(901, "3d_fullres", planner="nnUNetPlannerResEncM", plans="nnUNetResEncUNetMPlans"),
     "thick": Case(902, "3d_fullres", spacing=(1.8, 1.8, 8.0), size=(36, 34, 9)),
     "regions": Case(903, "3d_fullres", regions=True, modality="MR"),
+    "cascade": Case(905, "3d_cascade_fullres", folds=("all",), cascade=True),
     "images": Case(904, "3d_fullres", modality="MR", second="T2"),
 }
 # nnU-Net's name for how many processes it may start.
 _PROCESSES = "nnUNet_n_proc_DA"
+_PREPROCESSED = "nnUNet_preprocessed"
 TRAINING, HELD_OUT = 6, 2
 EPOCHS, STEPS = 3, 12
 
@@ -106,8 +109,21 @@ def write_data(raw: Path, scans: Path, case: Case) -> None:
     }))
 
 
-def train(case: Case, results: Path) -> Path:
-    """The result folder of nnU-Net."""
+def add_cascade(case: Case) -> None:
+    """Add both stages of a cascade to the plans, which nnU-Net itself plans for large scans alone."""
+    file = Path(os.environ[_PREPROCESSED]) / f"Dataset{case.number}_Drawn" / f"{case.plans}.json"
+    plans = json.loads(file.read_text())
+    known = plans["configurations"]
+    known["3d_lowres"] = {
+        **known["3d_fullres"], "data_identifier": f"{case.plans}_3d_lowres", "next_stage": "3d_cascade_fullres",
+        "spacing": [1.5 * value for value in known["3d_fullres"]["spacing"]],
+    }
+    known["3d_cascade_fullres"] = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"}
+    file.write_text(json.dumps(plans))
+
+
+def train(case: Case, results: Path) -> list[Path]:
+    """The result folders of nnU-Net, the stage to be used last."""
     import torch
     from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments, preprocess
     from nnunetv2.run.run_training import get_trainer_from_args
@@ -115,19 +131,29 @@ def train(case: Case, results: Path) -> Path:
     os.environ[_PROCESSES] = "2"
     extract_fingerprints([case.number], num_processes=1)
     plan_experiments([case.number], experiment_planner_class_name=case.planner)
-    preprocess([case.number], case.plans, configurations=(case.configuration,), num_processes=(1,))
+    stages, prepared = [case.configuration], (case.configuration,)
+    if case.cascade:
+        add_cascade(case)
+        stages, prepared = ["3d_lowres", case.configuration], ("3d_lowres", "3d_fullres")
+    preprocess([case.number], case.plans, configurations=prepared, num_processes=(1,) * len(prepared))
     os.environ[_PROCESSES] = "0"  # augmentation without processes of its own
-    for fold in case.folds:
-        trainer = get_trainer_from_args(
-            str(case.number), case.configuration, fold, plans_identifier=case.plans, device=torch.device("cpu")
-        )
-        trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = EPOCHS, STEPS, 1
-        trainer.run_training()
-    return results / f"Dataset{case.number}_Drawn" / f"nnUNetTrainer__{case.plans}__{case.configuration}"
+    for stage in stages:
+        for fold in case.folds:
+            trainer = get_trainer_from_args(
+                str(case.number), stage, fold, plans_identifier=case.plans, device=torch.device("cpu")
+            )
+            trainer.num_epochs, trainer.num_iterations_per_epoch = EPOCHS, STEPS
+            trainer.num_val_iterations_per_epoch = 1
+            trainer.run_training()
+            if stage != case.configuration:
+                trainer.perform_actual_validation(False)  # which the next stage is trained on
+    return [results / f"Dataset{case.number}_Drawn" / f"nnUNetTrainer__{case.plans}__{stage}" for stage in stages]
 
 
-def predict(model: Path, folds: tuple[int, ...], scans: Path, out: Path, *, mirrored: bool) -> float:
-    """Seconds that nnU-Net's own predictor takes."""
+def predict(
+    model: Path, folds: tuple[int | str, ...], scans: Path, out: Path, *, mirrored: bool, before: Path | None = None
+) -> float:
+    """Seconds that nnU-Net's own predictor takes. before: what the stage before has predicted."""
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
@@ -137,7 +163,9 @@ def predict(model: Path, folds: tuple[int, ...], scans: Path, out: Path, *, mirr
     out.mkdir(parents=True, exist_ok=True)
     predictor.initialize_from_trained_model_folder(str(model), folds, "checkpoint_final.pth")
     begin = time.perf_counter()
-    predictor.predict_from_files_sequential(str(scans), str(out))
+    predictor.predict_from_files_sequential(
+        str(scans), str(out), folder_with_segs_from_prev_stage=None if before is None else str(before)
+    )
     return time.perf_counter() - begin
 
 
@@ -153,10 +181,16 @@ def main() -> None:
         trained = train(case, folder / "work" / "results")
         model = folder / "models" / name
         shutil.rmtree(model, ignore_errors=True)
-        shutil.copytree(trained, model)
+        for stage in trained:
+            shutil.copytree(stage, model / stage.name if case.cascade else model)
         for mirrored in (False, True):
-            out = folder / "home" / (f"{name}-mirrored" if mirrored else name)
-            print(f"{name}: nnU-Net {predict(model, case.folds, scans, out, mirrored=mirrored):.1f} s", flush=True)
+            out, before, seconds = folder / "home" / (f"{name}-mirrored" if mirrored else name), None, 0.0
+            for stage in trained:
+                here = out if stage is trained[-1] else out.with_name(f"{out.name}-before")
+                place = model / stage.name if case.cascade else model
+                seconds += predict(place, case.folds, scans, here, mirrored=mirrored, before=before)
+                before = here
+            print(f"{name}: nnU-Net {seconds:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -99,12 +99,12 @@ def network(found: dict[str, Any], channels: int, seed: int, images: int = 1) ->
 
 def result_folder(
     folder: Path, *, configuration: str = "3d_fullres", residual: bool = False, transpose: tuple[int, ...] = (0, 1, 2),
-    regions: bool = False, folds: int = 1, images: int = 1, mirrored: tuple[int, ...] | None = None,
+    regions: bool = False, folds: int = 1, images: int = 1, fed: int = 0, mirrored: tuple[int, ...] | None = None,
     change: Change = lambda found: None, checkpoint: Change = lambda found: None,
 ) -> Path:
     home = folder / f"nnUNetTrainer__nnUNetPlans__{configuration}"
     found = plans(configuration, residual, list(transpose))
-    networks = [network(found, 2 if regions else 3, seed, images) for seed in range(folds)]
+    networks = [network(found, 2 if regions else 3, seed, images + fed) for seed in range(folds)]
     change(found)
     home.mkdir(parents=True)
     (home / "plans.json").write_text(json.dumps(found))
@@ -236,6 +236,58 @@ def test_a_network_of_two_images_sees_what_nnunet_shows_it(tmp_path: Path) -> No
     assert {segment.label for segment in findings.segments} <= {"egg", "ball"}
 
 
+def cascade(folder: Path) -> tuple[Path, Path]:
+    """The result folders of both stages."""
+    def coarser(found: dict[str, Any]) -> None:
+        found["configurations"]["3d_lowres"].update(spacing=[1.5 * value for value in SPACING])
+
+    def second(found: dict[str, Any]) -> None:
+        found["configurations"]["3d_cascade_fullres"].update(previous_stage="3d_lowres")
+
+    first = result_folder(folder, configuration="3d_lowres", change=coarser)
+    return first, result_folder(folder, configuration="3d_cascade_fullres", fed=2, change=second)
+
+
+def second_stage(home: Path, volume: Volume, before: np.ndarray) -> np.ndarray:
+    """nnU-Net's steps for the second stage, which also sees the labels `before`, one-hot."""
+    found = json.loads((home / "plans.json").read_text())
+    where = np.argwhere(volume.voxels != 0)
+    box = tuple(slice(a, b + 1) for a, b in zip(where.min(axis=0), where.max(axis=0), strict=True))
+    block = (np.clip(volume.voxels[box].astype(np.float32), -40, 300) - 80) / 60
+    shape = [round(n * old / new) for n, old, new in zip(block.shape, volume.spacing, SPACING, strict=True)]
+    labels = np.zeros(shape, int)
+    for value in np.unique(before[box]):
+        # What lies right between two labels, rounding decides in nnU-Net.
+        labels[zoomed((before[box] == value).astype(float), shape, 1) >= 0.5 - 1e-6] = value
+    prepared = np.stack([zoomed(block, shape, 3), labels == 1, labels == 2]).astype(np.float32)
+    patch = found["configurations"]["3d_cascade_fullres"]["patch_size"]
+    start = [max(0, (p - n) // 2) for p, n in zip(patch, shape, strict=True)]
+    after = [max(0, p - n - b) for p, n, b in zip(patch, shape, start, strict=True)]
+    padded = np.pad(prepared, [(0, 0), *zip(start, after, strict=True)])
+    one = network(found, 3, 0, 3)
+    one.decoder.deep_supervision = False
+    with torch.inference_mode():
+        logits = one(torch.from_numpy(padded[None]))[0].numpy()
+    inside = tuple(slice(b, b + n) for b, n in zip(start, shape, strict=True))
+    result = np.zeros(volume.shape, np.uint8)
+    result[box] = np.stack([zoomed(channel[inside], block.shape, 1) for channel in logits]).argmax(axis=0)
+    return result
+
+
+@pytest.mark.parametrize("given", ["the second stage", "the folder of both"])
+def test_a_cascade_becomes_two_passes_and_gives_nnunets_labels(tmp_path: Path, given: str) -> None:
+    first, second = cascade(tmp_path / "results")
+    package, volume = add(second if given == "the second stage" else tmp_path / "results"), scan()
+    assert [one.name for one in package.manifest.passes] == ["3d_lowres", "3d_cascade_fullres"]
+    with open_package(package, backend="onnxruntime", precision="float32") as session:
+        found = run(volume, package, session).label_map.whole(volume).voxels
+    expected = second_stage(second, volume, at_home(first, volume, False, False, (0, 1, 2)))
+    assert {0, 1, 2} == set(np.unique(expected))
+    for value in (1, 2):
+        mine, theirs = found == value, expected == value
+        assert 2 * (mine & theirs).sum() / (mine.sum() + theirs.sum()) >= 0.999
+
+
 def test_what_the_plans_say_stands_in_the_package(tmp_path: Path) -> None:
     package = add(result_folder(tmp_path / "results", transpose=(2, 0, 1), mirrored=(0, 2)))
     one = package.manifest.passes[0]
@@ -284,7 +336,8 @@ def change_plan(**fields: Any) -> Change:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (change_plan(previous_stage="3d_lowres"), "second stage of a cascade"),
+        (change_plan(previous_stage="3d_lowres"),
+         "second stage of a cascade, whose first stage nnUNetTrainer__nnUNetPlans__3d_lowres is missing beside it"),
         (change_plan(normalization_schemes=["Own"]), "its normalisation Own is unknown"),
         (change_plan(resampling_fn_data="resample_torch_fornnunet"), "its resampling of data"),
         (change_plan(architecture={**architecture(False, False), "network_class_name": "os.system"}),
