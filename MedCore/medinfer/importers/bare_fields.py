@@ -24,7 +24,9 @@ class Field:
 
     name: of the option, without its dashes. words: what it takes, for the help. asks: the question on a terminal, with
     {channels} in it perhaps; empty: it is not asked. read: from words to what `model.json` needs; raises PackageError.
-    default: the words where nothing is said; None: it must be said. assumed: how a default is told; empty: it is not.
+    default: the words where nothing is said; None: it must be said. assumed: how a default is told, with {words} in it
+    perhaps; empty: it is not.
+    choices: the only words there are, the usual one first; empty: any. label: of its row in a form; empty: it has none.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Field:
     default: Callable[[BareNetwork, Words], str | None]
     asks: str = ""
     assumed: str = ""
+    choices: tuple[str, ...] = ()
+    label: str = ""
 
 
 def read_field(name: str, words: str) -> Any:
@@ -151,60 +155,67 @@ def _labels_of(network: BareNetwork, said: Words) -> str | None:
 def _activation_of(network: BareNetwork, said: Words) -> str | None:
     return "none" if said["task"] == "landmark" else network.activation
 
+_TASKS = ("segment", "landmark", "detect")
+_LIBRARIES = ("none", "monai", "nnunet")
+_ACTIVATIONS = ("none", "sigmoid", "softmax")
+
 
 FIELDS: tuple[Field, ...] = (
     Field(
         "id", "ID", "the model's id in the library: small letters, digits and hyphens; default: the file's name",
-        _text("id", r"[a-z0-9][a-z0-9\-]{1,63}", "small letters, digits and hyphens"), _id_of,
+        _text("id", r"[a-z0-9][a-z0-9\-]{1,63}", "small letters, digits and hyphens"), _id_of, label="Id",
     ),
     Field("title", "TEXT", "its name for people; default: the id", _text("title", r".+", "a text"), _title_of),
     Field(
         "task", "WORD", "what it gives: segment (default), landmark or detect",
-        _one_of("task", ("segment", "landmark", "detect")), _always("segment"),
-        asks="What does it find: segment (objects), landmark (points) or detect (boxes)?",
+        _one_of("task", _TASKS), _always("segment"),
+        asks="What does it find: segment (objects), landmark (points) or detect (boxes)?", label="Finds",
+        choices=_TASKS,
     ),
     Field(
         "labels", "NAMES", "what its channels are, without the background: liver,spleen or 1=liver,2=spleen; of a "
         "landmark network one name per channel", _labels, _labels_of,
         asks="What are its {channels} channels called, without the background (liver,spleen)?",
+        label="Names of its channels",
     ),
     Field(
         "like", "LIBRARY", "the library it was trained with, whose ways become the defaults of the options below, and "
         "which says how scans are sampled and where labels are decided: monai, nnunet or none (default)",
-        _one_of("like", ("none", "monai", "nnunet")), _always("none"),
-        asks="Which library was it trained with (monai, nnunet, none)?",
+        _one_of("like", _LIBRARIES), _always("none"),
+        asks="Which library was it trained with (monai, nnunet, none)?", label="Trained with", choices=_LIBRARIES,
     ),
     Field(
         "modality", "WORDS", "the kinds of scans it was made for, in DICOM's words: CT (default), MR, …", _modality,
-        _always("CT"), asks="Which scans was it made for (CT, MR, …)?", assumed="for CT",
+        _always("CT"), asks="Which scans was it made for (CT, MR, …)?", assumed="for {words}", label="Scans",
     ),
     Field(
         "spacing", "X,Y,Z", "the voxel size in mm that it was trained on, along x, y, z (right–left, front–back, "
         "head–foot of an upright scan), or one number; own (default) keeps each scan's own", _spacing, _always("own"),
         asks="Which voxel size in mm was it trained on (x,y,z; own: each scan's own)?",
-        assumed="each scan's own spacing",
+        assumed="each scan's own spacing", label="Voxel size, mm",
     ),
     Field(
         "orientation", "LETTERS", "where x, y and z grow to, in letters as in nibabel and MONAI: LPS (default), RAS, "
         "…, or own: as each scan is stored", _orientation, _of_library(monai="RAS", nnunet="own", otherwise="LPS"),
         asks="In which directions do x, y and z grow (LPS, RAS, …)?",
-        assumed="orientation LPS",
+        assumed="orientation {words}", label="Directions",
     ),
     Field(
         "axes", "ORDER", "the order of its input's axes: zyx (default; SimpleITK, nnU-Net) or xyz (nibabel, MONAI)",
         _one_of("axes", get_args(Axes)), _of_library(monai="xyz", otherwise="zyx"),
-        asks="In which order are its axes: zyx (SimpleITK, nnU-Net) or xyz (nibabel, MONAI)?", assumed="axes zyx",
+        asks="In which order are its axes: zyx (SimpleITK, nnU-Net) or xyz (nibabel, MONAI)?", assumed="axes {words}",
+        label="Order of axes", choices=("zyx", "xyz"),
     ),
     Field(
         "intensity", "STEPS", f"what happens to the values: {intensity_words.HELP}; default: none",
         intensity_words.intensity_steps, _always("none"),
         asks='What happens to the values ("clip -57 164, scale 0..1"; zscore; percentiles 1 99; none)?',
-        assumed="values as they are",
+        assumed="values as they are", label="Values",
     ),
     Field(
         "activation", "WORD", "what is applied to its output: none, sigmoid or softmax; default: as a trial run shows",
-        _one_of("activation", ("none", "sigmoid", "softmax")), _activation_of,
-        asks="What is applied to its output: none, sigmoid or softmax?",
+        _one_of("activation", _ACTIVATIONS), _activation_of,
+        asks="What is applied to its output: none, sigmoid or softmax?", label="Activation", choices=_ACTIVATIONS,
     ),
     Field(
         "patch", "X,Y,Z", "the size of a tile in voxels along x, y, z, or one number; default: what the network takes, "

@@ -40,7 +40,7 @@ def answered(network: BareNetwork, given: Given) -> Words:
             words = _asked(field, field.asks.format(channels=network.channels), default, given)
         elif default is not None:
             words = default
-            assumed += [field.assumed] if field.assumed else []
+            assumed += [field.assumed.format(words=words)] if field.assumed else []
         else:
             missing.append(field)
             continue

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from medinfer.backends import Available
 from medinfer.errors import MedInferError
+from medinfer.importers.sources import kind_of_file, network_in
+from medinfer.library.places import is_package
 
-from ..models.dependencies import CONVERTERS, Dependency, missing, missing_text
+from ..models.dependencies import Dependency, missing, missing_text
 from .child import Child, fresh_folder
 
 _KERAS = (".h5", ".hdf5")
+_NOTHING: Mapping[str, str] = {}
 
 
 class Errand:
@@ -110,12 +115,46 @@ def fetch(model: str, needs: Sequence[str] = (), *, agreed: bool = False) -> Err
     return Errand("fetch", model, options=("--agree",) if agreed else (), needs=needs)
 
 
-def add(source: Path | str) -> Errand:
-    """Install a model from a folder with a `model.json`, from a .zip of one, or from a Keras file (.h5)."""
+def add(source: Path | str, words: Mapping[str, str] = _NOTHING) -> Errand:
+    """Install a model from a folder with a `model.json`, from a .zip of one, from nnU-Net's results, a MONAI bundle, a
+    Keras file (.h5), or a network (ONNX, TorchScript). words: what that network does not tell, by the fields' names."""
     path = Path(source).absolute()
     if path.suffix.lower() in _KERAS and path.is_file():
-        return Errand("add", str(path), options=("--format", "keras-slab"), needs=tuple(CONVERTERS))
-    return Errand("add", str(path))
+        return Errand("add", str(path), options=("--format", "keras-slab"), needs=("h5py", "onnx"))
+    options = [part for name, said in words.items() for part in (f"--{name}", said)]
+    return Errand("add", str(path), options=options, needs=_converters(path))
+
+
+def is_bare_network(source: Path | str) -> bool:
+    """Whether it is a network, or a folder with one, that does not tell what a model must know. Never raises."""
+    path = Path(source)
+    try:
+        if path.is_dir():
+            return not _converters(path) and not is_package(path) and network_in(path) is not None
+        return kind_of_file(path) in ("onnx", "torchscript")
+    except (MedInferError, OSError):
+        return False  # adding it says what is wrong
+
+
+def _converters(path: Path) -> tuple[str, ...]:
+    """What makes a package of it, by what lies in it."""
+    try:
+        if path.is_dir():
+            names = [str(inside.relative_to(path).as_posix()) for inside in _upper_files(path)]
+        else:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return ()
+    if any(fnmatch(name, "*fold_*/checkpoint_*.pth") for name in names):
+        return ("torch", "dynamic_network_architectures")
+    return ("torch", "monai") if any(fnmatch(name, "*configs/metadata.json") for name in names) else ()
+
+
+def _upper_files(folder: Path) -> Iterator[Path]:
+    # No deeper: a whole disk that someone chooses is not searched.
+    for depth in ("*", "*/*", "*/*/*", "*/*/*/*"):
+        yield from folder.glob(depth)
 
 
 def remove(model: str) -> Errand:

@@ -10,10 +10,11 @@ from slicer.i18n import tr as _
 
 from medinfer.errors import MedInferError
 
-from ..jobs.shelf_errand import Errand, add, fetch, remove
-from ..models.dependencies import consent_text, install
+from ..jobs.shelf_errand import Errand, add, fetch, is_bare_network, remove
+from ..models.dependencies import consent_text, install, missing
 from ..models.model_card import card_html
 from ..models.model_shelf import ShelfModel, shelf
+from .add_form import AddForm
 from .errand_work import ErrandWork
 from .form import add_action, confirmed, fill, plain
 from .message import MessageLine
@@ -38,6 +39,7 @@ class ModelSection:
         self._models: tuple[ShelfModel, ...] = ()
         self._carded: ShelfModel | None = None
         self._work = ErrandWork(self._tell_share, self._finish)
+        self._form = AddForm(ui, self._begin)
         ui.modelSelector.connect("activated(int)", self._chosen)
         self._make_menu(ui.modelMenuButton)
         self.read_library()
@@ -116,16 +118,31 @@ class ModelSection:
             self._begin(_("Fetching {title}").format(title=model.title), fetch(model.id, model.needs))
 
     def _add_from_folder(self) -> None:
-        path = qt.QFileDialog.getExistingDirectory(self._ui.modelMenuButton, _("Folder with a model.json"))
+        what = _("Folder of a model, of nnU-Net's results, or of a MONAI bundle")
+        path = qt.QFileDialog.getExistingDirectory(self._ui.modelMenuButton, what)
         if path:
-            self._begin(_("Adding the model"), add(path))
+            self._add_from(path)
 
     def _add_from_file(self) -> None:
-        path = qt.QFileDialog.getOpenFileName(
-            self._ui.modelMenuButton, _("Model package"), "", _("Model packages (*.zip *.h5);;All files (*)")
-        )
+        kinds = _("Models and networks (*.zip *.onnx *.pt *.ts *.h5);;All files (*)")
+        path = qt.QFileDialog.getOpenFileName(self._ui.modelMenuButton, _("Model or network"), "", kinds)
         if path:
+            self._add_from(path)
+
+    def _add_from(self, path: str) -> None:
+        """At once, or after asking what a network does not tell."""
+        if not is_bare_network(path):
             self._begin(_("Adding the model"), add(path))
+            return
+        try:
+            needs = missing()
+            if needs and not confirmed(consent_text(needs, _)):
+                return
+            install(needs)
+        except MedInferError as error:
+            self._message.say(str(error), "error")
+            return
+        self._form.ask(path)
 
     def _remove_model(self) -> None:
         model = self.chosen
@@ -172,6 +189,7 @@ class ModelSection:
         elif errand.problem:
             self._message.say(errand.problem, "error")
         else:
+            self._form.close()
             self._message.say(errand.said[-1] if errand.said else _("Done."), "done")
             fresh = [model.id for model in self._models if model.folder is not None and model.id not in self._before]
             if fresh:

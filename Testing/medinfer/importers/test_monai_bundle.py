@@ -78,6 +78,28 @@ def test_a_segresnet_with_a_sigmoid_gives_monais_labels(tmp_path: Path) -> None:
     alike(here(add(home), path), at_home(home, path), 1, 20)
 
 
+@pytest.mark.parametrize("padding", ["reflect", "replicate"])
+def test_a_scan_smaller_than_a_tile_is_padded_as_monai_pads(tmp_path: Path, padding: str) -> None:
+    home = bundle(tmp_path / "bundle", unet_config(), change=changed("inferer::padding_mode", padding))
+    path = scan(tmp_path / "scan.nii.gz", (25, 20, 14))
+    package = add(home)
+    assert package.manifest.passes[0].tiling.pad == {"reflect": "reflect", "replicate": "edge"}[padding]
+    alike(here(package, path), at_home(home, path), 2, 0)
+
+
+def test_a_configuration_in_yaml_is_the_same(tmp_path: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    home = bundle(tmp_path / "bundle", unet_config())
+    expected = add(home).manifest
+    file = home / "configs" / "inference.json"
+    file.with_suffix(".yaml").write_text(yaml.safe_dump(json.loads(file.read_text())))
+    file.unlink()
+    found = add(home).manifest
+    assert found.passes[0].prepare == expected.passes[0].prepare
+    assert found.passes[0].tiling == expected.passes[0].tiling
+    assert found.passes[0].decoder == expected.passes[0].decoder
+
+
 @pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (1.8, 1.1, 0.9004)])
 @pytest.mark.parametrize("kind", ["straight", "oblique", "oblique in float32"])
 @pytest.mark.parametrize("seed", range(4))
