@@ -9,7 +9,7 @@ BIN     = $(VENV)/bin
 JOBS   ?= 2
 DATA   ?= $(or $(MEDINFER_TEST_DATA),../shared/data)
 
-.PHONY: demo test lint types schema screenshots extension extension-check package icons samples figures clean
+.PHONY: demo test gpu-check lint types schema screenshots extension extension-check package icons samples figures clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python scripts/demo.py
@@ -26,6 +26,10 @@ types: $(VENV)/.dev
 # The published JSON Schema of model.json; a test says when it is out of date.
 schema: $(VENV)/.dev
 	$(BIN)/python -m medinfer.manifest > MedCore/medinfer/model.schema.json
+
+# The bundled models on an NVIDIA card: the same findings as on the processor, scans a minute, seconds of a tile.
+gpu-check: $(VENV)/.dev
+	$(BIN)/python Testing/benchmarks/gpu_check.py
 
 # Each panel and its views after a real run, for the README.
 screenshots: $(VENV)/.dev

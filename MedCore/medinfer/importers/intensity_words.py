@@ -13,7 +13,8 @@ from ..errors import PackageError
 HELP = (
     '"clip LOW HIGH" limits the values, "scale A..B" brings the limits before it to A and B, "clip LOW HIGH to A..B" '
     'does both; "zscore" subtracts the mean and divides by the deviation; "percentiles LOW HIGH" makes two percentiles '
-    'of the scan 0 and 1; "none"; several, in their order, with commas'
+    'of the scan 0 and 1, "range" the lowest and highest value; "times A plus B"; "none"; several, in their order, '
+    'with commas'
 )
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = rf"({_NUMBER})\s*\.\.\s*({_NUMBER})"
@@ -46,7 +47,8 @@ def _step(step: str, limits: _Limits | None) -> _Read:
         numbers = [float(number) for number in found.groups() if number is not None]
         if not all(map(math.isfinite, numbers)):
             break
-        if any(low >= high for low, high in zip(numbers[::2], numbers[1::2], strict=True)):
+        pairs = [] if make is _times else list(zip(numbers[::2], numbers[1::2], strict=True))
+        if any(low >= high for low, high in pairs):
             raise PackageError(f"--intensity {step!r}: the first number must be below the second.")
         return make(numbers, limits)
     raise PackageError(f'--intensity does not know {step!r}; write for example "clip -57 164, scale 0..1".')
@@ -58,6 +60,20 @@ def _none(numbers: Sequence[float], limits: _Limits | None) -> _Read:
 
 def _zscore(numbers: Sequence[float], limits: _Limits | None) -> _Read:
     return _Read(({"op": "zscore"},), None)
+
+
+def _range(numbers: Sequence[float], limits: _Limits | None) -> _Read:
+    return _Read(({"op": "range"},), (0.0, 1.0))
+
+
+def _times(numbers: Sequence[float], limits: _Limits | None) -> _Read:
+    factor, *more = numbers
+    offset = more[0] if more else 0.0
+    if factor == 0:
+        raise PackageError("--intensity times 0 leaves nothing of the values.")
+    ends = None if limits is None else sorted((limits[0] * factor + offset, limits[1] * factor + offset))
+    step = {"op": "scale", "subtract": -offset / factor, "divide": 1 / factor}
+    return _Read((step,), None if ends is None else (ends[0], ends[1]))
 
 
 def _percentiles(numbers: Sequence[float], limits: _Limits | None) -> _Read:
@@ -87,6 +103,8 @@ def _scale(numbers: Sequence[float], limits: _Limits | None) -> _Read:
 _WORDS: Mapping[str, Callable[[Sequence[float], _Limits | None], _Read]] = {
     "none": _none,
     "zscore": _zscore,
+    "range": _range,
+    rf"times\s+({_NUMBER})(?:\s+plus\s+({_NUMBER}))?": _times,
     rf"percentiles\s+({_NUMBER})\s+({_NUMBER})": _percentiles,
     rf"clip\s+({_NUMBER})\s+({_NUMBER})(?:\s+to\s+{_RANGE})?": _clip,
     rf"scale\s+(?:to\s+)?{_RANGE}": _scale,

@@ -367,6 +367,8 @@ def test_the_end_of_the_input_ends_the_questions_and_nothing_is_installed(
 @pytest.mark.parametrize(("words", "steps"), [
     ("none", []),
     ("zscore", [{"op": "zscore"}]),
+    ("range, times 2 plus -1", [{"op": "range"}, {"op": "scale", "subtract": 0.5, "divide": 0.5}]),
+    ("zscore, times 0.5 plus 0.25", [{"op": "zscore"}, {"op": "scale", "subtract": -0.5, "divide": 2}]),
     ("clip -57 164, scale 0..1", [{"op": "clip", "low": -57, "high": 164},
                                   {"op": "scale", "subtract": -57, "divide": 221}]),
     ("percentiles 0.5 99.5, clip 0 1", [{"op": "percentiles", "low": 0.5, "high": 99.5},
