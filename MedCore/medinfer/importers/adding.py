@@ -14,7 +14,7 @@ from ..library.places import is_package, user_folder
 from .bare_package import import_bare
 from .given_as import give_as
 from .questions import Given
-from .sources import kind_of_file, network_in
+from .sources import foreign_format, kind_of_file, network_in
 
 _PIECE = 1 << 20
 _NOTHING = Given({})
@@ -36,9 +36,7 @@ def _format_of(path: Path) -> str:
     """The importer for a file or folder. Raises PackageError that says what it is where there is none."""
     if not path.is_dir():
         return kind_of_file(path)
-    # Only names are looked at: the importer itself opens nothing before it is asked to.
-    found = [name for name, patterns in _SIGNS.items() if any(any(path.glob(pattern)) for pattern in patterns)]
-    return found[0] if found and not is_package(path) else "folder"
+    return "folder" if is_package(path) else foreign_format(path) or "folder"
 
 
 def _copy_folder(source: Path, folder: Path, given: Given) -> None:
@@ -57,7 +55,7 @@ def _unpack_archive(source: Path, folder: Path, given: Given) -> None:
     unpack(source, unpacked)
     root = root_of(unpacked)
     kind = _format_of(root)
-    if kind in _SIGNS:
+    if kind != "folder":
         _IMPORTERS[kind](root, folder, given)
         return
     network = None if (root / "model.json").exists() else network_in(root)
@@ -98,11 +96,6 @@ def _convert_keras_slab(source: Path, folder: Path, given: Given) -> None:
     import_keras_slab(source, folder)
 
 
-# What lies in a folder that another program wrote.
-_SIGNS: Mapping[str, tuple[str, ...]] = {
-    "nnunet": tuple(f"{depth}fold_*/checkpoint_*.pth" for depth in ("", "*/", "*/*/")),
-    "monai": ("configs/metadata.json", "*/configs/metadata.json"),
-}
 # How what was given becomes a package in a folder that is not there yet.
 _IMPORTERS: Mapping[str, Callable[[Path, Path, Given], object]] = {
     "folder": _copy_folder, "package": _unpack_archive, "keras-slab": _convert_keras_slab,

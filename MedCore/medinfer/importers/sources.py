@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +20,30 @@ _MISSING = (
     "that it lies in, or "
 )
 _NETWORKS = (".onnx", ".pt", ".pth", ".ts", ".torchscript")
+
+
+# What lies in a folder or an archive of another program, by the importer that reads it. Only names are looked at.
+_SIGNS: Mapping[str, tuple[str, ...]] = {
+    "nnunet": tuple(f"{depth}fold_*/checkpoint_*.pth" for depth in ("", "*/", "*/*/")),
+    "monai": ("configs/metadata.json", "*/configs/metadata.json"),
+}
+
+
+def foreign_format(path: Path) -> str | None:
+    """The importer for what another program wrote into a folder or a .zip; None where nothing shows one.
+
+    Raises OSError, BadZipFile.
+    """
+    if path.is_dir():
+        kinds = (name for name, patterns in _SIGNS.items() if any(any(path.glob(pattern)) for pattern in patterns))
+        return next(kinds, None)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    for kind, patterns in _SIGNS.items():
+        # In an archive * also stands for several folders.
+        if any(fnmatch(name, pattern) or fnmatch(name, f"*/{pattern}") for name in names for pattern in patterns):
+            return kind
+    return None
 
 
 @dataclass(frozen=True)

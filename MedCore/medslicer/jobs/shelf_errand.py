@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatch
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medinfer.backends import Available
 from medinfer.errors import MedInferError
-from medinfer.importers.sources import kind_of_file, network_in
+from medinfer.importers.sources import foreign_format, kind_of_file, network_in
 from medinfer.library.places import is_package
 
 from ..models.dependencies import Dependency, missing, missing_text
@@ -121,7 +120,7 @@ def add(source: Path | str, words: Mapping[str, str] = _NOTHING) -> Errand:
     path = Path(source).absolute()
     if path.suffix.lower() in _KERAS and path.is_file():
         return Errand("add", str(path), options=("--format", "keras-slab"), needs=("h5py", "onnx"))
-    options = [part for name, said in words.items() for part in (f"--{name}", said)]
+    options = [f"--{name}={said}" for name, said in words.items()]
     return Errand("add", str(path), options=options, needs=_converters(path))
 
 
@@ -136,25 +135,17 @@ def is_bare_network(source: Path | str) -> bool:
         return False  # adding it says what is wrong
 
 
+# What makes a package of another program's model.
+_CONVERTERS: Mapping[str | None, tuple[str, ...]] = {
+    "nnunet": ("torch", "dynamic_network_architectures"), "monai": ("torch", "monai"),
+}
+
+
 def _converters(path: Path) -> tuple[str, ...]:
-    """What makes a package of it, by what lies in it."""
     try:
-        if path.is_dir():
-            names = [str(inside.relative_to(path).as_posix()) for inside in _upper_files(path)]
-        else:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
+        return () if is_package(path) else _CONVERTERS.get(foreign_format(path), ())
     except (OSError, zipfile.BadZipFile):
-        return ()
-    if any(fnmatch(name, "*fold_*/checkpoint_*.pth") for name in names):
-        return ("torch", "dynamic_network_architectures")
-    return ("torch", "monai") if any(fnmatch(name, "*configs/metadata.json") for name in names) else ()
-
-
-def _upper_files(folder: Path) -> Iterator[Path]:
-    # No deeper: a whole disk that someone chooses is not searched.
-    for depth in ("*", "*/*", "*/*/*", "*/*/*/*"):
-        yield from folder.glob(depth)
+        return ()  # adding it says what is wrong
 
 
 def remove(model: str) -> Errand:

@@ -215,3 +215,24 @@ def test_an_interpreter_that_cannot_be_started_is_told(tmp_path: Path, monkeypat
     with pytest.raises(MedInferError, match="could not be started"):
         errand.start()
     assert not errand._folder.exists()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("inside", "needs"), [
+    ("Dataset1/trainer/fold_0/checkpoint_final.pth", ("torch", "dynamic_network_architectures")),
+    ("bundle/configs/metadata.json", ("torch", "monai")),
+    ("model.json", ()),
+])
+def test_what_converts_another_programs_model_is_asked_for_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str, needs: tuple[str, ...], packed: bool
+) -> None:
+    monkeypatch.setattr(shelf_errand, "missing", lambda converters: converters)
+    source = tmp_path / "given"
+    (source / inside).parent.mkdir(parents=True)
+    (source / inside).touch()
+    if packed:
+        with zipfile.ZipFile(tmp_path / "given.zip", "w") as archive:
+            archive.write(source / inside, inside)
+        source = tmp_path / "given.zip"
+    assert add(source).missing() == needs
+    assert not shelf_errand.is_bare_network(source)
