@@ -1,11 +1,12 @@
-"""The public spleen network (TorchScript, Project-MONAI) added with one command, beside MONAI's own sliding window.
+"""The public spleen network (TorchScript, Project-MONAI) added with one command, beside MONAI itself.
 
     python Testing/benchmarks/spleen.py            the block of LIDC-IDRI-0001 with the spleen in it (a minute or two)
     python Testing/benchmarks/spleen.py --whole    the whole scan (four times as long)
 
-The peer gets the very voxels that MedInfer prepares, in the network's order of axes, and runs torch eager with MONAI's
-`sliding_window_inference` (Gaussian weights, 50 % overlap). Printed are both volumes, of their largest component too,
-Dice between them on the network's grid, and the seconds of each.
+The package is what `medinfer add --like monai` makes of the network. The peer reads the same file with MONAI: its
+transforms (orientation RAS, 1.5 × 1.5 × 2 mm, values), its `sliding_window_inference` (Gaussian weights, 50 % overlap)
+with torch, its inverse transforms, arg-max. Printed are both volumes, of their largest component too, the seconds of
+each, the voxels that differ on the scan's own grid, and Dice.
 Data: MEDINFER_TEST_DATA (default ../shared/data).
 """
 
@@ -22,23 +23,21 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from medinfer.decoders import IndexSegments, decoding_for
 from medinfer.importers.adding import add
 from medinfer.importers.questions import Given
-from medinfer.inference.found import Earlier
-from medinfer.inference.network_run import decode_tiles, plan_tiles
 from medinfer.inference.package_session import open_package
-from medinfer.inference.watch import Watch
-from medinfer.preparation.prepare import prepare
+from medinfer.inference.pipeline import run
 from medinfer.scans.reading import read_volume
+from medinfer.scans.writing import write_volume
 from medinfer.volume import Volume
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("MEDINFER_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+SCAN = DATA / "chest" / "LIDC-IDRI-0001.nii.gz"
 WEIGHTS = DATA / "weights" / "spleen_unet_torchscript.pt"
 WORDS = {
-    "labels": "spleen", "spacing": "1.5,1.5,2", "orientation": "RAS", "axes": "xyz",
-    "intensity": "clip -57 164, scale 0..1", "licence": "Apache-2.0",
+    "labels": "spleen", "like": "monai", "spacing": "1.5,1.5,2", "intensity": "clip -57 164, scale 0..1",
+    "overlap": "0.5", "weights": "gaussian", "licence": "Apache-2.0",
 }
 # Of the block: its lowest and highest corner, RAS mm.
 BLOCK = (-175.0, -130.0, -275.0), (-15.0, 55.0, -75.0)
@@ -54,17 +53,39 @@ def block_of(volume: Volume) -> Volume:
     return Volume(part, volume.grid.cropped((k, j, i), part.shape), volume.name, volume.modality)
 
 
-def by_monai(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """MONAI's answer on `voxels` [x, y, z]."""
+def by_medinfer(scan: Path) -> NDArray[np.bool_]:
+    """Our answer on the scan's own grid `[k, j, i]`."""
+    volume = read_volume(scan)
+    package = add(WEIGHTS, given=Given(WORDS, say=print))
+    with open_package(package, precision="float32") as session:
+        labels = run(volume, package, session).label_map
+    assert labels is not None
+    mask: NDArray[np.bool_] = labels.whole(volume).voxels > 0
+    return mask
+
+
+def by_monai(scan: Path) -> NDArray[np.bool_]:
+    """MONAI's answer on the scan's own grid `[k, j, i]`."""
     import torch
+    from monai import transforms as of
     from monai.inferers import sliding_window_inference
 
+    before = of.Compose([
+        of.LoadImaged("image"), of.EnsureChannelFirstd("image"), of.Orientationd("image", "RAS"),
+        of.Spacingd("image", (1.5, 1.5, 2.0), mode="bilinear"), of.ScaleIntensityRanged("image", -57, 164, 0, 1, True),
+    ])
+    after = of.Compose([
+        of.Activationsd("pred", softmax=True),
+        of.Invertd("pred", before, "image", nearest_interp=False, to_tensor=True), of.AsDiscreted("pred", argmax=True),
+    ])
     network = torch.jit.load(str(WEIGHTS)).eval()
+    data = before({"image": scan})
     with torch.inference_mode():
-        scores = sliding_window_inference(
-            torch.from_numpy(voxels.copy())[None, None], (96, 96, 96), 1, network, overlap=0.5, mode="gaussian"
-        )
-    answer: NDArray[np.bool_] = scores.argmax(1)[0].numpy() > 0
+        data["pred"] = sliding_window_inference(
+            data["image"][None], (96, 96, 96), 1, network, overlap=0.5, mode="gaussian"
+        )[0]
+        data = after(data)
+    answer: NDArray[np.bool_] = data["pred"][0].numpy().T > 0
     return answer
 
 
@@ -78,33 +99,27 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true")
     whole = parser.parse_args().whole
     warnings.simplefilter("ignore")
-    volume = read_volume(DATA / "chest" / "LIDC-IDRI-0001.nii.gz")
-    volume = volume if whole else block_of(volume)
-    with tempfile.TemporaryDirectory() as library:
-        os.environ["MEDINFER_LIBRARY"] = library
-        package = add(WEIGHTS, given=Given(WORDS))
-        one = package.manifest.passes[0]
-        prepared = prepare(volume, one.prepare)
-        begin = time.perf_counter()
-        with open_package(package, precision="float32") as session:
-            plan = plan_tiles(prepared.voxels.shape, one)
-            decoding = decoding_for(
-                one, package.manifest.labels, prepared.grid, one.decoder.threshold, along=plan.outer
-            )
-            found = decode_tiles(prepared, one, session.passes[one.name], plan, decoding, Earlier({}, {}),
-                                 Watch(lambda *progress: None, lambda: False))
-        seconds = time.perf_counter() - begin
-    assert isinstance(found, IndexSegments)
-    ours = (found.labels > 0).transpose(2, 1, 0)
-    begin = time.perf_counter()
-    theirs = by_monai(prepared.voxels.transpose(2, 1, 0))
-    peer_seconds = time.perf_counter() - begin
-    voxel_ml = float(np.prod(prepared.grid.spacing)) / 1000
-    print(f"{' × '.join(map(str, ours.shape))} voxels (x, y, z) of 1.5 × 1.5 × 2 mm")
+    volume = read_volume(SCAN)
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["MEDINFER_LIBRARY"] = f"{place}/library"
+        scan = SCAN
+        if not whole:
+            volume = block_of(volume)
+            scan = Path(place) / "block.nii.gz"
+            write_volume(volume, scan)
+        voxel_ml = float(np.prod(volume.spacing)) / 1000
+        answers = []
+        for name, answer in (("MedInfer", by_medinfer), ("MONAI", by_monai)):
+            begin = time.perf_counter()
+            answers.append(answer(scan))
+            rows.append(told(name, answers[-1], voxel_ml, time.perf_counter() - begin))
+    ours, theirs = answers
+    print(f"{' × '.join(map(str, ours.shape[::-1]))} voxels (x, y, z)")
     print(f"{'':<10} {'volume':>11} {'largest':>11} {'time':>10}")
-    print(told("MedInfer", ours, voxel_ml, seconds))
-    print(told("MONAI", theirs, voxel_ml, peer_seconds))
-    print(f"Dice {2 * (ours & theirs).sum() / max(1, ours.sum() + theirs.sum()):.4f}")
+    print("\n".join(rows))
+    dice = 2 * (ours & theirs).sum() / max(1, ours.sum() + theirs.sum())
+    print(f"{(ours != theirs).sum()} voxels differ, Dice {dice:.5f}")
 
 
 if __name__ == "__main__":

@@ -133,6 +133,15 @@ def _parser() -> _Parser:
         "label) or MedDetect (a box around each object), under an id of its own",
     )
     source.add_argument("--only", metavar="NAMES", help="with --gives: the labels, such as vertebrae_*; default: all")
+    dry = source.add_argument_group("looking without installing")
+    dry.add_argument(
+        "--describe", action="store_true", help="say what a network without a model.json tells, and what it does not"
+    )
+    dry.add_argument(
+        "--preview", type=Path, metavar="SCAN", help="show what the networks would see of this scan: a picture, size, "
+        "spacing and range of values; a wrong orientation or intensity is seen at once",
+    )
+    dry.add_argument("--picture", type=Path, metavar="FILE", help="the picture (PNG); default: MODEL-ID.png, here")
     bare = source.add_argument_group(_BARE)
     for field in FIELDS:
         bare.add_argument(f"--{field.name}", metavar=field.metavar, help=field.words.replace("%", "%%"))

@@ -6,23 +6,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..atomic_files import atomic_path, temporary_folder
+from ..atomic_files import temporary_folder
 from ..findings import Findings
 from ..importers.adding import root_of
 from ..inference.package_check import check_package
 from ..inference.package_session import open_package
 from ..inference.pipeline import run
-from ..inference.prepared_picture import Seen, picture_of, seen_by
+from ..inference.prepared_picture import Seen, seen_by
 from ..library.archive import unpack
 from ..library.library import find_package
 from ..library.package import ModelPackage
 from ..library.places import bundled_folder, is_package, user_folder
-from ..png import png_bytes
 from ..preparation.images import with_further
 from ..scans.reading import read_volume
 from ..volume import Volume
 from .console import Console, findings_table
 from .image_sets import read_further
+from .seeing import tell
 
 _NONE: Mapping[str, Path] = {}
 
@@ -80,14 +80,7 @@ def _dry_run(
             volume, package, session, saw=lambda one, prepared: seen.extend(seen_by(one, prepared)),
             progress=lambda stage, done, total: console.progress(volume.name, stage, done, total),
         )
-    for entry in seen:
-        console.say(entry.sentence)
-        console.event("seen", {"pass": entry.name, "shape": entry.voxels.shape, "spacing": entry.spacing,
-                               "low": float(entry.voxels.min()), "high": float(entry.voxels.max())})
-    if seen:
-        with atomic_path(picture) as partial:
-            partial.write_bytes(png_bytes(picture_of(seen)))
-        console.say(f"the middle slices of what it sees are in {picture}")
+    tell(seen, picture, console)
     for line in _answer(findings, volume):
         console.say(line)
     console.event("answer", {"findings": findings.to_json()})

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Literal
 from ..atomic_files import output_error, remove_abandoned
 from ..errors import Cancelled, MedInferError, OutputError, PackageError
 from ..findings import Findings
+from .add_command import add_command
 from .arguments import SCAN_COMMANDS, command_for, parse
 from .console import Console, open_console
-from .library_commands import add_command, fetch_command, models_command, remove_command
+from .library_commands import fetch_command, models_command, remove_command
 from .results import Output, installed_outputs
 from .standard_streams import hold_standard_streams
 

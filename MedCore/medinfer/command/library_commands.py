@@ -1,4 +1,4 @@
-"""What the commands on the model library do: models, fetch, add, remove. Each returns the exit code 0, or raises."""
+"""What the commands on the model library do: models, fetch, remove. Each returns the exit code 0, or raises."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from ..errors import PackageError
-from .arguments import command_for
 from .console import Console
 from .results import Output
 
@@ -85,32 +83,6 @@ def fetch_command(
             progress=lambda stage, done, total: console.progress(options.id, stage, done, total),
         )
     console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
-    return 0
-
-
-def add_command(
-    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
-) -> int:
-    from ..importers.adding import add
-    from ..importers.bare_fields import FIELDS
-    from ..importers.questions import Given
-    from ..library.library import entries
-    from .terminal import asker
-
-    before = {entry.id: entry for entry in entries() if entry.package}
-    words = {field.name: getattr(options, field.name) for field in FIELDS}
-    said = {name: word for name, word in words.items() if word is not None}
-    ask = None if options.json else asker(stopped)
-    if options.only and not options.gives:
-        raise PackageError("--only chooses the labels for --gives points or --gives boxes; add that.")
-    only = tuple(name.strip() for name in (options.only or "").split(",") if name.strip())
-    package = add(options.source, options.format, Given(said, ask, console.say, options.gives, only))
-    if package.id in before:
-        console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
-    console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")
-    if not options.json:  # the panel, which reads JSON, has a button for it
-        command = command_for(package.manifest.task, package.id)
-        console.say(f"run it with: medinfer {command} SCAN -o FOLDER --model {package.id}")
     return 0
 
 

@@ -26,10 +26,9 @@ def add(source: Path | str, format: str | None = None, given: Given = _NOTHING) 
     given: what its user says of a network without a `model.json`: an ONNX or TorchScript file, or a folder or .zip with
     one. Nothing is installed before the package was validated and its files matched their sha256.
     """
-    path = Path(source)
-    if not path.exists():
-        raise PackageError(f"{path} does not exist; give a package folder or a .zip of one.")
-    return install(path, format or _format_of(path), given)
+    with staging(user_folder() / "package") as place:
+        make(Path(source), place / "package", format, given)
+        return _put(place)
 
 
 def _format_of(path: Path) -> str:
@@ -112,17 +111,30 @@ def install(
 
     Raises PackageError; nothing is installed then.
     """
+    with staging(user_folder() / "package") as place:
+        make(source, place / "package", format, given)
+        finish(place / "package")
+        return _put(place)
+
+
+def make(source: Path, folder: Path, format: str | None, given: Given) -> None:
+    """Make the package in `folder`, which is not there yet, of what lies at `source`. Raises PackageError."""
+    if not source.exists():
+        raise PackageError(f"{source} does not exist; give a package folder or a .zip of one.")
+    format = format or _format_of(source)
     if format not in _IMPORTERS:
         raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
-    with staging(user_folder() / "package") as place:
-        _IMPORTERS[format](source, place / "package", given)
-        if given.gives is not None:
-            give_as(place / "package", given.gives, given.only)
-        finish(place / "package")
-        package = load_package(place / "package")
-        package.verified_files()
-        home = user_folder() / package.id
-        take_place(package.folder, home, place / ASIDE)
+    _IMPORTERS[format](source, folder, given)
+    if given.gives is not None:
+        give_as(folder, given.gives, given.only)
+
+
+def _put(place: Path) -> ModelPackage:
+    """Put the package that was made in a staging folder into the library."""
+    package = load_package(place / "package")
+    package.verified_files()
+    home = user_folder() / package.id
+    take_place(package.folder, home, place / ASIDE)
     return load_package(home)
 
 

@@ -12,7 +12,7 @@ from ..manifest.preparation import Axes
 from . import intensity_words
 
 if TYPE_CHECKING:
-    from .bare_network import BareNetwork
+    from .bare_network import Facts
 
 Words = Mapping[str, str]
 """What was said, by the fields' names."""
@@ -33,7 +33,7 @@ class Field:
     metavar: str
     words: str
     read: Callable[[str], Any]
-    default: Callable[[BareNetwork, Words], str | None]
+    default: Callable[[Facts, Words], str | None]
     asks: str = ""
     assumed: str = ""
     choices: tuple[str, ...] = ()
@@ -111,6 +111,15 @@ def _overlap(words: str) -> float:
     return share
 
 
+def _mirror(words: str) -> list[str]:
+    """Axes k, j, i; the words name x, y, z."""
+    asked = words.strip().lower()
+    axes = [] if asked == "none" else [axis.strip() for axis in asked.split(",")]
+    if len(set(axes)) < len(axes) or not set(axes) <= set("xyz"):
+        raise PackageError(f"--mirror must be axes with commas between them (x,y,z), or none, not {words!r}.")
+    return ["kji"["zyx".index(axis)] for axis in sorted(axes, reverse=True)]
+
+
 def _orientation(words: str) -> str | None:
     letters = words.strip().upper()
     if letters == "OWN":
@@ -129,30 +138,30 @@ def _modality(words: str) -> list[str]:
     return kinds
 
 
-def _always(words: str) -> Callable[[BareNetwork, Words], str]:
+def _always(words: str) -> Callable[[Facts, Words], str]:
     return lambda network, said: words
 
 
-def _of_library(*, otherwise: str, **ways: str) -> Callable[[BareNetwork, Words], str]:
+def _of_library(*, otherwise: str, **ways: str) -> Callable[[Facts, Words], str]:
     """The words for the library that was named."""
     return lambda network, said: ways.get(said["like"].strip().lower(), otherwise)
 
 
-def _id_of(network: BareNetwork, said: Words) -> str:
+def _id_of(network: Facts, said: Words) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", network.path.stem.lower()).strip("-")[:64].strip("-")
     return slug if len(slug) > 1 else "network"
 
 
-def _title_of(network: BareNetwork, said: Words) -> str:
+def _title_of(network: Facts, said: Words) -> str:
     words = said["id"].replace("-", " ")
     return words[0].upper() + words[1:]
 
 
-def _labels_of(network: BareNetwork, said: Words) -> str | None:
+def _labels_of(network: Facts, said: Words) -> str | None:
     return said["id"].replace("-", " ") if network.channels == 1 else None
 
 
-def _activation_of(network: BareNetwork, said: Words) -> str | None:
+def _activation_of(network: Facts, said: Words) -> str | None:
     return "none" if said["task"] == "landmark" else network.activation
 
 _TASKS = ("segment", "landmark", "detect")
@@ -223,17 +232,21 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "overlap", "SHARE", "how far tiles overlap; default: 0.5, with --like monai 0.25", _overlap,
-        _of_library(monai="0.25", otherwise="0.5"),
+        _of_library(monai="0.25", otherwise="0.5"), assumed="overlap {words}",
     ),
     Field(
         "weights", "WORD", "how much a tile's voxels count where tiles overlap: gaussian (default), nnunet or constant",
         _one_of("weights", ("gaussian", "nnunet", "constant")),
-        _of_library(monai="constant", nnunet="nnunet", otherwise="gaussian"),
+        _of_library(monai="constant", nnunet="nnunet", otherwise="gaussian"), assumed="weights {words}",
     ),
     Field(
         "spread", "WORD", "where tiles lie: even (default; nnU-Net), or last: the last one moved back to the end "
         "(MONAI)",
-        _one_of("spread", ("even", "last")), _of_library(monai="last", otherwise="even"),
+        _one_of("spread", ("even", "last")), _of_library(monai="last", otherwise="even"), assumed="spread {words}",
+    ),
+    Field(
+        "mirror", "AXES", "axes along which tiles are also shown mirrored, as nnU-Net does (x,y,z); the mean of the "
+        "answers counts; none (default)", _mirror, _always("none"),
     ),
     Field(
         "licence", "SPDX", "the licence of its weights; default: unknown", _text("licence", r".+", "a text"),

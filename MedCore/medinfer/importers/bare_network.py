@@ -27,25 +27,16 @@ _ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
-class BareNetwork:
-    """path: of the network file; file: with the weights beside it. input, outputs: their names; output: the one that is
-    taken. declared: the input's shape, any: None. channels: of that output; layout and stride as in `model.json`.
-    edge: of the tile that was tried, for axes of any size. activation: what brings the output to probabilities, as far
-    as the trial shows it; None: it doesn't. seen: the lowest and highest value of the trial.
-    """
+class Facts:
+    """What questions and their defaults depend on. path: of the network file. declared: the input's shape, any: None.
+    channels: of the output that is taken. edge: of the tile that was tried, for axes of any size. activation: what
+    brings the output to probabilities, as far as the trial shows it; None: it doesn't."""
 
     path: Path
-    file: NetworkFile
-    input: str
-    outputs: tuple[str, ...]
-    output: str
     declared: Shape
     channels: int
-    layout: str
-    stride: int
     edge: int
     activation: str | None
-    seen: tuple[float, float]
 
     def patch(self, axes: str) -> Size:
         """A tile for it, along k, j, i: the fixed sizes, and for any size about 96. axes: the order of its own, e.g.
@@ -54,6 +45,20 @@ class BareNetwork:
         own = [size or usual for size in self.declared[2:]]
         k, j, i = (own[axes.index(axis)] for axis in "zyx")
         return k, j, i
+
+
+@dataclass(frozen=True)
+class BareNetwork(Facts):
+    """file: with the weights beside it. input, outputs: their names; output: the one that is taken. layout and stride
+    as in `model.json`. seen: the lowest and highest value of the trial."""
+
+    file: NetworkFile
+    input: str
+    outputs: tuple[str, ...]
+    output: str
+    layout: str
+    stride: int
+    seen: tuple[float, float]
 
 
 def read_network(path: Path, format: str) -> BareNetwork:
@@ -77,8 +82,8 @@ def read_network(path: Path, format: str) -> BareNetwork:
     output = min(maps, key=lambda entry: maps[entry].stride)
     best = maps[output]
     return BareNetwork(
-        path, file, name, tuple(results), output, shape, len(best.values), best.layout, best.stride, edge,
-        _activation(best.values), (float(best.values.min()), float(best.values.max())),
+        path, shape, len(best.values), edge, _activation(best.values), file, name, tuple(results), output, best.layout,
+        best.stride, (float(best.values.min()), float(best.values.max())),
     )
 
 

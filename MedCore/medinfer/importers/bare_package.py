@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..manifest import SCHEMA_VERSION
 from ..manifest.network import is_package_path
 from ..manifest.reading import parse_manifest
 from .bare_fields import read_field
-from .bare_network import BareNetwork, read_network
+from .bare_network import BareNetwork, Facts, read_network
 from .questions import Given, answered
 
 # The labels' colours, over and over: as far apart as so few can be (Okabe and Ito, 2008, without black).
@@ -33,10 +34,11 @@ def import_bare(path: Path, format: str, folder: Path, given: Given) -> Path:
     that MedInfer cannot run and for words that are missing, wrong or do not fit it; DeviceError, OutputError.
     """
     network = read_network(path, format)
-    given.say(_told(network))
+    given.say(told_by(network))
     words = answered(network, given)
     told = {name: read_field(name, said) for name, said in words.items()}
-    _check_fit(network, told)
+    if found := misfit(network, told):
+        raise PackageError(found.sentence)
     folder.mkdir()
     description = _description(network, told, _copied(network, folder))
     text = json.dumps(description, indent=2, ensure_ascii=False)
@@ -45,7 +47,7 @@ def import_bare(path: Path, format: str, folder: Path, given: Given) -> Path:
     return folder
 
 
-def _told(network: BareNetwork) -> str:
+def told_by(network: BareNetwork) -> str:
     low, high = network.seen
     size = "×".join("any" if size is None else str(size) for size in network.declared[2:])
     others = [name for name in network.outputs if name != network.output]
@@ -74,33 +76,46 @@ def _copied(network: BareNetwork, folder: Path) -> dict[str, Any]:
     return {"path": name, "format": file.format, "sha256": sha256_of(folder / name), **data}
 
 
-def _check_fit(network: BareNetwork, told: Mapping[str, Any]) -> None:
-    """Raises PackageError where the words contradict the network."""
+@dataclass(frozen=True)
+class Misfit:
+    """Words that contradict the network. field: whose words; sentence: why."""
+
+    field: str
+    sentence: str
+
+
+def misfit(network: Facts, told: Mapping[str, Any]) -> Misfit | None:
+    """What contradicts the network. told: what all words mean, by their fields."""
     k, j, i = network.patch(told["axes"])
     fixed = [network.declared[2 + told["axes"].index(axis)] for axis in "zyx"]
     if any(size not in (None, asked) for size, asked in zip(fixed, told["patch"], strict=True)):
-        raise PackageError(f"{network.path} takes tiles of {i}×{j}×{k} (x, y, z) alone; leave out --patch.")
+        return Misfit("patch", f"{network.path} takes tiles of {i}×{j}×{k} (x, y, z) alone; leave out --patch.")
     channels, values = network.channels, sorted(told["labels"])
     labels = f"--labels names {len(values)}"
     if _each_has_a_label(network, told):
         if values != list(range(1, channels + 1)):
-            raise PackageError(f"{network.path} gives a channel per label ({channels}), but {labels}; name each once.")
+            each = f"{network.path} gives a channel per label ({channels}), but {labels}; name each once."
+            return Misfit("labels", each)
     elif values[-1] > channels - 1:
-        raise PackageError(
+        return Misfit(
+            "labels",
             f"{network.path} gives {channels} channels, the first of which is the background, but {labels}, up to the "
-            f"number {values[-1]}; name {channels - 1}, or give --activation sigmoid if there is no background."
+            f"number {values[-1]}; name {channels - 1}, or give --activation sigmoid if there is no background.",
         )
     elif told["task"] == "segment" and len(values) < channels - 1:
         missing = ", ".join(str(n) for n in range(1, channels) if n not in values)
-        raise PackageError(
+        return Misfit(
+            "labels",
             f"{network.path} gives {channels} channels, the first of which is the background, but {labels}; name "
-            f"channel {missing} too."
+            f"channel {missing} too.",
         )
     if channels == 1 and told["activation"] == "softmax" and told["task"] != "landmark":
-        raise PackageError(f"{network.path} gives one channel, for which --activation must be none or sigmoid.")
+        one = f"{network.path} gives one channel, for which --activation must be none or sigmoid."
+        return Misfit("activation", one)
+    return None
 
 
-def _each_has_a_label(network: BareNetwork, told: Mapping[str, Any]) -> bool:
+def _each_has_a_label(network: Facts, told: Mapping[str, Any]) -> bool:
     """Whether no channel is the background's."""
     return bool(network.channels == 1 or told["task"] == "landmark" or told["activation"] == "sigmoid")
 
@@ -156,7 +171,7 @@ def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[st
             },
             "network": {
                 "files": [file], "inputs": [{"role": "image", "name": network.input}], "output": network.output,
-                "channels": network.channels, "layout": network.layout,
+                "channels": network.channels, "layout": network.layout, "mirror": told["mirror"],
             },
             # Zeros around a scan that is smaller than a tile: as MONAI and nnU-Net pad.
             "tiling": {

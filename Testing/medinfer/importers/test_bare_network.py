@@ -115,7 +115,18 @@ def test_the_ways_of_the_library_that_it_was_trained_with_are_the_defaults(defau
         ("constant", "last", 0.25), ("nnunet", "even", 0.5), ("gaussian", "last", 0.25),
     ]
     assert [one.decoder.decide for one in (monai, nnunet)] == ["probabilities", "logits"]
+    assert [one.network.mirror for one in (monai, nnunet)] == [(), ()]
     assert own.prepare.orientation == "LPS"
+
+
+@pytest.mark.parametrize(
+    ("words", "axes"), [("none", ()), ("x", ("i",)), ("z,x", ("k", "i")), ("x, y, z", ("k", "j", "i"))]
+)
+def test_the_axes_along_which_it_sees_mirrored_tiles_are_named_as_a_scan_s(
+    words: str, axes: tuple[str, ...], default_export: Path
+) -> None:
+    package = add(default_export, given=Given({**WORDS, "mirror": words}))
+    assert set(package.manifest.passes[0].network.mirror) == set(axes)
 
 
 def test_a_torchscript_network_takes_tiles_of_any_size_and_is_added_likewise(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import zipfile
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_bundles import NEAREST, POST, SOFTMAX, bundle, changed, segresnet_config, unet_config
+from drawn_bundles import NEAREST, POST, SOFTMAX, UNET, bundle, changed, segresnet_config, unet_config
 from scipy import ndimage
 
 from medinfer.importers.adding import add
+from medinfer.importers.questions import Given
 from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import ModelPackage
 from medinfer.preparation.resample import respaced_as_monai
@@ -70,6 +72,21 @@ def alike(found: np.ndarray, expected: np.ndarray, labels: int, parted: int) -> 
 def test_a_unet_with_softmax_gives_monais_labels(tmp_path: Path) -> None:
     home, path = bundle(tmp_path / "bundle", unet_config()), scan(tmp_path / "scan.nii.gz")
     alike(here(add(home), path), at_home(home, path), 2, 0)
+
+
+def test_a_bare_network_in_monais_ways_gives_monais_labels(tmp_path: Path) -> None:
+    """The same network as TorchScript, and the same ways by options instead of a configuration."""
+    home, path = bundle(tmp_path / "bundle", unet_config()), scan(tmp_path / "scan.nii.gz")
+    expected = at_home(home, path)
+    nets = importlib.import_module("monai.networks.nets")
+    network = nets.UNet(**{name: value for name, value in UNET.items() if name != "_target_"}).eval()
+    network.load_state_dict(torch.load(home / "models" / "model.pt", weights_only=True))
+    torch.jit.trace(network, torch.zeros(1, 1, 20, 16, 12)).save(str(tmp_path / "net.pt"))
+    words = {
+        "labels": "egg,ball", "like": "monai", "spacing": "1.41,1.13,2.03", "intensity": "clip -57 164 to -1..1",
+        "patch": "20,16,12", "overlap": "0.625", "weights": "gaussian",
+    }
+    alike(here(add(tmp_path / "net.pt", given=Given(words)), path), expected, 2, 0)
 
 
 def test_a_segresnet_with_a_sigmoid_gives_monais_labels(tmp_path: Path) -> None:
