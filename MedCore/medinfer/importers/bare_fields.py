@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..errors import PackageError
@@ -26,7 +26,8 @@ class Field:
     {channels} in it perhaps; empty: it is not asked. read: from words to what `model.json` needs; raises PackageError.
     default: the words where nothing is said; None: it must be said. assumed: how a default is told, with {words} in it
     perhaps; empty: it is not.
-    choices: the only words there are, the usual one first; empty: any. label: of its row in a form; empty: it has none.
+    choices: the only words there are, and how a form shows them; empty: any. label: of its row in a form; empty: it has
+    none.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Field:
     default: Callable[[Facts, Words], str | None]
     asks: str = ""
     assumed: str = ""
-    choices: tuple[str, ...] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
 
 
@@ -164,10 +165,11 @@ def _labels_of(network: Facts, said: Words) -> str | None:
 def _activation_of(network: Facts, said: Words) -> str | None:
     return "none" if said["task"] == "landmark" else network.activation
 
-_TASKS = ("segment", "landmark", "detect")
-_LIBRARIES = ("none", "monai", "nnunet")
-_ACTIVATIONS = ("none", "sigmoid", "softmax")
 
+_TASKS = {"segment": "objects: a label each", "landmark": "points: a heat map each", "detect": "boxes around labels"}
+_LIBRARIES = {"none": "another library", "monai": "MONAI", "nnunet": "nnU-Net"}
+_ORDERS = {"zyx": "z, y, x (SimpleITK, nnU-Net)", "xyz": "x, y, z (nibabel, MONAI)"}
+_ACTIVATIONS = {"none": "nothing", "sigmoid": "sigmoid", "softmax": "softmax"}
 
 FIELDS: tuple[Field, ...] = (
     Field(
@@ -177,7 +179,7 @@ FIELDS: tuple[Field, ...] = (
     Field("title", "TEXT", "its name for people; default: the id", _text("title", r".+", "a text"), _title_of),
     Field(
         "task", "WORD", "what it gives: segment (default), landmark or detect",
-        _one_of("task", _TASKS), _always("segment"),
+        _one_of("task", [*_TASKS]), _always("segment"),
         asks="What does it find: segment (objects), landmark (points) or detect (boxes)?", label="Finds",
         choices=_TASKS,
     ),
@@ -190,7 +192,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "like", "LIBRARY", "the library it was trained with, whose ways become the defaults of the options below, and "
         "which says how scans are sampled and where labels are decided: monai, nnunet or none (default)",
-        _one_of("like", _LIBRARIES), _always("none"),
+        _one_of("like", [*_LIBRARIES]), _always("none"),
         asks="Which library was it trained with (monai, nnunet, none)?", label="Trained with", choices=_LIBRARIES,
     ),
     Field(
@@ -213,7 +215,7 @@ FIELDS: tuple[Field, ...] = (
         "axes", "ORDER", "the order of its input's axes: zyx (default; SimpleITK, nnU-Net) or xyz (nibabel, MONAI)",
         _one_of("axes", get_args(Axes)), _of_library(monai="xyz", otherwise="zyx"),
         asks="In which order are its axes: zyx (SimpleITK, nnU-Net) or xyz (nibabel, MONAI)?", assumed="axes {words}",
-        label="Order of axes", choices=("zyx", "xyz"),
+        label="Order of axes", choices=_ORDERS,
     ),
     Field(
         "intensity", "STEPS", f"what happens to the values: {intensity_words.HELP}; default: none",
@@ -223,8 +225,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "activation", "WORD", "what is applied to its output: none, sigmoid or softmax; default: as a trial run shows",
-        _one_of("activation", _ACTIVATIONS), _activation_of,
-        asks="What is applied to its output: none, sigmoid or softmax?", label="Activation", choices=_ACTIVATIONS,
+        _one_of("activation", [*_ACTIVATIONS]), _activation_of,
+        asks="What is applied to its output: none, sigmoid or softmax?", label="Applied to its output",
+        choices=_ACTIVATIONS,
     ),
     Field(
         "patch", "X,Y,Z", "the size of a tile in voxels along x, y, z, or one number; default: what the network takes, "

@@ -34,8 +34,10 @@ def bare_network(source: Path | str) -> BareNetwork:
             unpack(path, place)
             folder = root_of(place)
         network = None if (folder / "model.json").exists() else network_in(folder)
+        if (folder / "model.json").exists():
+            raise PackageError(f"{path} has a model.json, which says all that there is to be asked: add it.")
         if network is None:
-            raise PackageError(f"{path} is no network without a model.json: there is nothing to be asked.")
+            raise PackageError(f"{path} contains neither a model.json nor a network (ONNX, TorchScript).")
         return read_network(network.path, network.kind)
 
 

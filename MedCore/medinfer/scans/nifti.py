@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -80,6 +81,17 @@ def write_nifti(volume: Volume, path: Path) -> None:
     written as uint8. Raises OSError; ValueError for a voxel type that NIfTI does not have.
     """
     voxels = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
+    header = nifti_header(replace(volume, voxels=voxels))
+    with _create(path) as file:
+        file.write(header)
+        for plane in voxels:
+            file.write(np.ascontiguousarray(plane, voxels.dtype.newbyteorder("<")).tobytes())
+
+
+def nifti_header(volume: Volume) -> bytes:
+    """What stands before the voxels in a NIfTI-1 file: they follow in their order `[k, j, i]`, little-endian. Raises
+    ValueError."""
+    voxels = volume.voxels
     codes = {np.dtype(name): code for code, name in _SCALARS.items()}
     if voxels.dtype.newbyteorder("=") not in codes:
         raise ValueError(f"NIfTI has no voxel type {voxels.dtype}")
@@ -97,10 +109,7 @@ def write_nifti(volume: Volume, path: Path) -> None:
         header["pixdim"][0] = np.sign(np.linalg.det(volume.grid.directions))
     else:
         header["qform_code"], header["sform_code"] = 0, max(_SCANNER, volume.form_codes[1])
-    with _create(path) as file:
-        file.write(header.tobytes() + bytes(4))
-        for plane in voxels:
-            file.write(np.ascontiguousarray(plane, voxels.dtype.newbyteorder("<")).tobytes())
+    return bytes(header.tobytes() + bytes(4))
 
 
 def _create(path: Path) -> IO[bytes]:

@@ -82,11 +82,12 @@ def beside(volume_node: Any, other_node: Any) -> Volume:
 
 
 class Handover:
-    """Writes `voxels` `[k, j, i]`, contiguous or not, to the `.npy` file `path`; `step` by step. A class because it has
-    a life: what an `abandon`ed or failed one has written is removed."""
+    """Writes `voxels` `[k, j, i]`, contiguous or not, to the file `path`; `step` by step. A class because it has a
+    life: what an `abandon`ed or failed one has written is removed. header: what stands before them; None: that of
+    a `.npy` file."""
 
-    def __init__(self, voxels: NDArray[Any], path: Path) -> None:
-        self._voxels, self._path = voxels, path
+    def __init__(self, voxels: NDArray[Any], path: Path, header: bytes | None = None) -> None:
+        self._voxels, self._path, self._header = voxels, path, header
         self._rows = max(1, _PIECE // max(1, voxels[0, 0].nbytes))
         self._done = 0
         self._stream: IO[bytes] | None = None
@@ -108,7 +109,7 @@ class Handover:
                 )
             # Unbuffered: a full disk is met by the write that it is too small for.
             self._stream = self._path.open("wb", buffering=0)
-            self._write(_header(self._voxels))
+            self._write(_header(self._voxels) if self._header is None else self._header)
         except OSError as error:
             self._fail(error)
 

@@ -9,7 +9,8 @@ from slicer.i18n import tr as _
 from medinfer.backends import Available
 from medinfer.errors import MedInferError
 
-from ..jobs.shelf_errand import Errand, list_devices
+from ..jobs.errand import Errand
+from ..jobs.shelf_errand import list_devices
 from ..models.dependencies import consent_text, install, missing, optional
 from .errand_work import ErrandWork
 from .form import confirmed, fill, quiet, show_node

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import qt
 import slicer
 
-from ..jobs.shelf_errand import Errand
+from ..jobs.errand import Errand
 
 _STEP_MS = 50
 
@@ -42,11 +42,16 @@ class ErrandWork:
 
     def close(self) -> None:
         """End it now, without notification, because the panel is closing."""
+        errand = self._let_go()
+        if errand is not None:
+            errand.close()
+
+    def _let_go(self) -> Errand | None:
         self._timer.stop()
         errand, self._errand = self._errand, None
         if errand is not None:
             slicer.app.disconnect("aboutToQuit()", self.close)
-            errand.close()
+        return errand
 
     def _step(self) -> None:
         errand = self._errand
@@ -57,5 +62,8 @@ class ErrandWork:
         if not errand.over:
             self._on_step(errand)
             return
-        self.close()
-        self._on_over(errand)
+        self._let_go()
+        try:
+            self._on_over(errand)
+        finally:
+            errand.close()  # what it wrote was looked at

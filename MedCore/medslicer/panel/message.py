@@ -52,16 +52,19 @@ class MessageLine:
         """Without a text the line takes no room."""
         text, kind = self._news or (self._hindrance, "")
         self._label.setText(_LONG_WORD.sub("\\g<0>\u200b", text))
-        self._label.setProperty("kind", kind)
-        self._label.setStyleSheet(self._style(kind))
+        paint(self._label, kind)
         self._label.setVisible(bool(text))
 
-    def _style(self, kind: str) -> str:
-        if kind not in _COLORS:
-            return ""
+
+def paint(label: Any, kind: str) -> None:
+    """Give a line the colour of its kind, on a light or a dark ground."""
+    label.setProperty("kind", kind)
+    style = ""
+    if kind in _COLORS:
         on_light, on_dark = _COLORS[kind]
-        ground = self._label.palette.color(qt.QPalette.Window)
-        return f"color: {on_dark if ground.lightness() < _DARK else on_light};"
+        ground = label.palette.color(qt.QPalette.Window)
+        style = f"color: {on_dark if ground.lightness() < _DARK else on_light};"
+    label.setStyleSheet(style)
 
 
 def with_time_left(stage: str, seconds: float | None) -> str:

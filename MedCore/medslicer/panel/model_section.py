@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 from medinfer.errors import MedInferError
 
-from ..jobs.shelf_errand import Errand, add, fetch, is_bare_network, remove
-from ..models.dependencies import consent_text, install, missing
+from ..jobs.errand import Errand
+from ..jobs.shelf_errand import add, fetch, remove
+from ..models.dependencies import consent_text, install
 from ..models.model_card import card_html
 from ..models.model_shelf import ShelfModel, shelf
+from ..models.sources import is_bare_network
+from ..profiles import Profile, profile_for
 from .add_form import AddForm
 from .errand_work import ErrandWork
 from .form import add_action, confirmed, fill, plain
 from .message import MessageLine
 from .public_menu import PublicMenu
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from ..profiles import Profile
 
 
 class ModelSection:
@@ -39,7 +39,8 @@ class ModelSection:
         self._models: tuple[ShelfModel, ...] = ()
         self._carded: ShelfModel | None = None
         self._work = ErrandWork(self._tell_share, self._finish)
-        self._form = AddForm(ui, self._begin)
+        self._then: Callable[[Errand], None] = self._changed
+        self._form = AddForm(ui, profile, self._begin, self._changed)
         ui.modelSelector.connect("activated(int)", self._chosen)
         self._make_menu(ui.modelMenuButton)
         self.read_library()
@@ -85,6 +86,7 @@ class ModelSection:
         for action in (self._add_folder, self._add_file):
             action.setEnabled(free)
         self._public.set_free(free)
+        self._form.set_free(free)
         self._stop.setEnabled(self.busy)
 
     def close(self) -> None:
@@ -95,7 +97,7 @@ class ModelSection:
         self._menu = qt.QMenu(button)
         self._fetch = add_action(self._menu, _("Fetch this model"), self._fetch_model)
         self._public = PublicMenu(self._menu, self._profile.task, self._message, self._begin)
-        self._stop = add_action(self._menu, _("Stop fetching"), self._work.cancel)
+        self._stop = add_action(self._menu, _("Stop this"), self._work.cancel)
         self._menu.addSeparator()
         self._add_folder = add_action(self._menu, _("Add from a folder…"), self._add_from_folder)
         self._add_file = add_action(self._menu, _("Add from a file…"), self._add_from_file)
@@ -131,18 +133,10 @@ class ModelSection:
 
     def _add_from(self, path: str) -> None:
         """At once, or after asking what a network does not tell."""
-        if not is_bare_network(path):
-            self._begin(_("Adding the model"), add(path))
-            return
-        try:
-            needs = missing()
-            if needs and not confirmed(consent_text(needs, _)):
-                return
-            install(needs)
-        except MedInferError as error:
-            self._message.say(str(error), "error")
-            return
-        self._form.ask(path)
+        if is_bare_network(path):
+            self._form.ask(path)
+        else:
+            self._begin(_("Adding the model"), add(path, for_task=self._profile.task))
 
     def _remove_model(self) -> None:
         model = self.chosen
@@ -152,8 +146,9 @@ class ModelSection:
         if confirmed(question):
             self._begin(_("Deleting {title}").format(title=model.title), remove(model.id))
 
-    def _begin(self, doing: str, errand: Errand) -> None:
-        """Start an errand, after asking for what it needs to be installed."""
+    def _begin(self, doing: str, errand: Errand, then: Callable[[Errand], None] | None = None) -> None:
+        """Start an errand, after asking for what it needs to be installed. then(errand): after its success; None: it
+        changed the library."""
         try:
             needs = errand.missing()
             if needs and not confirmed(consent_text(needs, _)):
@@ -167,34 +162,46 @@ class ModelSection:
         except MedInferError as error:
             self._message.say(str(error), "error")
             return
-        self._doing = doing
+        self._doing, self._then = doing, then or self._changed
         self._before = {model.id for model in self._models if model.folder is not None}
         self._tell_share(errand)
         self._on_change()
 
     def _tell_share(self, errand: Errand) -> None:
         share = errand.share
-        self._ui.progressBar.setVisible(share is not None)
+        self._ui.progressBar.setVisible(True)
+        # Without a maximum it shows that something goes on, and not how far.
+        self._ui.progressBar.setMaximum(0 if share is None else 1000)
         self._ui.progressBar.setValue(round(1000 * (share or 0)))
         self._message.say(f"{self._doing}…")
 
     def _finish(self, errand: Errand) -> None:
-        """Show the library as it is now, with what was added chosen; or say what went wrong."""
+        """Go on with what it brought, or say what went wrong."""
+        self._ui.progressBar.setMaximum(1000)
         self._ui.progressBar.setVisible(False)
-        self.read_library()
         for line in (*errand.said, *filter(None, [errand.problem])):
             self._ui.logText.appendPlainText(line)
         if errand.cancelled:
-            self._message.say(_("Stopped; the part already fetched is kept for the next time."))
+            self._message.say(_(errand.stopped))
         elif errand.problem:
             self._message.say(errand.problem, "error")
         else:
-            self._form.close()
-            self._message.say(errand.said[-1] if errand.said else _("Done."), "done")
-            fresh = [model.id for model in self._models if model.folder is not None and model.id not in self._before]
-            if fresh:
-                self._settings.model = fresh[0]
+            self._message.clear()
+            self._then(errand)
         self._on_change()
+
+    def _changed(self, errand: Errand) -> None:
+        """Show the library as it is now, with what was added chosen."""
+        self.read_library()
+        added, task = errand.added
+        if task and task != self._profile.task:
+            where = _("{model} is installed. It is for {module}: choose it there.")
+            self._message.say(where.format(model=added, module=profile_for(task).module), "done")
+            return
+        self._message.say(errand.said[-1] if errand.said else _("Done."), "done")
+        fresh = [model.id for model in self._models if model.folder is not None and model.id not in self._before]
+        if added or fresh:
+            self._settings.model = added or fresh[0]
 
 
 def _line(model: ShelfModel) -> str:

@@ -9,7 +9,8 @@ from slicer.i18n import tr as _
 
 from medinfer.library.catalogue import Download
 
-from ..jobs.shelf_errand import Errand, fetch
+from ..jobs.errand import Errand
+from ..jobs.shelf_errand import fetch
 from ..models.model_shelf import public_models
 from .form import add_action, confirmed
 from .message import MessageLine

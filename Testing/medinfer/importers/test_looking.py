@@ -98,7 +98,7 @@ def test_what_cannot_be_looked_at_is_said(
 
 def test_a_package_has_nothing_to_be_asked(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(PackageError, match=r"is no network without a model\.json"):
+    with pytest.raises(PackageError, match=r"has a model\.json, which says all that"):
         bare_network(tmp_path)
 
 

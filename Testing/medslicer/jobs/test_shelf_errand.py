@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from model_server import ModelServer, model_server
 
 from medinfer.backends import available
 from medinfer.errors import MedInferError
-from medslicer.jobs import shelf_errand
-from medslicer.jobs.shelf_errand import Errand, add, fetch, list_devices, remove
+from medinfer.scans.reading import read_volume
+from medslicer.jobs import errand as errands
+from medslicer.jobs.errand import Errand
+from medslicer.jobs.shelf_errand import add, fetch, list_devices, look, preview, remove
 from medslicer.models.dependencies import CONVERTERS, REQUIRED
 from medslicer.models.model_shelf import shelf
+from medslicer.models.sources import is_bare_network
 
 Make = Callable[..., Path]
 
@@ -195,7 +199,7 @@ def test_a_crash_is_told_with_its_log() -> None:
 
 
 def test_what_is_missing_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf_errand, "missing", lambda converters: (*REQUIRED, *map(CONVERTERS.get, converters)))
+    monkeypatch.setattr(errands, "missing", lambda converters: (*REQUIRED, *map(CONVERTERS.get, converters)))
     assert list_devices().missing() == REQUIRED
     assert fetch("blobs", needs=("h5py", "onnx")).missing() == (*REQUIRED, CONVERTERS["h5py"], CONVERTERS["onnx"])
     errand = fetch("blobs")
@@ -226,7 +230,7 @@ def test_an_interpreter_that_cannot_be_started_is_told(tmp_path: Path, monkeypat
 def test_what_converts_another_programs_model_is_asked_for_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str, needs: tuple[str, ...], packed: bool
 ) -> None:
-    monkeypatch.setattr(shelf_errand, "missing", lambda converters: converters)
+    monkeypatch.setattr(errands, "missing", lambda converters: converters)
     source = tmp_path / "given"
     (source / inside).parent.mkdir(parents=True)
     (source / inside).touch()
@@ -235,4 +239,46 @@ def test_what_converts_another_programs_model_is_asked_for_before(
             archive.write(source / inside, inside)
         source = tmp_path / "given.zip"
     assert add(source).missing() == needs
-    assert not shelf_errand.is_bare_network(source)
+    assert not is_bare_network(source)
+
+
+def test_a_torchscript_network_needs_torch_and_an_onnx_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "missing", lambda converters: converters)
+    with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
+        archive.writestr("net/constants.pkl", b"")
+    (tmp_path / "net.onnx").touch()
+    for errand in (add(tmp_path / "net.pt"), look(tmp_path / "net.pt")):
+        assert errand.missing() == ("torch",)
+    assert look(tmp_path / "net.onnx").missing() == ()
+    assert is_bare_network(tmp_path / "net.pt")
+    with zipfile.ZipFile(tmp_path / "net.zip", "w") as archive:
+        archive.write(tmp_path / "net.onnx", "inside/net.onnx")
+    assert is_bare_network(tmp_path / "net.zip")
+    assert not is_bare_network(tmp_path / "nothing.zip")
+
+
+def test_a_preview_can_be_stopped_while_the_scan_is_handed_over(tmp_path: Path, blob_scan: Any) -> None:
+    (tmp_path / "net.onnx").touch()
+    errand = preview(tmp_path / "net.onnx", {}, blob_scan[0])
+    errand.start()
+    folder = errand._folder
+    assert (folder / "scan.nii").exists()
+    errand.cancel()
+    errand.step()
+    assert (errand.over, errand.cancelled, errand.problem) == (True, True, "")
+    errand.close()
+    assert not folder.exists()
+
+
+def test_a_scan_that_is_handed_over_for_a_preview_is_the_scan(blob_scan: Any, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").touch()
+    errand = preview(tmp_path / "net.onnx", {}, blob_scan[0])
+    errand.start()
+    while errand._handover is not None:
+        errand.step()
+    read = read_volume(errand._folder / "scan.nii")
+    np.testing.assert_array_equal(read.voxels, blob_scan[0].voxels)
+    np.testing.assert_allclose(read.grid.ijk_to_ras, blob_scan[0].grid.ijk_to_ras, atol=1e-5)
+    errand.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,13 +20,13 @@ Open = Callable[[str], PanelUser]
 
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
-    """A network alone, of one channel in and out, as the blob package has it."""
-    weights = numpy_helper.from_array(np.ones((1, 1, 1, 1, 1), np.float32), "w")
-    sizes = ["b", 1, "k", "j", "i"]
+    """A network alone, of one channel in and three out: nothing, the values less 200, and the values less 600."""
+    weights = numpy_helper.from_array(np.array([0, 1, 2], np.float32).reshape(3, 1, 1, 1, 1), "w")
+    bias = numpy_helper.from_array(np.array([0, -200, -800], np.float32), "b")
     graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"])], "copy",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, sizes)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, sizes)], [weights],
+        [helper.make_node("Conv", ["x", "w", "b"], ["y"])], "bright",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, "k", "j", "i"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3, "k", "j", "i"])], [weights, bias],
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "bright.onnx")
     return tmp_path / "bright.onnx"
@@ -36,51 +37,122 @@ def user(harness: SlicerHarness, own_library: Path, temporary: Path, open_panel:
     return open_panel("MedToothSeg")
 
 
-def type_into(user: PanelUser, name: str, text: str) -> None:
-    user.ui("addFields").findChild(QtWidgets.QLineEdit, f"add_{name}").setText(text)
+def field(user: PanelUser, name: str) -> Any:
+    return user.ui("addBox").findChild(QtWidgets.QWidget, f"add_{name}")
 
 
 def problem(user: PanelUser, name: str) -> str:
-    label = user.ui("addFields").findChild(QtWidgets.QLabel, f"add_{name}_problem")
+    label = user.ui("addBox").findChild(QtWidgets.QLabel, f"add_{name}_problem")
     return "" if label.isHidden() else str(label.text())
 
 
-def test_what_a_network_does_not_tell_is_asked_in_a_form(
-    user: PanelUser, harness: SlicerHarness, network: Path, own_library: Path
-) -> None:
-    assert user.ui("addBox").isHidden()
-    harness.choose_file(network)
+def errors(user: PanelUser) -> list[str]:
+    """The fields beside which an error stands."""
+    lines = user.ui("addBox").findChildren(QtWidgets.QLabel)
+    shown = [line for line in lines if line.property("kind") == "error" and not line.isHidden()]
+    return [line.objectName().removeprefix("add_").removesuffix("_problem") for line in shown]
+
+
+def at_rest(user: PanelUser) -> None:
+    user.wait(lambda: user.menu_entry(MENU, FROM_FILE).isEnabled(), "the end of what the library does")
+
+
+def asked(user: PanelUser, network: Path) -> None:
+    """The form for a network is there."""
+    user.harness.choose_file(network)
     user.menu(MENU, FROM_FILE)
-    assert not user.ui("addBox").isHidden()
+    at_rest(user)
+    assert not user.ui("addBox").isHidden(), user.message
+
+
+def test_what_a_network_does_not_tell_is_asked_in_a_form(
+    user: PanelUser, harness: SlicerHarness, network: Path, own_library: Path, blob_scan: Any
+) -> None:
+    from medslicer.nodes.volumes import add_volume
+
+    asked(user, network)
     assert "bright.onnx" in user.ui("addTitle").text()
-    type_into(user, "labels", "bright,bright")
-    type_into(user, "spacing", "two")
+    # What is usual is there to be read, and follows what is said.
+    assert (field(user, "id").placeholderText(), field(user, "orientation").placeholderText()) == ("bright", "LPS")
+    assert field(user, "activation").currentText() == "softmax (usual)"
+    field(user, "like").setCurrentIndex(field(user, "like").findText("MONAI"))
+    assert field(user, "orientation").placeholderText() == "RAS"
+    assert field(user, "axes").currentText() == "x, y, z (nibabel, MONAI) (usual)"
+    # What must be said is an error when someone wants to go on, what is wrong at once.
+    field(user, "spacing").setText("two")
+    assert "“Voxel size, mm” must be one or three numbers above 0" in problem(user, "spacing")
+    assert errors(user) == ["spacing"]
     user.click("addButton")
-    assert "must have distinct names" in problem(user, "labels")
-    assert "must be one or three numbers above 0" in problem(user, "spacing")
+    assert "its 3 channels called" in problem(user, "labels")
+    assert errors(user) == ["labels", "spacing"]
+    field(user, "labels").setText("bright")
+    field(user, "spacing").setText("2")
+    assert problem(user, "spacing") == ""
+    assert problem(user, "labels").startswith("It gives 3 channels, the first of which is the background")
+    user.click("addPreviewButton")
+    assert "Choose a scan above" in user.shown_in("addSeen")
+    # What the network would see of a scan.
+    field(user, "labels").setText("bright,brighter")
+    node = add_volume(harness.scene, blob_scan[0])
+    user.choose("scanSelector", node.GetName())
+    user.click("addPreviewButton")
+    at_rest(user)
+    assert "voxels of 2 × 2 × 2 mm (x, y, z)" in user.shown_in("addSeen"), user.message
+    assert user.ui("addPicture").pixmap().width() >= 200
     assert not list(own_library.iterdir())
-    type_into(user, "labels", "bright")
-    type_into(user, "spacing", "2")
-    type_into(user, "id", "my-network")
+    field(user, "id").setText("my-network")
     user.click("addButton")
-    assert problem(user, "labels") == ""
-    user.wait(lambda: user.menu_entry(MENU, FROM_FILE).isEnabled(), "the end of adding")
+    at_rest(user)
     assert "my-network 1.0.0 is installed" in user.message
     assert user.ui("addBox").isHidden()
     assert user.chosen("modelSelector") == "My network"
 
 
-def test_the_form_can_be_left(user: PanelUser, harness: SlicerHarness, network: Path, own_library: Path) -> None:
-    harness.choose_file(network)
-    user.menu(MENU, FROM_FILE)
+def test_the_form_can_be_left(user: PanelUser, network: Path, own_library: Path) -> None:
+    asked(user, network)
     user.click("addCancelButton")
     assert user.ui("addBox").isHidden()
     assert not list(own_library.iterdir())
+
+
+def test_a_network_that_cannot_be_fed_is_not_asked_about(
+    user: PanelUser, harness: SlicerHarness, network: Path, own_library: Path
+) -> None:
+    network.write_bytes(network.read_bytes()[:60])
+    harness.choose_file(network)
+    user.menu(MENU, FROM_FILE)
+    at_rest(user)
+    assert user.ui("addBox").isHidden()
+    assert "bright.onnx" in user.message
+    assert user.complains
+
+
+def test_labels_become_points_where_points_are_shown(
+    harness: SlicerHarness, own_library: Path, temporary: Path, open_panel: Open, network: Path
+) -> None:
+    user = open_panel("MedLandmark")
+    asked(user, network)
+    assert "Of its objects the centres are shown here" in user.ui("addTitle").text()
+    field(user, "labels").setText("vertebrae_L5,vertebrae_L4")
+    user.click("addButton")
+    at_rest(user)
+    assert "bright-points 1.0.0 is installed" in user.message
+    assert user.chosen("modelSelector") == "Bright: points"
 
 
 def test_a_package_needs_no_form(user: PanelUser, harness: SlicerHarness, tmp_path: Path) -> None:
     harness.choose_file(write_package(tmp_path / "package"))
     user.menu(MENU, FROM_FOLDER)
     assert user.ui("addBox").isHidden()
-    user.wait(lambda: user.menu_entry(MENU, FROM_FILE).isEnabled(), "the end of adding")
+    at_rest(user)
     assert "two-images 1.0.0 is installed" in user.message
+
+
+def test_a_model_of_another_module_is_said_to_be_there(
+    harness: SlicerHarness, own_library: Path, temporary: Path, open_panel: Open, tmp_path: Path
+) -> None:
+    user = open_panel("MedDetect")
+    harness.choose_file(write_package(tmp_path / "package"))
+    user.menu(MENU, FROM_FOLDER)
+    at_rest(user)
+    assert user.message == "two-images is installed. It is for MedToothSeg: choose it there."

@@ -17,7 +17,7 @@ from panel_user import PanelUser, workers
 
 Make = Callable[..., Path]
 MENU = "modelMenuButton"
-FETCH, STOP, DELETE = "Fetch this model", "Stop fetching", "Delete this model"
+FETCH, STOP, DELETE = "Fetch this model", "Stop this", "Delete this model"
 FROM_FOLDER, FROM_FILE = "Add from a folder", "Add from a file"
 
 
