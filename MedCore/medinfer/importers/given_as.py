@@ -17,7 +17,7 @@ from ..manifest.reading import parse_manifest
 Gives = Literal["points", "boxes"]
 
 _TASKS: Mapping[Gives, str] = {"points": "landmark", "boxes": "detect"}
-# What others put before the name of each landmark (TotalSegmentator: vertebrae_L5).
+# What others put before the names of landmarks (TotalSegmentator: vertebrae_L5).
 _PREFIXES = ("vertebrae_", "vertebra_")
 # Of a decoder of segments, what decides a voxel's label; the rest is about objects.
 _DECIDING = ("activation", "threshold", "order")
@@ -72,10 +72,11 @@ def _decoder(decoder: Mapping[str, Any], gives: Gives, *, alone: bool) -> dict[s
 
 
 def _renamed(data: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    """The names of the landmarks without what others put before each of them."""
-    prefix = next((word for word in _PREFIXES if all(name.startswith(word) for name in labels)), "")
-    names = {name: name.removeprefix(prefix) for name in labels if name != prefix}
-    if not prefix or set(names.values()) & {label["name"] for label in data["labels"]}:
+    """The names of the landmarks without what others put before those of a kind."""
+    prefix = next((word for word in _PREFIXES if any(name.startswith(word) for name in labels)), "")
+    called = [name for name in labels if prefix and name.startswith(prefix) and name != prefix]
+    names = {name: name.removeprefix(prefix) for name in called}
+    if set(names.values()) & {label["name"] for label in data["labels"]}:
         return data
 
     def renamed(value: Any, key: str = "") -> Any:

@@ -36,6 +36,7 @@ class AddForm:
         self._ui, self._profile, self._begin, self._added = ui, profile, begin, added
         self._path = Path()
         self._facts: Facts | None = None
+        self._errand: Errand | None = None
         self._rows: dict[str, tuple[Any, Any]] = {}
         # What must be said is a question, and no error before someone wanted to go on.
         self._all_needed = False
@@ -45,18 +46,28 @@ class AddForm:
         ui.addBox.layout().insertLayout(1, self._grid)
         ui.addButton.connect("clicked(bool)", self._add)
         ui.addPreviewButton.connect("clicked(bool)", self._look_through)
-        ui.addCancelButton.connect("clicked(bool)", lambda checked=False: self.close())
+        ui.addCancelButton.connect("clicked(bool)", self._leave)
 
     def ask(self, path: Path | str) -> None:
         """Look at the network in a file, folder or .zip, and then show the form for it."""
         self.close()
         self._path = Path(path)
-        self._begin(_("Looking at {name}").format(name=self._path.name), look(path), self._show)
+        self._do(_("Looking at {name}").format(name=self._path.name), look(path), self._show)
 
     def close(self) -> None:
         """Fold it away."""
         self._facts = None
         self._ui.addBox.setVisible(False)
+
+    def _leave(self, checked: bool = False) -> None:
+        """Fold it away, and stop what it began."""
+        if self._errand is not None:
+            self._errand.cancel()
+        self.close()
+
+    def _do(self, doing: str, errand: Errand, then: Callable[[Errand], None]) -> None:
+        self._errand = errand
+        self._begin(doing, errand, then)
 
     def set_free(self, free: bool) -> None:
         """Whether the library can be changed now."""
@@ -162,7 +173,7 @@ class AddForm:
     def _add(self, checked: bool = False) -> None:
         if self._ready():
             errand = add(self._path, self._words(), for_task=self._profile.task)
-            self._begin(_("Adding the model"), errand, self._done)
+            self._do(_("Adding the model"), errand, self._done)
 
     def _done(self, errand: Errand) -> None:
         self.close()
@@ -179,7 +190,7 @@ class AddForm:
             except MedInferError as error:
                 self._show_picture("", str(error))
                 return
-            self._begin(_("Preparing the scan as the network gets it"), errand, self._draw)
+            self._do(_("Preparing the scan as the network gets it"), errand, self._draw)
 
     def _draw(self, errand: Errand) -> None:
         if isinstance(errand, Preview) and self._facts is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from two_balls import BALLS, draw_balls
 
 from medinfer.command.cli import OK, REFUSED, main
@@ -41,6 +43,43 @@ def test_only_the_labels_that_were_asked_for_are_given(default_export: Path) -> 
     with open_package(package, threads=1) as session:
         landmarks = run(draw_balls(), package, session).landmarks
     assert [entry.label for entry in landmarks] == ["spleen"]
+
+
+def test_of_all_labels_the_vertebrae_have_their_own_names(default_export: Path) -> None:
+    package = add(default_export, given=Given({**WORDS, "labels": "liver,vertebrae_L4"}, gives="points"))
+    assert [label.name for label in package.manifest.labels] == ["liver", "L4"]
+    both = add(default_export, given=Given({**WORDS, "labels": "L4,vertebrae_L4"}, gives="points"))
+    assert [label.name for label in both.manifest.labels] == ["L4", "vertebrae_L4"]
+
+
+def test_each_object_of_a_label_has_a_box_of_its_own_and_the_largest_one_is_the_point(default_export: Path) -> None:
+    """Against the components of the labels themselves."""
+    balls = {"large": ((18.0, -10.0, 20.0), 14.0), "small": ((-22.0, 12.0, -6.0), 11.0)}
+    scan = draw_balls()
+    voxels = np.zeros_like(scan.voxels)
+    world = scan.grid.to_ras(np.stack(np.meshgrid(*map(np.arange, scan.shape), indexing="ij"), axis=-1))
+    for center, radius in balls.values():
+        voxels[np.linalg.norm(world - np.array(center), axis=-1) <= radius] = 1000
+    scan = replace(scan, voxels=voxels)
+    given = {**WORDS, "labels": "nodule,other"}
+    packages = {
+        kind: add(default_export, given=Given(given, gives=kind)) for kind in (None, "boxes", "points")
+    }
+    found = {}
+    for kind, package in packages.items():
+        with open_package(package, threads=1) as session:
+            found[kind] = run(scan, package, session)
+    parts, count = ndimage.label(found[None].label_map.whole(scan).voxels == 1)
+    assert count == 2
+    expected = [world[parts == n] for n in (1, 2)]
+    boxes = sorted(found["boxes"].boxes, key=lambda box: box.center_ras[0])
+    assert len(boxes) == 2
+    for box, inside in zip(boxes, sorted(expected, key=lambda part: part[:, 0].mean()), strict=True):
+        # A box lies along the network's axes, which are RAS here.
+        np.testing.assert_allclose(box.center_ras, (inside.min(axis=0) + inside.max(axis=0)) / 2, atol=2)
+        np.testing.assert_allclose(box.size_mm, np.ptp(inside, axis=0), atol=4)
+    (nodule,) = [entry for entry in found["points"].landmarks if entry.label == "nodule"]
+    np.testing.assert_allclose(nodule.position_ras, max(expected, key=len).mean(axis=0), atol=0.5)
 
 
 def test_a_box_lies_around_each_object_and_not_around_all_of_a_label(default_export: Path) -> None:
