@@ -94,7 +94,7 @@ def _analyse(
 def _analyse_into(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
-    from ..inference.mirroring import with_mirroring
+    from ..inference.mirroring import mirrors, with_mirroring
     from ..inference.overlap import with_overlap
     from ..inference.pipeline import open_package
     from ..library.library import find_package
@@ -103,7 +103,9 @@ def _analyse_into(
     from .label_names import renamed
 
     package = find_package(options.model, options.task)
-    package = with_mirroring(with_overlap(package, options.overlap), options.mirroring)
+    # Where nothing is mirrored there is nothing to leave out, and the result is the same.
+    mirroring = options.mirroring or not mirrors(package)
+    package = with_mirroring(with_overlap(package, options.overlap), mirroring)
     if package.manifest.task != options.task:
         right = command_for(package.manifest.task, package.id)
         raise PackageError(
@@ -127,7 +129,7 @@ def _analyse_into(
         batch = Batch(
             package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
             _refine(options.refine) if options.refine else None, options.overlap, options.assume_hu,
-            options.mirroring, named_files(options.input),
+            mirroring, named_files(options.input),
         )
         console.say(f"{package.manifest.title} {package.manifest.version}. Not for clinical use.")
         console.say(f"running on {session.device} with {session.runtime}, {session.precision}")

@@ -155,7 +155,7 @@ def _told(error: Exception, scan: str, console: JsonConsole) -> int:
 
 
 def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
-    from ..inference.mirroring import with_mirroring
+    from ..inference.mirroring import mirrors, with_mirroring
     from ..inference.overlap import with_overlap
     from ..inference.package_session import open_package
     from ..inference.pipeline import run
@@ -167,7 +167,9 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
         console.progress(job.name or job.scan, stage, done, total)
 
     progress("read", 0, 1)
-    package = with_mirroring(with_overlap(find_package(job.model), job.overlap), job.mirroring)
+    package = find_package(job.model)
+    mirroring = job.mirroring or not mirrors(package)
+    package = with_mirroring(with_overlap(package, job.overlap), mirroring)
     console.event("steps", {"steps": [asdict(step) for step in steps_of(package.manifest)]})
     volume = with_further(_volume(job), package.manifest.images, _further(job))
     progress("open", 0, 1)
@@ -181,7 +183,7 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
             volume, package, session, threshold=job.threshold, progress=progress, cancel=cancelled.is_set,
             assume_hu=job.assume_hu,
         )
-    chosen = {"overlap": job.overlap, "mirroring": None if job.mirroring else False}
+    chosen = {"overlap": job.overlap, "mirroring": None if mirroring else False}
     asked = {name: value for name, value in chosen.items() if value is not None}
     findings = replace(findings, run={**findings.run, **asked})
     progress("write", 0, 1)

@@ -185,6 +185,23 @@ def test_another_network_under_the_same_version_is_not_taken_for_the_same(
     assert "holds results of blobs 1.0.0 with other files or other passes in its model.json" in said
 
 
+def test_whether_tiles_were_mirrored_is_kept_with_a_result_and_tells_it_from_others(
+    scan: Path, detect: Detect, blob_package: Make, tmp_path: Path
+) -> None:
+    model = blob_package(lambda manifest: manifest["network"].update(mirror=["i"]), "mirrored")
+    kept = tmp_path / "out" / "chest" / "findings.json"
+    detect(scan, "--model", model)
+    assert "mirroring" not in json.loads(kept.read_text())["run"]
+    said = detect(scan, "--model", model, "--no-mirroring", code=1)
+    assert "holds results of blobs 1.0.0 with another choice of mirrored tiles" in said
+    detect(scan, "--model", model, "--no-mirroring", "--overwrite")
+    assert json.loads(kept.read_text())["run"]["mirroring"] is False
+    assert "already done" in detect(scan, "--model", model, "--no-mirroring")
+    # Of a model that mirrors nothing the result is the same.
+    detect(scan, "--no-mirroring", out=tmp_path / "plain")
+    assert "already done" in detect(scan, out=tmp_path / "plain")
+
+
 def test_names_are_cut_by_bytes_and_stay_apart() -> None:
     long = "胸" * 72 + "-" + "部" * 30
     cut = folder_name(long)

@@ -241,6 +241,26 @@ def test_device_precision_and_overlap_reach_the_run(user: PanelUser, harness: Sl
     assert "cpu, onnxruntime, float32" in user.log
 
 
+def test_mirrored_tiles_can_be_left_out_where_the_model_has_them(
+    harness: SlicerHarness, install_blobs: Callable[..., Path], blob_scan: Any, temporary: Path, open_panel: Open
+) -> None:
+    from medslicer.nodes.volumes import add_volume
+
+    install_blobs(lambda manifest: manifest["network"].update(mirror=["i"]))
+    add_volume(harness.scene, blob_scan[0])
+    user = open_panel()
+    user.unfold("advancedSection")
+    assert user.ui("mirrorBox").isHidden()
+    user.choose("modelSelector", "Bright blobs")
+    assert not user.ui("mirrorBox").isHidden()
+    user.click("mirrorBox")
+    user.run()
+    told = json.loads(user.wait(lambda: [path.read_text() for path in temporary.glob("*/job.json")])[0])
+    user.wait_for_the_end()
+    assert told["mirroring"] is False
+    assert user.message.startswith("2 nodules found")
+
+
 def test_only_inside_a_region(user: PanelUser, harness: SlicerHarness, blob_scan: Any) -> None:
     center, _ = blob_scan[1][1]
     region = harness.scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "lesion")
