@@ -99,10 +99,11 @@ def _built(described: Component) -> Any:
             f"{described.said} takes {arguments['in_channels']} channels: only networks of one image are supported."
         )
     try:
+        import onnx  # noqa: F401 (torch's exporter needs it)
         from monai.networks import nets
     except ImportError:
         raise PackageError(
-            "Converting a bundle of MONAI needs torch and monai: pip install 'medinfer[monai]'."
+            "Converting a bundle of MONAI needs torch, onnx and monai: pip install 'medinfer[monai]'."
         ) from None
     try:
         network = getattr(nets, _known(described))(**arguments)

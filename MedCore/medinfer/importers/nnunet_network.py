@@ -32,10 +32,11 @@ _ALIKE = 1e-3
 def build(plan: Plan, channels: int, source: Path) -> Any:
     """The network in evaluation mode, without weights. Raises PackageError."""
     try:
+        import onnx  # noqa: F401 (torch's exporter needs it)
         from dynamic_network_architectures.architectures import unet
     except ImportError:
         raise PackageError(
-            "Converting a network of nnU-Net needs torch and dynamic-network-architectures: "
+            "Converting a network of nnU-Net needs torch, onnx and dynamic-network-architectures: "
             "pip install 'medinfer[nnunet]'."
         ) from None
     name = str(plan.architecture["network_class_name"])

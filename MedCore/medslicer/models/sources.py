@@ -12,7 +12,8 @@ from medinfer.library.places import is_package
 
 # What makes a package of another program's model, by its importer, or runs a network.
 _CONVERTERS: Mapping[str | None, tuple[str, ...]] = {
-    "nnunet": ("torch", "dynamic_network_architectures"), "monai": ("torch", "monai"), "torchscript": ("torch",),
+    "nnunet": ("torch", "onnx", "dynamic_network_architectures"), "monai": ("torch", "onnx", "monai"),
+    "torchscript": ("torch",),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,17 @@ def test_weights_with_code_in_them_are_never_run(tmp_path: Path, own_library: Pa
     with pytest.raises(PackageError, match=r"models/model\.pt cannot be opened safely"):
         add(home)
     assert not trap.exists()
+    assert not list(own_library.iterdir())
+
+
+@pytest.mark.parametrize("lacking", ["onnx", "monai.networks"])
+def test_what_converting_needs_is_said_before(
+    tmp_path: Path, own_library: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    monkeypatch.setitem(sys.modules, lacking, None)
+    home = bundle(tmp_path / "bundle", unet_config())
+    with pytest.raises(PackageError, match=r"needs torch, onnx and monai: pip install 'medinfer\[monai\]'"):
+        add(home)
     assert not list(own_library.iterdir())
 
 

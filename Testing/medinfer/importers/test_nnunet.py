@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -356,6 +357,16 @@ def test_plans_that_cannot_be_repeated_are_one_sentence(
     with pytest.raises(PackageError, match=words) as told:
         add(home)
     assert "\n" not in str(told.value)
+    assert not list(own_library.iterdir())
+
+
+def test_what_converting_needs_is_said_before(
+    tmp_path: Path, own_library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = result_folder(tmp_path / "results")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(PackageError, match=r"needs torch, onnx and dynamic-network-architectures: pip install"):
+        add(home)
     assert not list(own_library.iterdir())
 
 

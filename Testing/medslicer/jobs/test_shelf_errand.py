@@ -223,8 +223,8 @@ def test_an_interpreter_that_cannot_be_started_is_told(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(("inside", "needs"), [
-    ("Dataset1/trainer/fold_0/checkpoint_final.pth", ("torch", "dynamic_network_architectures")),
-    ("bundle/configs/metadata.json", ("torch", "monai")),
+    ("Dataset1/trainer/fold_0/checkpoint_final.pth", ("torch", "onnx", "dynamic_network_architectures")),
+    ("bundle/configs/metadata.json", ("torch", "onnx", "monai")),
     ("model.json", ()),
 ])
 def test_what_converts_another_programs_model_is_asked_for_before(
