@@ -3,9 +3,11 @@
     python Testing/benchmarks/brain_networks.py [--deepbet FOLDER]
 
 MeshNet (ONNX, of brainchop): a conformed T1 of 256³ voxels, values 0 to 255 divided by 255, the highest of three
-classes. LinkNet3d (TorchScript, of deepbet): the brain in a T1 of 256³ voxels, as deepbet's own steps give it. deepbet
-first looks for the brain in the scan at 128³ and stretches that box to 256³, which a package cannot say; so the peer is
-its network on the whole scan, and with --deepbet (the unpacked wheel of deepbet 1.0.2) deepbet itself besides.
+classes. LinkNet3d (TorchScript, of deepbet): the brain in a box around it, stretched to 256³ voxels. deepbet looks for
+that box with a network of its own, and a package cannot stretch; so both get the scan cut to the box of MeshNet's
+brain with deepbet's margin, ours at the spacing that makes 256³ voxels of it. The peer is deepbet's steps (nearest
+voxel, percentiles of every eighth voxel, network, largest part, holes filled), and with --deepbet (the unpacked wheel
+of deepbet 1.0.2, which needs fill_voids) deepbet itself on the whole scan besides.
 Printed: Dice of each label. Data: MEDINFER_TEST_DATA (default ../shared/data).
 """
 
@@ -37,14 +39,14 @@ MESHNET = {
     "intensity": "times 0.00392156862745098", "activation": "softmax",
 }
 LINKNET = {
-    "labels": "brain", "modality": "MR", "orientation": "RAS", "axes": "xyz", "id": "linknet", "patch": "256",
+    "labels": "1=brain", "modality": "MR", "orientation": "RAS", "axes": "xyz", "id": "linknet", "patch": "256",
     "intensity": "percentiles 0.5 99.5, clip 0 1, zscore, times 0.226 plus 0.449",
 }
 
 
-def here(package: ModelPackage) -> NDArray[np.uint8]:
+def here(package: ModelPackage, scan: Path) -> NDArray[np.uint8]:
     """The labels on the scan's voxels `[k, j, i]`."""
-    volume = read_volume(SCAN)
+    volume = read_volume(scan)
     with open_package(package, precision="float32") as session:
         labels = run(volume, package, session).label_map
     assert labels is not None
@@ -61,41 +63,40 @@ def meshnet() -> NDArray[Any]:
     return found[0].argmax(axis=0)
 
 
-def linknet() -> NDArray[Any]:
-    """deepbet's steps around its network, on the whole scan: `[k, j, i]`."""
+def box_of(brain: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The box around a brain with deepbet's margin of a tenth on each side."""
+    sides = []
+    for axis, length in enumerate(brain.shape):
+        (inside,) = np.nonzero(brain.any(axis=tuple(other for other in range(3) if other != axis)))
+        middle, size = (inside[0] + inside[-1] + 1) / 2, 1.2 * (inside[-1] + 1 - inside[0])
+        sides.append(slice(max(0, int(middle - size / 2)), min(length, int(middle + size / 2))))
+    return tuple(sides)
+
+
+def linknet(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """deepbet's steps around its network, on a box `[x, y, z]`."""
     import torch
+    from torch.nn.functional import interpolate
 
     model = torch.jit.load(DATA / "brain_extraction_torchscript" / "model.pt", map_location="cpu").eval()
-    image = nibabel.as_closest_canonical(nibabel.load(SCAN))
-    values = torch.from_numpy(image.get_fdata(dtype=np.float32))
-    sample = torch.nn.functional.interpolate(values[None, None], (128,) * 3, mode="nearest-exact")
+    box = torch.from_numpy(values)[None, None]
+    sample = interpolate(box, (128,) * 3, mode="nearest-exact")
     low, high = sample.quantile(0.005), sample.quantile(0.995)
-    values = ((values - low) / (high - low)).clamp(0, 1)
-    values = 0.226 * (values - values.mean()) / values.std() + 0.449
+    stretched = ((interpolate(box, (256,) * 3, mode="nearest-exact") - low) / (high - low)).clamp(0, 1)
+    stretched = 0.226 * (stretched - stretched.mean()) / stretched.std() + 0.449
     with torch.no_grad():
-        mask = (model(values[None, None])[0, 1] > 0.5).numpy()
-    parts = cc3d.connected_components(mask)
-    mask = ndimage.binary_fill_holes(parts == np.bincount(parts[parts > 0]).argmax())
-    back = nibabel.as_closest_canonical(nibabel.load(SCAN)).affine
-    return on_scan(np.asarray(mask, np.uint8), back)
+        found = interpolate(model(stretched)[:, 1:2], values.shape, mode="nearest-exact")
+    parts = cc3d.connected_components(found[0, 0].numpy() > 0.5)
+    return np.asarray(ndimage.binary_fill_holes(parts == np.bincount(parts[parts > 0]).argmax()))
 
 
-def deepbet(folder: Path) -> NDArray[Any]:
-    """deepbet itself."""
+def deepbet(folder: Path) -> NDArray[np.bool_]:
+    """deepbet itself, on the whole scan `[x, y, z]` of closest RAS."""
     sys.path.insert(0, str(folder))
     from deepbet.bet import BrainExtraction
 
     _, mask, _ = BrainExtraction(no_gpu=True).run(nibabel.load(SCAN))
-    return np.asarray(mask.dataobj).T.round().astype(np.uint8)
-
-
-def on_scan(mask: NDArray[np.uint8], affine: NDArray[np.float64]) -> NDArray[Any]:
-    """A mask `[x, y, z]` of the canonical scan on the stored one's voxels `[k, j, i]`."""
-    stored = nibabel.load(SCAN)
-    turn = nibabel.orientations.ornt_transform(
-        nibabel.io_orientation(affine), nibabel.io_orientation(stored.affine)
-    )
-    return nibabel.orientations.apply_orientation(mask, turn).T
+    return np.asarray(nibabel.as_closest_canonical(mask).dataobj) > 0.5
 
 
 def dice(one: NDArray[Any], other: NDArray[Any], value: int) -> float:
@@ -107,16 +108,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--deepbet", type=Path)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as library:
-        os.environ["MEDINFER_LIBRARY"] = library
-        ours, theirs = here(add(DATA / "brain_meshnet_onnx" / "model.onnx", given=Given(MESHNET))), meshnet()
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["MEDINFER_LIBRARY"] = f"{place}/library"
+        package = add(DATA / "brain_meshnet_onnx" / "model.onnx", given=Given(MESHNET))
+        ours, theirs = here(package, SCAN), meshnet()
         print(f"MeshNet: Dice {dice(ours, theirs, 1):.5f} and {dice(ours, theirs, 2):.5f}, "
               f"{np.sum(ours != theirs)} of {np.sum(theirs > 0)} voxels differ", flush=True)
-        ours, theirs = here(add(DATA / "brain_extraction_torchscript" / "model.pt", given=Given(LINKNET))), linknet()
-        print(f"LinkNet3d: Dice {dice(ours, theirs, 1):.5f}, {theirs.sum() / 1000:.0f} ml", flush=True)
+        stored = nibabel.load(SCAN)
+        scan = nibabel.as_closest_canonical(stored)
+        brain = nibabel.as_closest_canonical(nibabel.Nifti1Image(theirs.astype(np.uint8).T, stored.affine))
+        box = box_of(np.asarray(brain.dataobj) > 0)
+        cut = scan.slicer[box]
+        nibabel.save(cut, f"{place}/box.nii.gz")
+        spacing = [n * mm / 256 for n, mm in zip(cut.shape, cut.header.get_zooms(), strict=True)]
+        words = {**LINKNET, "spacing": ",".join(map(str, spacing))}
+        found = here(add(DATA / "brain_extraction_torchscript" / "model.pt", given=Given(words)),
+                     Path(f"{place}/box.nii.gz")).T
+        peer = linknet(cut.get_fdata(dtype=np.float32))
+        ml = float(np.prod(cut.header.get_zooms())) / 1000
+        print(f"LinkNet3d: Dice {dice(found > 0, peer, 1):.5f}, {found.sum() * ml:.0f} and {peer.sum() * ml:.0f} ml",
+              flush=True)
         if asked.deepbet:
             whole = deepbet(asked.deepbet)
-            print(f"deepbet itself: Dice {dice(ours, whole, 1):.5f}, {whole.sum() / 1000:.0f} ml")
+            print(f"deepbet itself: Dice {dice(found > 0, whole[box], 1):.5f}, {whole.sum() * ml:.0f} ml")
 
 
 if __name__ == "__main__":
