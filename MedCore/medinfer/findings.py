@@ -121,7 +121,8 @@ class Segment:
 
     label: the name of one of the model's labels ("11"), or the model's word for an object without one ("tooth").
     value: in the label map. confidence: 0…1. center_ras: its centre of mass, mm. length_mm: along its longest axis.
-    flags: what a user should check, one clear phrase each ("number unsure").
+    flags: what a user should check, one clear phrase each ("number unsure"). layer: which of the label maps it lies in,
+    from 0 on, where segments overlap; else None.
     """
 
     label: str
@@ -131,6 +132,7 @@ class Segment:
     volume_mm3: float
     length_mm: float
     flags: tuple[str, ...] = ()
+    layer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,9 @@ class Findings:
     def to_json(self) -> str:
         data = asdict(replace(self, label_map=None))
         del data["label_map"]
+        for segment in data["segments"]:
+            if segment["layer"] is None:
+                del segment["layer"]
         return json.dumps({"format": "medinfer-findings", "version": 1, **data}, indent=2)
 
     @staticmethod
@@ -209,7 +214,8 @@ class Findings:
         return out.getvalue()
 
     def segments_csv(self, names: Mapping[str, Mapping[str, str]] | None = None) -> str:
-        """One row per segment: label, volume, length, confidence, centre (RAS mm), value in the label map, flags.
+        """One row per segment: label, volume, length, confidence, centre (RAS mm), value in the label map, flags;
+        where segments overlap, the layer of the label maps, too.
 
         names: of a label in other schemes, by label and scheme (`Label.names`): a column each, behind the label.
         """
@@ -218,12 +224,14 @@ class Findings:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         measures = ["volume_mm3", "length_mm", "confidence", "r_mm", "a_mm", "s_mm", "value", "flags"]
-        writer.writerow(["label", *schemes, *measures])
+        layered = any(segment.layer is not None for segment in self.segments)
+        writer.writerow(["label", *schemes, *measures, *["layer"] * layered])
         for segment in self.segments:
             others = [names.get(segment.label, {}).get(scheme, "") for scheme in schemes]
             place = [f"{value:.3f}" for value in segment.center_ras]
             size = [f"{segment.volume_mm3:.1f}", f"{segment.length_mm:.2f}", f"{segment.confidence:.4f}"]
-            writer.writerow([segment.label, *others, *size, *place, segment.value, "; ".join(segment.flags)])
+            row = [segment.label, *others, *size, *place, segment.value, "; ".join(segment.flags)]
+            writer.writerow([*row, *[segment.layer] * layered])
         return out.getvalue()
 
 

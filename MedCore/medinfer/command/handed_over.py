@@ -57,12 +57,15 @@ def read_handed_over(
 
 
 def write_label_map(labels: LabelMap, path: Path) -> None:
-    """The block of voxels as `.npy`; its `labels.grid.ijk_to_ras` goes another way. Raises OutputError."""
+    """The block of voxels as `.npy`, of several layers four-dimensional; its `labels.grid.ijk_to_ras` goes another way.
+    Raises OutputError."""
     with atomic_path(path) as partial, partial.open("wb") as stream:
-        np.save(stream, np.ascontiguousarray(labels.voxels), allow_pickle=False)
+        voxels = np.stack([labels.voxels, *labels.above]) if labels.above else np.ascontiguousarray(labels.voxels)
+        np.save(stream, voxels, allow_pickle=False)
 
 
 def read_label_map(path: Path, ijk_to_ras: Sequence[Sequence[float]]) -> LabelMap:
     """The inverse of `write_label_map`. Raises OSError or ValueError where the file is not whole."""
     voxels = np.load(path, allow_pickle=False)
-    return LabelMap(voxels, Grid(voxels.shape, np.array(ijk_to_ras, dtype=np.float64)))
+    first, *above = voxels if voxels.ndim == 4 else voxels[None]
+    return LabelMap(first, Grid(first.shape, np.array(ijk_to_ras, dtype=np.float64)), tuple(above))

@@ -13,8 +13,8 @@ from ..atomic_files import ASIDE, staging, take_place, write_text
 from ..errors import OutputError
 from ..findings import Findings
 from ..manifest import Manifest
-from ..scans.writing import write_volume
 from ..volume import Volume
+from .label_files import write_label_map
 
 FINDINGS_FILE = "findings.json"
 
@@ -52,7 +52,7 @@ def write_results(
         write_text(fresh / FINDINGS_FILE, findings.to_json() + "\n")
         write_text(fresh / f"{stem_of(manifest)}.csv", _table(findings, manifest))
         if findings.label_map is not None:
-            write_volume(findings.label_map.whole(volume), fresh / f"{stem_of(manifest)}.nii.gz")
+            write_label_map(findings.label_map, volume, fresh / f"{stem_of(manifest)}.nii.gz")
         for output in outputs.values():
             output(volume, findings, manifest, fresh)
         if not take_place(fresh, home, place / ASIDE if replacing else None):

@@ -43,7 +43,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..atomic_files import remove_partials, write_text
 from ..errors import Cancelled, MedInferError
-from ..scans.writing import write_volume
 from .console import JsonConsole
 from .process_tree import kill_tree
 
@@ -215,6 +214,7 @@ def _further(job: Job) -> dict[str, Volume]:
 def _write_label_map(job: Job, findings: Findings, volume: Volume) -> dict[str, Any]:
     """What the result event says of it."""
     from .handed_over import write_label_map
+    from .label_files import write_label_map as write_for_others
 
     labels = findings.label_map
     if job.label_map is None or labels is None:
@@ -222,7 +222,7 @@ def _write_label_map(job: Job, findings: Findings, volume: Volume) -> dict[str, 
     if job.label_map.endswith(".npy"):
         write_label_map(labels, Path(job.label_map))
         return {"label_map": {"file": job.label_map, "ijk_to_ras": labels.grid.ijk_to_ras.tolist()}}
-    write_volume(labels.whole(volume), job.label_map)
+    write_for_others(labels, volume, Path(job.label_map))
     return {}
 
 

@@ -22,6 +22,7 @@ from .index_point import IndexPoint
 from .index_segment import IndexSegment, IndexSegments
 from .instances import InstancesDecoding
 from .labels import LabelsDecoding
+from .overlapping import OverlappingDecoding
 from .scan_segments import ScanSegmentsDecoding
 from .segments import SegmentsDecoding
 
@@ -63,7 +64,8 @@ def decoding_for(
         thick = thick_axis(one.prepare.spacing_on(scan.spacing), scan.spacing) if apart else None
         return ScanSegmentsDecoding(decoder, labels, grid, scan, thick, along)
     if decoder.kind == "segments":
-        return SegmentsDecoding(decoder, labels, grid.shape, stride, grid.spacing)
+        kept = OverlappingDecoding if decoder.overlap else SegmentsDecoding
+        return kept(decoder, labels, grid.shape, stride, grid.spacing)
     if decoder.kind == "instances":
         return InstancesDecoding(decoder, grid.shape, stride, grid.spacing, seeds)
     if decoder.kind == "classes":

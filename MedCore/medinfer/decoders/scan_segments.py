@@ -16,8 +16,9 @@ from ..errors import PackageError
 from ..manifest import Label, SegmentsDecoder
 from ..preparation.zoom import nearest_slices
 from ..volume import Grid
-from .activation import channels_in_order, decided, probabilities
+from .activation import channels_in_order, decided, probabilities, probability
 from .index_segment import IndexSegments
+from .overlapping import OwnVoxels, in_layers
 from .segments import cleaned, index_segments
 from .separable import Between, along_axis, plane_between
 
@@ -37,8 +38,9 @@ class ScanSegmentsDecoding:
     which the nearest slice counts, and nothing is interpolated. along: the axis along which blocks are finished; those
     with one start on it are equally thick, and together fill their planes.
 
-    Memory: one byte per voxel of `scan`; of the output four bytes per channel and voxel for the planes across `along`
-    that are not finished: those of one row of blocks, and one before; nine bytes per voxel of `scan` decided at once.
+    Memory: one byte per voxel of `scan` (of labels that overlap a bit around each, and in the end two bytes a layer);
+    of the output four bytes per channel and voxel for the planes across `along` that are not finished: those of one row
+    of blocks, and one before; nine bytes per voxel of `scan` decided at once.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class ScanSegmentsDecoding:
         self._grid, self._scan, self._along = grid, scan, along
         self._sampling = _Sampling(grid, scan, thick, along, nearest=decoder.decide == "nearest")
         self._labels = np.zeros(scan.shape, np.uint8)
+        self._own = [OwnVoxels() for _ in labels] if decoder.overlap else []
         self._open: dict[int, _Rows] = {}
         self._before: Floats32 | None = None
         # Planes of the output that are finished, of all; planes of the scan that are decided.
@@ -86,6 +89,9 @@ class ScanSegmentsDecoding:
         step = max(1, _AT_ONCE * self._scan.shape[self._along] // math.prod(self._scan.shape))
         for low in range(self._decided, end, step):
             high = min(low + step, end)
+            if self._own:
+                self._keep_each(values, first, low, high)
+                continue
             self._labels[_cut(self._along, low, high)] = self._classes(values, first, low, high)
         self._decided = end
 
@@ -115,6 +121,16 @@ class ScanSegmentsDecoding:
                     np.maximum(labels[k], np.multiply(above, np.uint8(channel), dtype=np.uint8), out=labels[k])
         return labels
 
+    def _keep_each(self, values: Floats32, first: int, low: int, high: int) -> None:
+        """As `_classes`, of labels that overlap: the voxels of each."""
+        level, inside = self._level(), np.empty(_with(self._scan.shape, self._along, high - low), bool)
+        buffer = np.empty(inside.shape[1:], np.float32)
+        for channel, own in zip(values, self._own, strict=True):
+            planes, place = self._sampling.in_plane(channel, first, low, high)
+            for k in range(len(inside)):
+                np.greater(plane_between(planes, place, k, buffer), level, out=inside[k])
+            own.add(_with((0, 0, 0), self._along, low), inside)
+
     def _level(self) -> float:
         """The threshold as a value of what is interpolated."""
         threshold = self._decoder.threshold
@@ -126,6 +142,13 @@ class ScanSegmentsDecoding:
         # Every second plane of all, however the rows are cut.
         begins = _with((0, 0, 0), self._along, -self._planes % every)
         some = np.ascontiguousarray(values[(slice(None), *(slice(begin, None, every) for begin in begins))])
+        if self._own:
+            for number, channel in enumerate(some, start=1):
+                chance = probability(channel, self._decoder.activation)
+                above = chance[chance > self._decoder.threshold]
+                self._sums[number] += above.sum()
+                self._counts[number] += above.size
+            return
         found = decided(some, self._decoder.activation, self._decoder.threshold, self._order)
         self._sums += np.bincount(found.labels.ravel(), np.nan_to_num(found.score).ravel(), minlength=256)
         self._counts += np.bincount(found.labels.ravel(), minlength=256)
@@ -134,9 +157,13 @@ class ScanSegmentsDecoding:
         """One segment for each label that occurs, on `scan`, in the order of the labels."""
         if self._planes != self._last:
             raise PackageError("The tiles do not cover the scan: correct the tiling in model.json.")
-        kept = cleaned(self._labels, self._decoder, float(np.prod(self._scan.spacing)))
         # A label that no looked-at voxel has is as unsure as a voxel can be.
         sure = np.divide(self._sums, self._counts, out=np.full(256, self._decoder.threshold), where=self._counts > 0)
+        voxel_mm3 = float(np.prod(self._scan.spacing))
+        if self._own:
+            each = [float(chance) for chance in sure[1:]]
+            return in_layers(self._own, self._values, self._scan.shape, 1, self._decoder, voxel_mm3, each)
+        kept = cleaned(self._labels, self._decoder, voxel_mm3)
         labels, segments = index_segments(kept, self._values, 1, lambda number, box: float(sure[number]))
         return IndexSegments(labels, np.multiply(labels > 0, np.uint8(255), dtype=np.uint8), segments)
 

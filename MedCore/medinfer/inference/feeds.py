@@ -93,12 +93,16 @@ def _labels(entry: NetworkInput, sources: _Sources) -> Channels:
     found = sources.earlier.found[entry.of]
     assert isinstance(found, Objects)
     wanted = entry.labels or sources.earlier.told[entry.of]
-    if entry.sampling == "linear":
-        here = _interpolated_labels(found, wanted, sources)
-    else:
-        here = labels_on(found, wanted, sources.prepared.grid)
+    on_grid = _interpolated_labels if entry.sampling == "linear" else _nearest_labels
+    layers = [on_grid(layer, wanted, sources) for layer in found.layers]
     numbers = np.arange(1, len(wanted) + 1, dtype=np.uint8)[:, None, None, None]
-    return lambda tile: (cut_tile(here, tile)[None] == numbers).astype(np.float32)
+    return lambda tile: np.logical_or.reduce(
+        [cut_tile(layer, tile)[None] == numbers for layer in layers]
+    ).astype(np.float32)
+
+
+def _nearest_labels(found: Objects, wanted: Sequence[str], sources: _Sources) -> NDArray[np.uint8]:
+    return labels_on(found, wanted, sources.prepared.grid)
 
 
 def _interpolated_labels(found: Objects, wanted: Sequence[str], sources: _Sources) -> NDArray[np.uint8]:
@@ -153,7 +157,7 @@ _FEEDS = {
 
 def labels_on(found: Objects, labels: Sequence[str], grid: Grid) -> NDArray[np.uint8]:
     """The number of each voxel's label in `labels`, from 1 on, or 0: uint8 `[k, j, i]` of `grid`, by the nearest voxel
-    of the objects. The grids' axes are parallel, in whatever order and direction."""
+    of the objects, which have one layer. The grids' axes are parallel, in whatever order and direction."""
     table = np.zeros(256, np.uint8)
     for entry, name in zip(found.voxels.segments, found.names, strict=True):
         table[entry.value] = labels.index(name.label) + 1 if name.label in labels else 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..decoders import IndexBox, IndexPoint, IndexSegments
+from ..decoders.label_cleanup import boxes_of
 from ..findings import Box, Landmark, box_from_index, vector
 from ..manifest import Kind
 from ..preparation.prepare import Prepared
@@ -63,23 +64,28 @@ class Objects:
         nothing = np.zeros((1, 1, 1), np.uint8)
         return cls(IndexSegments(nothing, nothing, ()), Grid((1, 1, 1), np.eye(4)), 1, "LPS", (), told)
 
+    @property
+    def layers(self) -> tuple[Objects, ...]:
+        """The objects of each layer of voxels by themselves."""
+        named = list(zip(self.voxels.segments, self.names, strict=True))
+        return tuple(
+            replace(self, voxels=layer, names=tuple(name for entry, name in named if entry in layer.segments))
+            for layer in self.voxels.layers
+        )
+
     def boxes(self) -> list[tuple[slice, slice, slice]]:
         """The voxels of the output grid that each object spans (k, j, i)."""
-        from scipy import ndimage
-
-        found: list[tuple[slice, slice, slice]] = ndimage.find_objects(self.voxels.labels)  # type: ignore[assignment]
-        return [found[entry.value - 1] for entry in self.voxels.segments]
+        found = [boxes_of(layer.labels) for layer in self.voxels.layers]
+        return [found[entry.layer][entry.value] for entry in self.voxels.segments]
 
     def voxel_places(self) -> list[Floats]:
         """Where the voxels of each object are: `[n, 3]` RAS mm."""
-        middle = (self.stride - 1) / 2
-        return [
-            self.grid.to_ras(
-                (np.argwhere(self.voxels.labels[box] == entry.value) + [part.start for part in box]) * self.stride
-                + middle
-            )
-            for entry, box in zip(self.voxels.segments, self.boxes(), strict=True)
-        ]
+        middle, layers = (self.stride - 1) / 2, self.voxels.layers
+        places = []
+        for entry, box in zip(self.voxels.segments, self.boxes(), strict=True):
+            inside = np.argwhere(layers[entry.layer].labels[box] == entry.value)
+            places.append(self.grid.to_ras((inside + [part.start for part in box]) * self.stride + middle))
+        return places
 
     def kept(self, keep: Sequence[bool]) -> Objects:
         """Only those objects."""
@@ -87,7 +93,7 @@ class Objects:
         table = np.zeros(256, np.uint8)
         for entry in segments:
             table[entry.value] = entry.value
-        voxels = replace(self.voxels, labels=table[self.voxels.labels], segments=segments)
+        voxels = replace(self.voxels.relabelled(table), segments=segments)
         return replace(self, voxels=voxels, names=tuple(compress(self.names, keep)))
 
 

@@ -13,8 +13,9 @@ from ..findings import Segment, vector
 from ..label_map import LabelMap
 from ..manifest import Label
 from ..preparation.focus import segments_in_focus
-from ..volume import Grid, Volume
+from ..volume import Volume
 from .found import Named, Objects
+from .layers import in_layers, with_layers
 from .scan_labels import measured, on_scan
 from .watch import Watch
 
@@ -38,27 +39,35 @@ def segments_of(
     volume: Volume, objects: Mapping[str, Objects], labels: Sequence[Label], watch: Watch, refine: Refine | None = None
 ) -> Segments:
     """The segments made from the objects of these passes, and their voxels; a voxel in two passes goes to the
-    earlier one.
+    earlier one, unless a pass declares that its objects overlap others: then there are layers of voxels.
 
-    Memory: on the scan's grid, one byte per voxel of the box around all segments, and four while a slab is computed.
+    Memory: on the scan's grid, one byte per voxel and layer of the box around all segments, and four while a slab is
+    computed.
     """
     values = _Values(labels)
-    maps: list[tuple[LabelMap, dict[int, Named]]] = []
+    apart: list[LabelMap] = []
+    overlapping: list[LabelMap] = []
+    names: dict[int, Named] = {}
     for name, entry in objects.items():
         if not entry.voxels.segments:
             continue
         with watch.within(name), watch.stage("borders"):
             known, voxels = values.given(entry)
-            maps.append((on_scan(voxels, entry.grid, entry.stride, entry.orientation, volume), known))
-    if not maps:
+            names = {**known, **names}
+            (overlapping if voxels.overlapping else apart).extend(
+                on_scan(layer, entry.grid, entry.stride, entry.orientation, volume) for layer in voxels.layers
+            )
+    if not names:
         return Segments()
     with watch.stage("measures"):
-        whole = _joined([entry for entry, _ in maps], volume.grid)
+        whole = in_layers(apart, overlapping, volume.grid)
         if refine is not None:
-            whole = replace(whole, voxels=refine(_values(volume, whole), whole.voxels, whole.grid.spacing))
-        names = {value: name for _, known in reversed(maps) for value, name in known.items()}
+            seen = _values(volume, whole)
+            first, *above = (refine(seen, layer.voxels, layer.grid.spacing) for layer in whole.layers)
+            whole = replace(whole, voxels=first, above=tuple(above))
         segments, whole = segments_in_focus(volume, _measured(whole, names, labels), whole)
-        return Segments(segments, whole if segments else None, values.left_out)
+        segments, kept = with_layers(segments, whole)
+        return Segments(segments, kept, values.left_out)
 
 
 class _Values:
@@ -85,22 +94,7 @@ class _Values:
                 continue
             self._taken.add(value)
             table[entry.value], known[value] = value, name
-        return known, replace(objects.voxels, labels=table[objects.voxels.labels])
-
-
-def _joined(maps: Sequence[LabelMap], grid: Grid) -> LabelMap:
-    """One map of the box around all of them; where two claim a voxel, the first keeps it."""
-    if len(maps) == 1:
-        return maps[0]
-    starts = np.array([entry.start_in(grid) for entry in maps])
-    low = starts.min(axis=0)
-    high = (starts + [entry.voxels.shape for entry in maps]).max(axis=0)
-    voxels = np.zeros(high - low, np.uint8)
-    for entry, start in zip(reversed(maps), reversed(starts - low), strict=True):
-        inside = voxels[tuple(slice(a, a + n) for a, n in zip(start, entry.voxels.shape, strict=True))]
-        np.copyto(inside, entry.voxels, where=entry.voxels > 0)
-    k, j, i = (int(n) for n in low)
-    return LabelMap(voxels, grid.cropped((k, j, i), voxels.shape))
+        return known, objects.voxels.relabelled(table)
 
 
 def _values(volume: Volume, labels: LabelMap) -> NDArray[np.float32]:
@@ -112,7 +106,7 @@ def _values(volume: Volume, labels: LabelMap) -> NDArray[np.float32]:
 
 def _measured(whole: LabelMap, names: Mapping[int, Named], labels: Sequence[Label]) -> tuple[Segment, ...]:
     order = {label.name: index for index, label in enumerate(labels)}
-    sizes = measured(whole)
+    sizes = {value: found for layer in whole.layers for value, found in measured(layer).items()}
     segments = [
         Segment(entry.label, value, entry.confidence, vector(sizes[value].center_ras), sizes[value].volume_mm3,
                 sizes[value].length_mm, entry.flags)

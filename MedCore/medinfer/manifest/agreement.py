@@ -162,6 +162,7 @@ class _PassCheck:
         one = self._one
         channels, kind, labels = one.network.channels, one.decoder.kind, self._labels(one)
         each_label = one.decoder.kind in ("labels", "segments") and one.decoder.activation == "sigmoid"
+        each_label = each_label or (one.decoder.kind == "segments" and one.decoder.overlap)
         if each_label and channels != len(labels):
             yield self._wrong("network.channels", f"is {channels}, but must be {len(labels)}, one per label")
             return

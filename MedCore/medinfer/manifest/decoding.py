@@ -112,6 +112,11 @@ class SegmentsDecoder(Strict):
     activation: Activation = "none"
     threshold: float = Field(default=0.5, gt=0, lt=1, description=_THRESHOLD)
     order: tuple[Name, ...] = Field(default=(), description=_ORDER)
+    overlap: bool = Field(
+        default=False,
+        description="Keep each label whole where it overlaps others, those of other passes too; with several channels, "
+        "each is a label and none the background. The result is label maps in layers.",
+    )
     decide: Literal["network", "logits", "probabilities", "nearest"] = Field(
         default="network",
         description="Where the label of a voxel is decided. network: on the network's grid; borders between its voxels "

@@ -114,6 +114,8 @@ class Pass(Strict):
                 )
         if decoder.kind == "classes" and join != "patches":
             problems.append("decoder.kind = classes needs tiling.join = patches")
+        if decoder.kind == "segments" and join == "patches" and decoder.overlap:
+            problems.append("decoder.overlap needs tiling.join = blend or crop: patches share their voxels out")
         if decoder.kind == "segments" and join == "patches" and (self.network.channels != 1 or self.stride != 1):
             problems.append("decoder.kind = segments with tiling.join = patches needs network.channels and stride 1")
         return problems
@@ -122,6 +124,12 @@ class Pass(Strict):
 def _activation_problems(decoder: LabelsDecoder | SegmentsDecoder, channels: int) -> list[str]:
     if decoder.activation == "softmax" and channels == 1:
         return ["decoder.activation = softmax needs several channels; for one, declare sigmoid"]
+    if decoder.kind == "segments" and decoder.overlap:
+        if decoder.activation == "softmax":
+            return ["decoder.overlap needs a probability for each label: decoder.activation = sigmoid or none"]
+        if decoder.order:
+            return ["decoder.overlap keeps all labels, and none wins: remove decoder.order"]
+        return []
     if decoder.order and not (decoder.activation == "sigmoid" and channels > 1):
         return ["decoder.order needs decoder.activation = sigmoid and several channels"]
     return []

@@ -78,7 +78,7 @@ def segments_in_focus(
     table = np.zeros(256, np.uint8)
     for segment in kept:
         table[segment.value] = segment.value
-    return kept, replace(labels, voxels=table[labels.voxels])
+    return kept, replace(labels, voxels=table[labels.voxels], above=tuple(table[layer] for layer in labels.above))
 
 
 def focus_note(volume: Volume) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from medinfer.atomic_files import write_text
 from medinfer.errors import OutputError
 from medinfer.findings import Box, Findings, Landmark, Segment, Vector
 
+from ..nodes.labelmaps import segment_id
 from ..nodes.segments import ShownSegment, shown_segments
 from ..results.result import Result
 from ..results.result_rows import Cells, Row, point_of
@@ -104,8 +105,8 @@ def _shown_segments(result: Result) -> tuple[Any, tuple[ShownSegment, ...]]:
     node = result.nodes.segmentation
     if node is None:
         raise OutputError(f"{result.name} has no segmentation: it was removed from the scene, or it never had one.")
-    values = {int(Cells(result.table, row.number - 1).text("value")) for row in result.shown_rows}
-    return node, tuple(segment for segment in shown_segments(node) if segment.value in values)
+    shown = {segment_id(int(Cells(result.table, row.number - 1).text("value"))) for row in result.shown_rows}
+    return node, tuple(segment for segment in shown_segments(node) if segment.id in shown)
 
 
 def _all_as_csv(result: Result) -> str:
@@ -134,7 +135,9 @@ def _landmark(result: Result, row: Row) -> Landmark:
 
 def _segment(result: Result, row: Row) -> Segment:
     cells = Cells(result.table, row.number - 1)
+    layer = cells.number("layer")
     return Segment(
         row.title, int(cells.text("value")), row.score, row.position_world or _NOWHERE,
         cells.number("volume_mm3") or 0.0, cells.number("length_mm") or 0.0, row.flags,
+        None if layer is None else int(layer),
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medinfer.volume import Floats
 
-from ..nodes.labelmaps import label_map_from_node, segment_id
+from ..nodes.labelmaps import layers_of, segment_id
 from ..nodes.markups import DEFAULT_COLOR
 from ..nodes.volumes import in_node
 from ..pictures.plane_sampling import AxialPlane, edge_of, grown, in_box, nearest, sampled, windowed
@@ -95,16 +95,16 @@ def _ring(plane: AxialPlane) -> Mask:
 
 
 def _segment(node: Any, value: int, points: Floats) -> Mask:
-    """Which of the points lie in the segment of that value."""
-    try:
-        label_map = label_map_from_node(node)
-    except ValueError:
-        # Edited until segments overlap: there is no one label map to look into.
-        label_map = None
-    if label_map is None:
-        return np.zeros(points.shape[:-1], bool)
-    inside: Mask = nearest(label_map.voxels, label_map.grid.to_index(in_node(node, points))) == value
-    return inside
+    """Which of the points lie in the segment that was found with that value."""
+    identifier = segment_id(value)
+    for layer in layers_of(node):
+        # An edited segment that overlaps others has a layer of its own, and another value there.
+        if identifier in layer.values:
+            label_map = layer.label_map
+            at = nearest(label_map.voxels, label_map.grid.to_index(in_node(node, points)))
+            inside: Mask = at == layer.values[identifier]
+            return inside
+    return np.zeros(points.shape[:-1], bool)
 
 
 def _segment_color(node: Any, value: int) -> tuple[float, float, float]:

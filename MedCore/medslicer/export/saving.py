@@ -50,8 +50,9 @@ def save_markups(
 def save_segmentation(node: Any, path: Path) -> None:
     """Write the segmentation `node` to `path` (`.seg.nrrd`): labelmap, names, colours, terminology and tags.
 
-    The voxels of a segment have the value that it has in the node. Coordinates are the node's own: a parent transform
-    is not applied. Without a segment it is a file of one voxel. Raises OutputError.
+    The voxels of a segment have the value that it has in the node; where segments overlap, Slicer writes layers and
+    gives some of them other values, in the node as in the file, whose header says which. Coordinates are the node's
+    own: a parent transform is not applied. Without a segment it is a file of one voxel. Raises OutputError.
     """
     with staging(path) as folder:
         written = folder / path.name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,8 @@ def file_names(segments: Sequence[ShownSegment]) -> tuple[str, ...]:
     for segment in segments:
         words = f"tooth {segment.fdi}" if segment.fdi else segment.name
         name = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-") or "segment"
-        names.append(f"{name}-{segment.value}.stl" if f"{name}.stl" in names else f"{name}.stl")
+        own = re.sub(r"[^a-z0-9]+", "-", segment.id.lower().removeprefix("segment_"))
+        names.append(f"{name}-{own}.stl" if f"{name}.stl" in names else f"{name}.stl")
     return tuple(names)
 
 
@@ -98,8 +100,7 @@ def _write_surface(node: Any, segment: ShownSegment, place: Path) -> Path | None
     ids.InsertNextValue(segment.id)
     if not node.GetClosedSurfaceRepresentation(ids.GetValue(0), surface) or surface.GetNumberOfCells() == 0:
         return None
-    own = place / str(segment.value)
-    own.mkdir()
+    own = Path(tempfile.mkdtemp(dir=place))
     with quiet_libraries():
         slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsClosedSurfaceRepresentationToFiles(
             str(own), _copy_of(surface, node), None, "STL", True, 1.0, False

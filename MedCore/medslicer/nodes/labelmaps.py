@@ -1,7 +1,9 @@
-"""The labelmap that the segments of one vtkMRMLSegmentationNode share, as an array, and back."""
+"""The labelmaps that the segments of one vtkMRMLSegmentationNode share, as arrays, and back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,17 +19,31 @@ def segment_id(value: int) -> str:
     return f"Segment_{value}"
 
 
-def label_map_from_node(node: Any) -> LabelMap | None:
-    """The voxels of `node` in its coordinates (RAS mm, its parent transform not applied); None where it has none.
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Segments that don't overlap: their voxels, in coordinates of the node (RAS mm, its parent transform not applied),
+    a view of the node's own; and the value there of each, by its ID."""
 
-    The array is a view of the node's own. Raises ValueError where segments overlap: one array cannot hold them.
-    """
+    label_map: LabelMap
+    values: Mapping[str, int]
+
+
+def layers_of(node: Any) -> tuple[Layer, ...]:
+    """The layers of `node` that have voxels: one, unless segments overlap."""
+    segmentation = node.GetSegmentation()
+    layers = []
+    for number in range(segmentation.GetNumberOfLayers()):
+        label_map = _label_map(segmentation.GetLayerDataObject(number, labelmap_name()))
+        if label_map is not None:
+            ids = segmentation.GetSegmentIDsForLayer(number, labelmap_name())
+            layers.append(Layer(label_map, {one: segmentation.GetSegment(one).GetLabelValue() for one in ids}))
+    return tuple(layers)
+
+
+def _label_map(image: Any) -> LabelMap | None:
+    """The voxels of a vtkOrientedImageData, a view; None where it has none."""
     from vtk.util.numpy_support import vtk_to_numpy
 
-    segmentation = node.GetSegmentation()
-    if segmentation.GetNumberOfLayers() > 1:
-        raise ValueError(f"{node.GetName()} has overlapping segments, which one label map cannot hold")
-    image = segmentation.GetLayerDataObject(0, labelmap_name()) if segmentation.GetNumberOfSegments() else None
     if image is None or image.GetNumberOfPoints() == 0:
         return None
     i, _, j, _, k, _ = image.GetExtent()
@@ -38,7 +54,7 @@ def label_map_from_node(node: Any) -> LabelMap | None:
 
 
 def oriented_image(label_map: LabelMap) -> Any:
-    """`label_map` as vtkOrientedImageData; its voxels are copied.
+    """`label_map`, of one layer, as vtkOrientedImageData; its voxels are copied.
 
     A left-handed one has its slices turned round, as Slicer does when it reads a file: of a left-handed labelmap its
     closed surfaces are inside out.

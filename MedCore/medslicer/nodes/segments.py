@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from medinfer.findings import Vector
 from medinfer.label_map import LabelMap
 
@@ -19,6 +21,8 @@ from .terminology import terminology_entry
 # Tags of a segment; Slicer writes them into the header of a .seg.nrrd.
 FDI, FLAGS = "FDI", "flags"
 FILL_OPACITY = 0.35
+# Of a surface with others inside it, in 3-D.
+AROUND_OPACITY = 0.35
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ def add_segmentation(
     """Add `segments` to `scene` as one segmentation called `name` and return its vtkMRMLSegmentationNode.
 
     A segment each, in the same order, with name, colour and terminology; FDI number, confidence and flags are tags. All
-    share one labelmap, the voxels of `label_map` with the same values, which a `.seg.nrrd` keeps. The geometry of
+    share one labelmap, the voxels of `label_map` with the same values, which a `.seg.nrrd` keeps; those that overlap
+    share one a layer. The geometry of
     reference is that of `volume_node`, under whose parent transform the segmentation is put. Closed surfaces are made,
     smoothed as Slicer does by default; without `surfaces` it is left to `surface_steps`. Without segments there may be
     no `label_map`.
@@ -59,8 +64,8 @@ def add_segmentation(
     node.SetNodeReferenceID(VOLUME_ROLE, volume_node.GetID())
     node.GetSegmentation().SetSourceRepresentationName(labelmap_name())
     if label_map is not None:
-        _fill(node.GetSegmentation(), segments, oriented_image(label_map))
-    _display(node)
+        _fill(node.GetSegmentation(), segments, [oriented_image(layer) for layer in label_map.layers])
+    _display(node, label_map)
     if surfaces:
         for _ in surface_steps(node):
             pass
@@ -74,8 +79,8 @@ def shown_segments(node: Any) -> tuple[ShownSegment, ...]:
     return tuple(_shown(one, segmentation.GetSegment(one)) for one in ids)
 
 
-def _fill(segmentation: Any, segments: Sequence[NamedSegment], image: Any) -> None:
-    """Put all segments into `segmentation`, each with its value in the one `image` that they share."""
+def _fill(segmentation: Any, segments: Sequence[NamedSegment], images: Sequence[Any]) -> None:
+    """Put all segments into `segmentation`, each with its value in the image that those of its layer share."""
     import slicer
 
     for named in segments:
@@ -90,7 +95,7 @@ def _fill(segmentation: Any, segments: Sequence[NamedSegment], image: Any) -> No
         for tag, value in _tags(named).items():
             segment.SetTag(tag, value)
         segment.SetLabelValue(named.segment.value)
-        segment.AddRepresentation(labelmap_name(), image)
+        segment.AddRepresentation(labelmap_name(), images[named.segment.layer or 0])
         segmentation.AddSegment(segment, segment_id(named.segment.value))
 
 
@@ -118,8 +123,14 @@ def _tag(segment: Any, name: str) -> str:
     return str(value) if segment.GetTag(name, value) else ""
 
 
-def _display(node: Any) -> None:
+def _display(node: Any, label_map: LabelMap | None) -> None:
     node.CreateDefaultDisplayNodes()
     display = keep_display(node)
     # The tooth under its colour is what a dentist looks at.
     display.SetOpacity2DFill(FILL_OPACITY)
+    layers = () if label_map is None else label_map.layers
+    for number, layer in enumerate(layers):
+        covered = [layer.voxels[above.voxels > 0] for above in layers[number + 1 :]]
+        for value in np.unique(np.concatenate([np.zeros(1, np.uint8), *covered]))[1:]:
+            # Else nobody sees what lies in it.
+            display.SetSegmentOpacity3D(segment_id(int(value)), AROUND_OPACITY)

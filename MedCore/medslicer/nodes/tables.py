@@ -98,6 +98,10 @@ SEGMENT_COLUMNS: tuple[Column[NamedSegment], ...] = (
     Column("value", "Value", "", "Value in the label map", "vtkIntArray", lambda row: row.segment.value),
     Column("flags", "Flags", "", "What to check", "vtkStringArray", lambda row: "; ".join(row.segment.flags)),
 )
+# Where segments overlap.
+LAYER_COLUMN: Column[NamedSegment] = Column(
+    "layer", "Layer", "", "Which of the label maps it is in", "vtkIntArray", lambda row: row.segment.layer or 0
+)
 
 
 def add_box_table(scene: Any, boxes: Sequence[Box], name: str) -> Any:
@@ -123,7 +127,8 @@ def add_segment_table(scene: Any, segments: Sequence[NamedSegment], name: str) -
 
     Centres are RAS mm in the coordinates of the scan's node (its parent transform not applied).
     """
-    return _add_table(scene, name, SEGMENT_COLUMNS, segments)
+    layered = any(row.segment.layer is not None for row in segments)
+    return _add_table(scene, name, (*SEGMENT_COLUMNS, *[LAYER_COLUMN] * layered), segments)
 
 
 def _add_table(scene: Any, name: str, columns: Sequence[Column[Row]], rows: Sequence[Row]) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medinfer.label_map import LabelMap
 from medinfer.volume import Floats, Volume
 
+from ..nodes.labelmaps import Layer
 from .dental_arch import DentalArch
 
 PIXEL_MM = 0.25
@@ -27,21 +27,20 @@ _NUDGE = 1e-3
 class Panorama:
     """Pixels `[row, column]`, the head up and the patient's right on the left, PIXEL_MM apart.
 
-    grey: the mean of the scan's values through the wall. masks: by value of the label map, where the segment is met.
+    grey: the mean of the scan's values through the wall. masks: by a segment's ID, where it is met.
     """
 
     grey: NDArray[np.float32]
-    masks: dict[int, NDArray[np.bool_]]
+    masks: dict[str, NDArray[np.bool_]]
 
 
 def panorama(
-    arch: DentalArch, heights: tuple[float, float], volume: Volume, label_map: LabelMap, values: Sequence[int],
-    to_world: Floats,
+    arch: DentalArch, heights: tuple[float, float], volume: Volume, layers: Sequence[Layer], to_world: Floats
 ) -> Panorama:
-    """Unroll `volume` and the segments of `values` along `arch`, which is given in the world.
+    """Unroll `volume` and the segments of `layers` along `arch`, which is given in the world.
 
     heights: the lowest and highest S (mm) that there is to see. to_world: 4×4, mm, from the coordinates of `volume` and
-    `label_map` to the world (their parent transform).
+    of the segments to the world (their parent transform).
     """
     from scipy.ndimage import map_coordinates
 
@@ -50,15 +49,19 @@ def panorama(
     voxels: NDArray[Any] = volume.voxels
     outside = float(voxels.min())
     grey = np.zeros(wall.shape[:2], np.float32)
-    labels = np.zeros(wall.shape[:3], np.uint8)
+    labels = [np.zeros(wall.shape[:3], np.uint8) for _ in layers]
     # One sheet of the wall at a time: no copy of all places in voxels.
     for depth in range(wall.shape[2]):
         sheet = local[:, :, depth]
         at = np.moveaxis(volume.grid.to_index(sheet), -1, 0)
         grey += map_coordinates(voxels, at, np.float32, order=1, cval=outside)
-        at = np.moveaxis(label_map.grid.to_index(sheet), -1, 0)
-        labels[:, :, depth] = map_coordinates(label_map.voxels, at, order=0)
-    return Panorama(grey / wall.shape[2], {value: (labels == value).any(axis=2) for value in values})
+        for layer, met in zip(layers, labels, strict=True):
+            at = np.moveaxis(layer.label_map.grid.to_index(sheet), -1, 0)
+            met[:, :, depth] = map_coordinates(layer.label_map.voxels, at, order=0)
+    return Panorama(grey / wall.shape[2], {
+        one: (met == value).any(axis=2)
+        for layer, met in zip(layers, labels, strict=True) for one, value in layer.values.items()
+    })
 
 
 def _wall(arch: DentalArch, heights: tuple[float, float]) -> Floats:

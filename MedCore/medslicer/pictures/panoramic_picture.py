@@ -22,19 +22,18 @@ _BLACK, _WHITE = 2.0, 99.7
 
 
 def draw_panorama(
-    unrolled: Panorama, segments: Sequence[tuple[int, str, tuple[float, float, float]]], caption: str, path: Path
+    unrolled: Panorama, segments: Sequence[tuple[str, str, tuple[float, float, float]]], caption: str, path: Path
 ) -> None:
-    """Write `unrolled` to `path` as PNG. segments: value, badge ("" for none) and colour of each. Raises OutputError.
-    """
+    """Write `unrolled` to `path` as PNG. segments: ID, badge ("" for none) and colour of each. Raises OutputError."""
     from scipy.ndimage import zoom
 
     rows, columns = (n * SCALE for n in unrolled.grey.shape)
     view = OffscreenWindow(columns, rows + STRIP)
     view.renderer.AddViewProp(image_actor(_as_bytes(zoom(unrolled.grey, SCALE, order=1))))
     badges, pixels = [], []
-    for value, words, color in segments:
-        mask = unrolled.masks[value]
-        if not mask.any():
+    for identifier, words, color in segments:
+        mask = unrolled.masks.get(identifier)
+        if mask is None or not mask.any():
             continue
         view.renderer.AddViewProp(_outline_actor(zoom(mask.astype(np.float32), SCALE, order=1), color))
         if words:

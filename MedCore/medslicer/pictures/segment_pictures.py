@@ -11,7 +11,7 @@ import numpy as np
 from medinfer.findings import vector
 from medinfer.volume import Floats
 
-from ..nodes.labelmaps import label_map_from_node
+from ..nodes.labelmaps import layers_of
 from ..nodes.lookup import nodes_of
 from ..nodes.markups import VOLUME_ROLE
 from ..nodes.segment_surfaces import surfaces_world
@@ -101,17 +101,14 @@ def _draw_unrolled(
     volume_node: Any, segmentation: Any, segments: Sequence[ShownSegment], teeth: Sequence[ShownSegment],
     surfaces: dict[str, Any], caption: str, path: Path,
 ) -> None:
-    label_map = label_map_from_node(segmentation)
-    assert label_map is not None
     clouds = [corners(surfaces[tooth.id]) for tooth in teeth]
     arch = fit_arch(np.concatenate([cloud[np.linspace(0, len(cloud) - 1, _POINTS).astype(int)] for cloud in clouds]))
     everything = np.concatenate([corners(surface) for surface in surfaces.values()])
     heights = float(everything[:, 2].min()), float(everything[:, 2].max())
     unrolled = panorama(
-        arch, heights, volume_from_node(volume_node), label_map, [segment.value for segment in segments],
-        world_matrix(segmentation),
+        arch, heights, volume_from_node(volume_node), layers_of(segmentation), world_matrix(segmentation)
     )
-    draw_panorama(unrolled, [(segment.value, badge(segment), segment.color) for segment in segments], caption, path)
+    draw_panorama(unrolled, [(segment.id, badge(segment), segment.color) for segment in segments], caption, path)
 
 
 def corners(surface: Any) -> Floats:

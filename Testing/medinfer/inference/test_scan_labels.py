@@ -11,8 +11,8 @@ import pytest
 import scipy.ndimage
 
 from medinfer.decoders import IndexSegment, IndexSegments
+from medinfer.inference.layers import in_layers
 from medinfer.inference.scan_labels import measured, on_scan
-from medinfer.inference.segments import _joined
 from medinfer.label_map import LabelMap
 from medinfer.orientation import aligned
 from medinfer.preparation.prepare import Prepared
@@ -133,7 +133,7 @@ def test_where_two_maps_claim_a_voxel_the_first_keeps_it() -> None:
     grid = Grid((6, 6, 6), np.eye(4))
     first = LabelMap(np.full((2, 2, 2), 11, np.uint8), grid.cropped((1, 1, 1), (2, 2, 2)))
     second = LabelMap(np.full((3, 2, 2), 101, np.uint8), grid.cropped((2, 2, 2), (3, 2, 2)))
-    whole = _joined([first, second], grid)
+    whole = in_layers([first, second], (), grid)
     expected = np.zeros(grid.shape, np.uint8)
     expected[2:5, 2:4, 2:4] = 101
     expected[1:3, 1:3, 1:3] = 11

@@ -22,7 +22,7 @@ from medslicer.export.export import export_csv, export_markups, export_segmentat
 from medslicer.export.report import export_report
 from medslicer.headless import HeadlessSlicer
 from medslicer.nodes.fiducials import landmarks_from_fiducials
-from medslicer.nodes.labelmaps import label_map_from_node
+from medslicer.nodes.labelmaps import layers_of
 from medslicer.nodes.lookup import nodes_of
 from medslicer.nodes.rois import box_from_roi
 from medslicer.nodes.segments import shown_segments
@@ -156,9 +156,9 @@ def test_a_segmentation_file_holds_the_segments_that_are_shown(scene: Any, teeth
     export_segmentation(result, tmp_path / "all.seg.nrrd")
     result.set_review(2, "rejected")
     result.show_from(0.5)
-    before = label_map_from_node(result.nodes.segmentation).voxels.copy()
+    before = layers_of(result.nodes.segmentation)[0].label_map.voxels.copy()
     export_segmentation(result, tmp_path / "some.seg.nrrd")
-    assert np.array_equal(label_map_from_node(result.nodes.segmentation).voxels, before)
+    assert np.array_equal(layers_of(result.nodes.segmentation)[0].label_map.voxels, before)
     assert len(nodes_of(scene, "vtkMRMLSegmentationNode")) == 1
     values = {"all": [16, 11, 26, 36, 46, 201, 101], "some": [16, 26, 36, 46, 101]}
     with HeadlessSlicer() as other:
@@ -168,7 +168,7 @@ def test_a_segmentation_file_holds_the_segments_that_are_shown(scene: Any, teeth
             storage.SetFileName(str(tmp_path / f"{name}.seg.nrrd"))
             assert storage.ReadData(node)
             assert [segment.value for segment in shown_segments(node)] == expected
-            voxels = label_map_from_node(node).voxels
+            voxels = layers_of(node)[0].label_map.voxels
             for value in values["all"]:
                 count = (before == value).sum() if value in expected else 0
                 assert (voxels == value).sum() == count

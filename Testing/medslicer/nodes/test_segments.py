@@ -16,7 +16,7 @@ from medinfer.manifest import Code, Label, Terminology
 from medinfer.volume import Grid, Volume
 from medslicer.export.saving import save_scene, save_segmentation
 from medslicer.headless import HeadlessSlicer
-from medslicer.nodes.labelmaps import label_map_from_node, segment_id
+from medslicer.nodes.labelmaps import layers_of, segment_id
 from medslicer.nodes.lookup import nodes_of
 from medslicer.nodes.named_segments import named_segments
 from medslicer.nodes.segment_surfaces import surface_steps, surfaces_world
@@ -191,8 +191,8 @@ def test_a_seg_nrrd_read_by_slicer_has_all_of_it(scene: Any, any_jaw: Any, tmp_p
 
 def check_places(node: Any, jaw: Any) -> None:
     """The voxels of every segment lie where they did; the slices of a left-handed labelmap are turned round."""
-    read = label_map_from_node(node)
-    assert read is not None
+    (layer,) = layers_of(node)
+    read = layer.label_map
     for value in jaw.centers_ras:
         where = np.argwhere(read.voxels == value)
         assert len(where) == (jaw.label_map.voxels == value).sum()
@@ -298,7 +298,7 @@ def test_a_run_that_found_nothing_has_an_empty_segmentation_that_can_be_saved(
 ) -> None:
     nodes = add_findings(scene, Findings(), add_volume(scene, jaw.volume), name="Teeth", task="segment")
     assert shown_segments(nodes.segmentation) == ()
-    assert label_map_from_node(nodes.segmentation) is None
+    assert layers_of(nodes.segmentation) == ()
     assert nodes.table.GetNumberOfRows() == 0
     assert nodes.numbers == {}
     save_segmentation(nodes.segmentation, tmp_path / "teeth.seg.nrrd")
@@ -325,7 +325,7 @@ def segmentation_of_findings(scene: Any, jaw: Any, findings: Findings) -> None:
     add_findings(scene, findings, add_volume(scene, jaw.volume), name="Teeth", task="segment", labels=jaw.labels)
 
 
-def test_overlapping_segments_of_an_edited_node_cannot_be_one_label_map(scene: Any, jaw: Any) -> None:
+def test_an_edited_segment_that_overlaps_others_has_a_layer_of_its_own(scene: Any, jaw: Any) -> None:
     import slicer
 
     node = segmentation_of(scene, jaw)
@@ -335,8 +335,12 @@ def test_overlapping_segments_of_an_edited_node_cannot_be_one_label_map(scene: A
     image.DeepCopy(node.GetBinaryLabelmapInternalRepresentation(grown))
     image.GetPointData().GetScalars().Fill(1)
     assert logic.SetBinaryLabelmapToSegment(image, node, grown, logic.MODE_REPLACE)
-    with pytest.raises(ValueError, match="overlap"):
-        label_map_from_node(node)
+    layers = layers_of(node)
+    (own,) = (layer for layer in layers if grown in layer.values)
+    assert len(layers) == 2
+    assert list(own.values) == [grown]
+    assert (own.label_map.voxels == own.values[grown]).all()
+    assert len(surfaces_world(node)) == len(jaw.findings.segments)
 
 
 def test_a_run_is_one_step_that_undo_takes_back(scene: Any, jaw: Any) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from medinfer.label_map import LabelMap
 from medinfer.volume import Grid, Volume
+from medslicer.nodes.labelmaps import Layer
 from medslicer.pictures.dental_arch import LARGEST_RADIUS_MM, fit_arch
 from medslicer.pictures.panoramic import ABOVE_MM, BESIDE_MM, PIXEL_MM, panorama
 
@@ -106,18 +107,19 @@ def test_posts_stand_where_the_length_of_the_arc_says(moved: bool) -> None:
         to_world[:3] = [[c, -s, 0, 7], [s, c, 0, -3], [0, 0, 1, 0]]
         points = points @ to_world[:3, :3].T + to_world[:3, 3]
     arch = fit_arch(points)
-    unrolled = panorama(arch, (-5.0, 5.0), volume, label_map, (1, 2, 3, 4, 5, 9), to_world)
+    ids = {str(value): value for value in (1, 2, 3, 4, 5, 9)}
+    unrolled = panorama(arch, (-5.0, 5.0), volume, [Layer(label_map, ids)], to_world)
     rows, columns = unrolled.grey.shape
     assert rows == pytest.approx((10 + 2 * ABOVE_MM) / PIXEL_MM, abs=1)
     for number, angle in enumerate(degrees, start=1):
-        row, column = np.argwhere(unrolled.masks[number]).mean(axis=0)
+        row, column = np.argwhere(unrolled.masks[str(number)]).mean(axis=0)
         # The patient's right is on the left.
         expected = (BESIDE_MM + np.radians(angle - degrees[0]) * RADIUS_MM) / PIXEL_MM
         assert column == pytest.approx(expected, abs=2)
         assert row == pytest.approx(rows / 2, abs=2)
-        height = np.ptp(np.nonzero(unrolled.masks[number])[0]) + 1
+        height = np.ptp(np.nonzero(unrolled.masks[str(number)])[0]) + 1
         assert height == pytest.approx(10.5 / PIXEL_MM, abs=3)
         # A post of 6 mm in a wall of 14 mm, on its axis.
         assert unrolled.grey[round(row), round(column)] == pytest.approx(1400 * 6 / 14, rel=0.05)
-    assert not unrolled.masks[9].any()
+    assert not unrolled.masks["9"].any()
     assert columns == pytest.approx((2 * BESIDE_MM + np.radians(120) * RADIUS_MM) / PIXEL_MM, abs=2)
