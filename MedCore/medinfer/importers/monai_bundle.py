@@ -19,12 +19,11 @@ from ..manifest import SCHEMA_VERSION
 from ..manifest.reading import parse_manifest
 from .monai_config import read_config
 from .monai_decoding import Answer, answer, decoder, inferer
-from .monai_network import INPUT, OUTPUT, Written, check_network, write_network
+from .monai_network import INPUT, OUTPUT, check_network, write_network
 from .monai_preparation import preparation
 
 _GOLDEN = 0.618034
 _NONE = ("background", "bg", "0")
-_OVERLAP = " Where labels overlap, as the bundle lets them, the later one is given."
 
 
 def _homes(folder: Path) -> list[Path]:
@@ -55,7 +54,7 @@ def import_bundle(source: Path, folder: Path) -> Path:
     manifest = {
         "schema_version": SCHEMA_VERSION, "id": _id(str(metadata.get("name") or home.name)),
         "version": _version(metadata), "title": _line(metadata.get("name")) or home.name, "task": "segment",
-        "card": _card(metadata, written, answered), "labels": labels,
+        "card": _card(metadata), "labels": labels,
         "passes": [{
             "name": "segments", "prepare": {"modality": _modality(metadata), **prepare},
             "network": {
@@ -112,13 +111,12 @@ def _modality(metadata: Mapping[str, Any]) -> list[str]:
     return ["CT"] if said == {"CT"} else ["MR", "CT", "PT", "NM", "US", "OT"]
 
 
-def _card(metadata: Mapping[str, Any], written: Written, answered: Answer) -> dict[str, str]:
-    overlapping = answered.chosen == "threshold" and written.channels > 1
+def _card(metadata: Mapping[str, Any]) -> dict[str, str]:
     references = metadata.get("references")
     return {
         "summary": _line(metadata.get("description")) or _line(metadata.get("task")) or "A MONAI bundle.",
         "intended_use": _line(metadata.get("intended_use")) or "As its authors state; imported from a MONAI bundle.",
-        "limits": "Not for clinical use. Nothing was measured here." + _OVERLAP * overlapping,
+        "limits": "Not for clinical use. Nothing was measured here.",
         "training_data": _line(metadata.get("data_source")) or "Unknown",
         "licence": _line(metadata.get("license") or metadata.get("licence")) or "LicenseRef-unknown",
         "authors": _line(metadata.get("authors")) or "Unknown",

@@ -141,9 +141,11 @@ def decoder(config: Config, done: Answer, channels: int, *, respaced: bool) -> d
         why = why or "cleans some labels and leaves others"
     if why:
         raise PackageError(f"{config.file} cannot become a model: its postprocessing {why}, which is not supported.")
+    # A sigmoid for each label: each keeps all of its voxels.
+    overlapping = {"overlap": True} if done.chosen == "threshold" and channels > 1 else {}
     return {
         "kind": "segments", "activation": activation, "threshold": done.threshold, "decide": decide,
-        "largest_component": done.largest, "fill_holes": done.filled,
+        "largest_component": done.largest, "fill_holes": done.filled, **overlapping,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_bundles import NEAREST, POST, SOFTMAX, UNET, bundle, changed, segresnet_config, unet_config
+from drawn_bundles import NEAREST, POST, SIGMOID, SOFTMAX, UNET, bundle, changed, segresnet_config, unet_config
 from scipy import ndimage
 
 from medinfer.importers.adding import add
@@ -38,7 +38,8 @@ def scan(path: Path, shape: tuple[int, int, int] = (34, 30, 22)) -> Path:
 
 
 def at_home(home: Path, path: Path) -> np.ndarray:
-    """The bundle run by MONAI: its own parser, transforms, inferer and inverse transforms. `[k, j, i]`."""
+    """The bundle run by MONAI: its own parser, transforms, inferer and inverse transforms. `[k, j, i]`, of several
+    channels one behind the other."""
     from monai.bundle import ConfigParser
 
     parser = ConfigParser()
@@ -50,8 +51,8 @@ def at_home(home: Path, path: Path) -> np.ndarray:
     with torch.inference_mode():
         data["pred"] = parser.get_parsed_content("inferer")(data["image"][None], network)[0]
         data = parser.get_parsed_content("postprocessing")(data)
-    (labels,) = data["pred"].numpy()
-    return labels.T.astype(int)
+    found = data["pred"].numpy().astype(int)
+    return found[0].T if len(found) == 1 else np.stack([channel.T for channel in found])
 
 
 def here(package: ModelPackage, path: Path) -> np.ndarray:
@@ -93,6 +94,21 @@ def test_a_segresnet_with_a_sigmoid_gives_monais_labels(tmp_path: Path) -> None:
     home = bundle(tmp_path / "bundle", segresnet_config(), wrapped=True)
     path = scan(tmp_path / "scan.nii.gz")
     alike(here(add(home), path), at_home(home, path), 1, 20)
+
+
+def test_labels_with_a_sigmoid_each_overlap_as_in_monai(tmp_path: Path) -> None:
+    home = bundle(tmp_path / "bundle", unet_config(), change=changed(POST, SIGMOID))
+    path = scan(tmp_path / "scan.nii.gz")
+    volume, package = read_volume(path), add(home)
+    with open_package(package, precision="float32") as session:
+        findings = run(volume, package, session)
+    layers = [layer.whole(volume).voxels for layer in findings.label_map.layers]
+    expected = at_home(home, path)
+    assert (expected.sum(axis=0) > 1).any(), "nothing overlaps"
+    for number, theirs in enumerate(expected, start=1):
+        (layer,) = [segment.layer for segment in findings.segments if segment.value == number]
+        mine = layers[layer] == number
+        assert 2 * (mine & (theirs > 0)).sum() / (mine.sum() + theirs.sum()) >= 0.999
 
 
 @pytest.mark.parametrize("padding", ["reflect", "replicate"])
