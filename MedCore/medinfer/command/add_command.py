@@ -28,7 +28,7 @@ def add_command(
     elif options.picture is not None:
         raise PackageError("--picture names the file for the picture of --preview SCAN; add that.")
     else:
-        _install(options, _given(options, console, stopped), console)
+        _install(options, _given(options, console, stopped), console, stopped)
     return 0
 
 
@@ -46,12 +46,12 @@ def _given(options: argparse.Namespace, console: Console, stopped: threading.Eve
     return Given(said, None if options.json else asker(stopped), console.say, options.gives, only)
 
 
-def _install(options: argparse.Namespace, given: Given, console: Console) -> None:
+def _install(options: argparse.Namespace, given: Given, console: Console, stopped: threading.Event) -> None:
     from ..importers.adding import add
     from ..library.library import entries
 
     before = {entry.id: entry for entry in entries() if entry.package}
-    package = add(options.source, options.format, given)
+    package = add(options.source, options.format, given, cancel=stopped.is_set)
     if package.id in before:
         console.say(f"note: it takes the place of the {before[package.id].origin} model of the same id")
     console.say(f"{package.id} {package.manifest.version} is installed in {package.folder}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..atomic_files import ASIDE, staging, take_place
-from ..errors import PackageError
+from ..errors import Cancelled, PackageError
 from ..library.archive import unpack
 from ..library.package import ModelPackage, load_package
 from ..library.places import is_package, user_folder
@@ -20,14 +20,20 @@ _PIECE = 1 << 20
 _NOTHING = Given({})
 
 
-def add(source: Path | str, format: str | None = None, given: Given = _NOTHING) -> ModelPackage:
+def add(
+    source: Path | str, format: str | None = None, given: Given = _NOTHING, *,
+    cancel: Callable[[], bool] = lambda: False,
+) -> ModelPackage:
     """Install a package from a folder, a .zip, or a public file that an importer reads (`format`, e.g. "keras-slab").
 
     given: what its user says of a network without a `model.json`: an ONNX or TorchScript file, or a folder or .zip with
-    one. Nothing is installed before the package was validated and its files matched their sha256.
+    one. Nothing is installed before the package was validated and its files matched their sha256, or where `cancel`
+    says then that it is not wanted any more: that raises Cancelled.
     """
     with staging(user_folder() / "package") as place:
         make(Path(source), place / "package", format, given)
+        if cancel():
+            raise Cancelled("stopped; nothing was installed")
         return _put(place)
 
 

@@ -87,13 +87,13 @@ class AddForm:
         lines = [question.format(name=self._path.name), instead]
         self._ui.addTitle.setText(plain(" ".join(filter(None, lines))))
         self._ui.addTitle.setToolTip(plain(errand.said[0]) if errand.said else "")
-        self._make_rows(self._facts.channels)
+        self._make_rows()
         self._all_needed = False
         self._show_picture("", "")
         self._look_over()
         self._ui.addBox.setVisible(True)
 
-    def _make_rows(self, channels: int) -> None:
+    def _make_rows(self) -> None:
         """Empty rows, a widget and a line for what is wrong each."""
         from medinfer.importers.bare_fields import FIELDS
 
@@ -162,7 +162,8 @@ class AddForm:
             known = BY_NAME.get(option[1])
             return f"“{_(known.label)}”" if known and known.label else option[0]
 
-        return re.sub(r"--(\w+)", label, sentence).replace(f"{self._path} ", "It ").removeprefix(f"{self._path.name} ")
+        said = re.sub(r"--(\w+)", label, sentence)
+        return said if self._facts is None else said.replace(f"{self._facts.path} ", _("It") + " ")
 
     def _ready(self) -> bool:
         """Whether all of it can be read; from now on what is missing is an error too."""

@@ -337,6 +337,12 @@ def test_a_package_needs_no_words(default_export: Path, tmp_path: Path) -> None:
         add(shutil.copytree(package.folder, tmp_path / "copy"), given=Given(WORDS))
 
 
+def test_what_is_not_wanted_any_more_is_not_installed(default_export: Path) -> None:
+    with pytest.raises(Cancelled, match="stopped; nothing was installed"):
+        add(default_export, given=Given(WORDS), cancel=lambda: True)
+    assert nothing_installed()
+
+
 def test_one_id_replaces_the_same_as_before(default_export: Path) -> None:
     add(default_export, given=Given({**WORDS, "id": "balls"}))
     add(default_export, given=Given({**WORDS, "id": "balls", "labels": "a,b"}))

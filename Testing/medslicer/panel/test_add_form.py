@@ -115,6 +115,19 @@ def test_the_form_can_be_left(user: PanelUser, network: Path, own_library: Path)
     assert not list(own_library.iterdir())
 
 
+def test_cancel_stops_what_the_form_began(user: PanelUser, network: Path, own_library: Path) -> None:
+    asked(user, network)
+    field(user, "labels").setText("bright,brighter")
+    user.click("addButton")
+    assert user.message == "Adding the model…"
+    assert user.ui("progressBar").maximum() == 0
+    user.click("addCancelButton")
+    at_rest(user)
+    assert user.message == "Stopped; nothing was installed."
+    assert user.ui("progressBar").isHidden()
+    assert not [path for path in own_library.iterdir() if (path / "model.json").exists()]
+
+
 def test_a_network_that_cannot_be_fed_is_not_asked_about(
     user: PanelUser, harness: SlicerHarness, network: Path, own_library: Path
 ) -> None:
