@@ -23,7 +23,7 @@ from ..volume import Volume
 from .console import Console, findings_table
 from .earlier import Earlier, OutputFolder, folder_name, is_numbered, without_results
 from .identity import model_digest, scan_digest
-from .image_sets import cases_of, read_further
+from .image_sets import cases_of, further_files, read_further
 from .label_names import renamed
 from .results import Output, Written, write_results
 
@@ -168,7 +168,8 @@ def _run_one(name: str, source: ScanSource, work: _Work) -> str | None:
     console.progress(name, "read", 0, 1)
     begin = time.perf_counter()
     images = batch.package.manifest.images
-    volume = with_further(source.read(), images, read_further(source.path, images, batch.further))
+    files = further_files(source.path, images, batch.further)
+    volume = with_further(source.read(), images, read_further(files))
     digest = scan_digest(volume)
     seconds = {"read": round(time.perf_counter() - begin, 3)}
     before = work.results.results_of(source, digest)
@@ -181,9 +182,9 @@ def _run_one(name: str, source: ScanSource, work: _Work) -> str | None:
     findings = _find(place, volume, batch, console, work.cancel)
     seconds.update(findings.run["seconds"])
     name_given = (source.origin or source.path).name
+    identity: dict[str, Any] = {"source": name_given, "scan_digest": digest, "model_digest": batch.model_digest}
     if volume.further:
-        findings = replace(findings, run={**findings.run, "images": [image.name for image in images]})
-    identity = {"source": name_given, "scan_digest": digest, "model_digest": batch.model_digest}
+        identity["images"] = {images[0].name: name_given, **{name: file.name for name, file in files.items()}}
     findings = replace(findings, run={**findings.run, **identity, "seconds": seconds})
     manifest = batch.package.manifest
     if batch.names is not None:

@@ -21,7 +21,7 @@ from ..preparation.images import with_further
 from ..scans.reading import read_volume
 from ..volume import Volume
 from .console import Console, findings_table
-from .image_sets import read_further
+from .image_sets import further_files, read_further
 from .seeing import tell
 
 _NONE: Mapping[str, Path] = {}
@@ -73,7 +73,7 @@ def _dry_run(
     package: ModelPackage, scan: Path, picture: Path, console: Console, further: Mapping[str, Path]
 ) -> None:
     images = package.manifest.images
-    volume = with_further(read_volume(scan), images, read_further(scan, images, further))
+    volume = with_further(read_volume(scan), images, read_further(further_files(scan, images, further)))
     seen: list[Seen] = []
     with open_package(package) as session, console:
         findings = run(

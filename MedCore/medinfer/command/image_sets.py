@@ -43,13 +43,11 @@ def cases_of(
     return cases
 
 
-def read_further(path: Path, images: Sequence[Image], given: Mapping[str, Path]) -> dict[str, Volume]:
-    """The further images of the scan in `path`: those that were named, or those beside CASE_0000.
-
-    What is missing is left out. Raises ScanError for one that cannot be read.
-    """
+def further_files(path: Path, images: Sequence[Image], given: Mapping[str, Path]) -> Mapping[str, Path]:
+    """The files of the further images of the scan in `path`, by name: those that were given, or those beside CASE_0000;
+    none where `path` is no such case. Raises ScanError for a case that is not whole."""
     if given:
-        return {name: read_volume(file) for name, file in given.items()}
+        return given
     found = _ENDING.fullmatch(stem(path))
     if found is None or found[2] != "0000":
         return {}
@@ -57,10 +55,15 @@ def read_further(path: Path, images: Sequence[Image], given: Mapping[str, Path])
     beside = {
         image.name: path.with_name(f"{found[1]}_{n:04d}{suffix}") for n, image in enumerate(images) if n
     }
-    missing = [file.name for file in beside.values() if not file.is_file()]
+    missing = [file.name for file in beside.values() if not file.exists()]
     if missing:
         raise ScanError(f"{path.name} belongs to a case without {' and '.join(missing)}: add what is missing.")
-    return {name: read_volume(file) for name, file in beside.items()}
+    return beside
+
+
+def read_further(files: Mapping[str, Path]) -> dict[str, Volume]:
+    """The further images. Raises ScanError for one that cannot be read."""
+    return {name: read_volume(file) for name, file in files.items()}
 
 
 def named_files(words: Sequence[str]) -> dict[str, Path]:

@@ -6,7 +6,8 @@ JOB is a JSON file: {"scan": path, "model": id or folder, "result": path} and, i
 a `.npy` file of its voxels `[k, j, i]`: then "ijk_to_ras" (4×4, mm), "name" and, where it is known, "modality" come
 with it, and "focus" ([[k, j, i], [k, j, i]], the first voxel and the one behind the last) restricts the run to a block
 of it. A "label_map" that ends in `.npy` gets no more than the block of voxels around the segments. "further" holds
-further images by the names that the model gives them, each {"scan": path, "ijk_to_ras": …, "name": …} in the same way.
+further images by the names that the model gives them, each {"scan": path, "ijk_to_ras": …, "name": …, "modality": …} in
+the same way.
 
 Standard output carries one JSON object per line:
 
@@ -205,8 +206,9 @@ def _further(job: Job) -> dict[str, Volume]:
     from .handed_over import read_handed_over
 
     return {
-        name: read_handed_over(Path(image["scan"]), image["ijk_to_ras"], str(image.get("name", name)))
-        if "ijk_to_ras" in image else read_volume(image["scan"])
+        name: read_handed_over(
+            Path(image["scan"]), image["ijk_to_ras"], str(image.get("name", name)), image.get("modality")
+        ) if "ijk_to_ras" in image else read_volume(image["scan"])
         for name, image in job.further.items()
     }
 

@@ -18,6 +18,7 @@ from ..errors import PackageError
 from ..library.package import sha256_of
 from ..manifest import SCHEMA_VERSION
 from ..manifest.reading import parse_manifest
+from .image_names import image_names
 from .nnunet_network import INPUT, OUTPUT, build, fill, read_checkpoint, write_onnx
 from .nnunet_plans import Channel, Plan, check_version, read_plan
 
@@ -143,18 +144,15 @@ def _manifest(plan: Plan, passes: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 
 def _images(plan: Plan) -> list[dict[str, str]]:
     """None for a single one, which is the scan."""
-    names = _image_names(plan)
-    if len(names) == 1:
+    if len(plan.channels) == 1:
         return []
     return [
-        {"name": name, "title": channel.name} for name, channel in zip(names, plan.channels, strict=True)
+        {"name": name, "title": channel.name} for name, channel in zip(_names(plan), plan.channels, strict=True)
     ]
 
 
-def _image_names(plan: Plan) -> list[str]:
-    """Names that a command line can take, distinct."""
-    plain = [re.sub(r"[^A-Za-z0-9_.-]+", "-", channel.name).strip("-.")[:28] for channel in plan.channels]
-    return [name if name and plain.count(name) == 1 else f"{name}{n}" for n, name in enumerate(plain)]
+def _names(plan: Plan) -> list[str]:
+    return image_names([channel.name for channel in plan.channels])
 
 
 def _inputs(plan: Plan) -> list[dict[str, Any]]:
@@ -162,7 +160,7 @@ def _inputs(plan: Plan) -> list[dict[str, Any]]:
     if len(plan.channels) > 1:
         inputs = [
             {"role": "image", "name": INPUT, "image": name, "intensity": _intensity(channel)}
-            for name, channel in zip(_image_names(plan), plan.channels, strict=True)
+            for name, channel in zip(_names(plan), plan.channels, strict=True)
         ]
     if plan.previous:
         inputs.append({"role": "labels", "name": INPUT, "of": plan.previous, "sampling": "linear"})

@@ -62,10 +62,15 @@ def _image_problems(parts: Parts) -> Iterator[Contradiction]:
         yield Contradiction("images", "must have distinct names")
     used = set()
     for at, one in enumerate(parts.passes):
+        region, first = one.prepare.region, names[0] if names else ""
+        others = {entry.image or first for entry in one.network.images} - {first}
+        if region.kind == "lungs" and region.clean and others:
+            wrong = "is true, but it paints the scan alone, and the pass looks at other images"
+            yield Contradiction(f"passes.{at}.prepare.region.clean", wrong)
         for n, entry in enumerate(one.network.inputs):
             if entry.role != "image":
                 continue
-            used.add(entry.image or (names[0] if names else ""))
+            used.add(entry.image or first)
             if entry.image and entry.image not in names:
                 field = f"passes.{at}.network.inputs.{n}.image"
                 yield Contradiction(field, f"is {entry.image!r}, which is not one of images")

@@ -14,3 +14,7 @@ class Image(Strict):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,31}$", description="Short name, as on the command line (T2)."
     )
     title: str = Field(default="", description="Its name for the user; empty: the short one.")
+    modality: tuple[str, ...] = Field(
+        default=(), description="DICOM modalities of a further image (PT); empty: any. Those of the scan stand in "
+        "prepare.modality."
+    )

@@ -198,7 +198,7 @@ class Job:
             "name": self.name, "modality": self._scan.modality, "focus": self._focus,
             "further": {
                 name: {"scan": str(folder / f"{file}.npy"), "ijk_to_ras": volume.grid.ijk_to_ras.tolist(),
-                       "name": volume.name}
+                       "name": volume.name, "modality": volume.modality}
                 for (name, volume), file in zip(self._further.items(), self._further_files(), strict=True)
             },
             "result": str(folder / "result.json"), "label_map": str(folder / "labels.npy"),

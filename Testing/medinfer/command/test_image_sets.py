@@ -40,7 +40,7 @@ def test_a_further_image_is_given_by_its_name(two_images: Path, tmp_path: Path) 
     # Half of the second image less the first: only what is bright in the second alone stays.
     (segment,) = found["segments"]
     assert segment["volume_mm3"] == pytest.approx(64)
-    assert found["run"]["images"] == ["T1", "T2"]
+    assert found["run"]["images"] == {"T1": "t1.nii.gz", "T2": "t2.nii.gz"}
 
 
 def test_cases_of_a_folder_are_put_together_and_an_incomplete_one_is_reported(
@@ -102,6 +102,8 @@ def test_check_shows_both_images(two_images: Path, tmp_path: Path, capsys: pytes
      "is 'T3', which is not one of images"),
     (lambda model: model["images"].append({"name": "FLAIR"}), "has 'FLAIR', which no pass looks at"),
     (lambda model: model["images"].append({"name": "T1"}), "must have distinct names"),
+    (lambda model: model["passes"][0]["prepare"].update(region={"kind": "lungs", "clean": True}),
+     "region.clean is wrong: it is true, but it paints the scan alone"),
 ])
 def test_images_that_contradict_the_passes_are_told(
     two_images: Path, capsys: pytest.CaptureFixture[str], change: Callable[[dict[str, Any]], None], said: str

@@ -32,6 +32,48 @@ def test_an_image_of_other_voxels_is_interpolated_where_it_lies() -> None:
     assert both.grid is scan.grid
 
 
+def test_a_cube_stored_along_other_axes_is_no_image_of_the_same_voxels() -> None:
+    """Its first and its last voxel lie where the scan's do."""
+    scan = ramp((10, 10, 10), 1.0)
+    turned = Grid(scan.shape, scan.grid.ijk_to_ras[:, [2, 1, 0, 3]])
+    both = with_further(scan, IMAGES, {"T2": Volume(scan.voxels.transpose(2, 1, 0), turned)})
+    np.testing.assert_allclose(both.further["T2"], scan.voxels, atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["bool", "float16", ">i2", "int64", "float64"])
+def test_voxels_of_any_kind_are_interpolated(kind: str) -> None:
+    scan, other = ramp((10, 12, 14), 1.0), ramp((30, 34, 38), 0.7)
+    both = with_further(scan, IMAGES, {"T2": other.with_voxels(np.ones(other.shape, kind))})
+    assert (both.further["T2"] == 1).all()
+
+
+def test_an_image_of_a_part_says_how_much_it_shows_and_elsewhere_has_its_lowest_value() -> None:
+    scan, half = ramp((10, 12, 20), 1.0), ramp((10, 12, 10), 1.0)
+    moved = half.grid.ijk_to_ras.copy()
+    moved[0, 3] -= 5
+    both = with_further(scan, IMAGES, {"T2": Volume(half.voxels, Grid(half.shape, moved))})
+    np.testing.assert_allclose(both.further["T2"][:, :, :10], half.voxels, atol=2e-3)
+    assert (both.further["T2"][:, :, 10:] == half.voxels.min()).all()
+    assert "T2 shows 50% of the scan; elsewhere its lowest value was taken" in both.notes
+
+
+def test_a_turned_image_beside_the_scan_shows_no_part_of_it_though_their_boxes_meet() -> None:
+    scan, bar = ramp((4, 12, 12), 1.0), ramp((4, 4, 60), 1.0, turn=np.pi / 4)
+    moved = bar.grid.ijk_to_ras.copy()
+    moved[:2, 3] += (14.0, -14.0)
+    with pytest.raises(ScanError, match="shows no part of it"):
+        with_further(scan, IMAGES, {"T2": Volume(bar.voxels, Grid(bar.shape, moved), "bar")})
+
+
+def test_an_image_of_another_modality_is_refused_where_the_model_names_it() -> None:
+    images = (Image(name="CT"), Image(name="PET", modality=("PT",)))
+    scan = ramp((4, 4, 4), 1.0)
+    with pytest.raises(ScanError, match=r"PET \(ramp\) is MR, but this model was made for PT there"):
+        with_further(scan, images, {"PET": scan})
+    unknown = Volume(scan.voxels, scan.grid)
+    assert with_further(scan, images, {"PET": unknown}).further["PET"] is scan.voxels
+
+
 def test_an_image_of_the_same_voxels_stays_as_it_is() -> None:
     scan, other = ramp((10, 12, 14), 1.0), ramp((10, 12, 14), 1.0)
     both = with_further(scan, IMAGES, {"T2": other})
