@@ -23,6 +23,7 @@ from typing import Any
 import cc3d
 import nibabel
 import numpy as np
+from agreement import dice
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -99,11 +100,6 @@ def deepbet(folder: Path) -> NDArray[np.bool_]:
     return np.asarray(nibabel.as_closest_canonical(mask).dataobj) > 0.5
 
 
-def dice(one: NDArray[Any], other: NDArray[Any], value: int) -> float:
-    mine, theirs = one == value, other == value
-    return float(2 * (mine & theirs).sum() / max(1, mine.sum() + theirs.sum()))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--deepbet", type=Path)
@@ -112,7 +108,7 @@ def main() -> None:
         os.environ["MEDINFER_LIBRARY"] = f"{place}/library"
         package = add(DATA / "brain_meshnet_onnx" / "model.onnx", given=Given(MESHNET))
         ours, theirs = here(package, SCAN), meshnet()
-        print(f"MeshNet: Dice {dice(ours, theirs, 1):.5f} and {dice(ours, theirs, 2):.5f}, "
+        print(f"MeshNet: Dice {dice(ours == 1, theirs == 1):.5f} and {dice(ours == 2, theirs == 2):.5f}, "
               f"{np.sum(ours != theirs)} of {np.sum(theirs > 0)} voxels differ", flush=True)
         stored = nibabel.load(SCAN)
         scan = nibabel.as_closest_canonical(stored)
@@ -126,11 +122,11 @@ def main() -> None:
                      Path(f"{place}/box.nii.gz")).T
         peer = linknet(cut.get_fdata(dtype=np.float32))
         ml = float(np.prod(cut.header.get_zooms())) / 1000
-        print(f"LinkNet3d: Dice {dice(found > 0, peer, 1):.5f}, {found.sum() * ml:.0f} and {peer.sum() * ml:.0f} ml",
+        print(f"LinkNet3d: Dice {dice(found > 0, peer):.5f}, {found.sum() * ml:.0f} and {peer.sum() * ml:.0f} ml",
               flush=True)
         if asked.deepbet:
             whole = deepbet(asked.deepbet)
-            print(f"deepbet itself: Dice {dice(found > 0, whole[box], 1):.5f}, {whole.sum() * ml:.0f} ml")
+            print(f"deepbet itself: Dice {dice(found > 0, whole[box]):.5f}, {whole.sum() * ml:.0f} ml")
 
 
 if __name__ == "__main__":

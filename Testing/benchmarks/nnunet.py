@@ -16,9 +16,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from agreement import dice
 
 from medinfer.command.image_sets import read_further
 from medinfer.importers.nnunet import import_nnunet
+from medinfer.inference.mirroring import with_mirroring
 from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import ModelPackage, load_package
 from medinfer.preparation.images import with_further
@@ -38,34 +40,23 @@ def labels_by(package: ModelPackage, scan: Path, precision: str) -> tuple[np.nda
     return findings.label_map.whole(volume).voxels, seconds
 
 
-def without_mirroring(package: ModelPackage) -> ModelPackage:
-    manifest = package.manifest
-    passes = tuple(
-        one.model_copy(update={"network": one.network.model_copy(update={"mirror": ()})}) for one in manifest.passes
-    )
-    return ModelPackage(package.folder, manifest.model_copy(update={"passes": passes}))
-
-
 def compare(folder: Path, name: str, precision: str) -> float:
     """The lowest Dice of any label."""
     lowest = 1.0
     with tempfile.TemporaryDirectory() as place:
         package = load_package(import_nnunet(folder / "models" / name, Path(place) / "package"))
         for mirrored in (False, True):
-            one = package if mirrored else without_mirroring(package)
+            one = with_mirroring(package, mirrored)
             home = folder / "home" / (f"{name}-mirrored" if mirrored else name)
             for scan in sorted((folder / "scans" / name).glob("*_0000.nii.gz")):
                 theirs = read_volume(home / scan.name.replace("_0000", "")).voxels
                 ours, seconds = labels_by(one, scan, precision)
                 values = [label.value for label in package.manifest.labels]
-                dice = [
-                    2 * np.sum((ours == v) & (theirs == v)) / max(1, np.sum(ours == v) + np.sum(theirs == v))
-                    if (theirs == v).any() or (ours == v).any() else 1.0 for v in values
-                ]
-                lowest = min(lowest, *dice)
+                scores = [dice(ours == value, theirs == value) for value in values]
+                lowest = min(lowest, *scores)
                 print(f"{name:9} {'mirrored' if mirrored else 'plain':8} {scan.name[:6]}  Dice "
-                      f"{'  '.join(f'{value:.5f}' for value in dice)}  voxels that differ {np.sum(ours != theirs)} of "
-                      f"{int((theirs > 0).sum())}  {seconds:.1f} s", flush=True)
+                      f"{'  '.join(f'{value:.5f}' for value in scores)}  voxels that differ {np.sum(ours != theirs)} "
+                      f"of {int((theirs > 0).sum())}  {seconds:.1f} s", flush=True)
     return lowest
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cc3d
 import numpy as np
+from agreement import dice
 from numpy.typing import NDArray
 
 from medinfer.importers.adding import add
@@ -118,8 +119,7 @@ def main() -> None:
     print(f"{' × '.join(map(str, ours.shape[::-1]))} voxels (x, y, z)")
     print(f"{'':<10} {'volume':>11} {'largest':>11} {'time':>10}")
     print("\n".join(rows))
-    dice = 2 * (ours & theirs).sum() / max(1, ours.sum() + theirs.sum())
-    print(f"{(ours != theirs).sum()} voxels differ, Dice {dice:.5f}")
+    print(f"{(ours != theirs).sum()} voxels differ, Dice {dice(ours, theirs):.5f}")
 
 
 if __name__ == "__main__":

@@ -171,7 +171,8 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
     mirroring = job.mirroring or not mirrors(package)
     package = with_mirroring(with_overlap(package, job.overlap), mirroring)
     console.event("steps", {"steps": [asdict(step) for step in steps_of(package.manifest)]})
-    volume = with_further(_volume(job), package.manifest.images, _further(job))
+    scan = _volume(job.scan, job.ijk_to_ras, job.name or job.scan, job.modality, job.focus)
+    volume = with_further(scan, package.manifest.images, _further(job))
     progress("open", 0, 1)
     with open_package(
         package, backend=job.backend, device=job.device, precision=job.precision, threads=job.threads
@@ -192,23 +193,20 @@ def _run(job: Job, console: JsonConsole, cancelled: threading.Event) -> None:
     console.event("result", {"file": job.result, **labels})
 
 
-def _volume(job: Job) -> Volume:
+def _volume(
+    scan: str, ijk_to_ras: Sequence[Sequence[float]] | None, name: str, modality: str | None,
+    focus: Sequence[Sequence[int]] | None = None,
+) -> Volume:
+    """A scan that was handed over, if its place in the world comes with it, or else one that is read from a file."""
     from ..scans.reading import read_volume
     from .handed_over import read_handed_over
 
-    if job.ijk_to_ras is None:
-        return read_volume(job.scan)
-    return read_handed_over(Path(job.scan), job.ijk_to_ras, job.name or job.scan, job.modality, job.focus)
+    return read_volume(scan) if ijk_to_ras is None else read_handed_over(Path(scan), ijk_to_ras, name, modality, focus)
 
 
 def _further(job: Job) -> dict[str, Volume]:
-    from ..scans.reading import read_volume
-    from .handed_over import read_handed_over
-
     return {
-        name: read_handed_over(
-            Path(image["scan"]), image["ijk_to_ras"], str(image.get("name", name)), image.get("modality")
-        ) if "ijk_to_ras" in image else read_volume(image["scan"])
+        name: _volume(image["scan"], image.get("ijk_to_ras"), str(image.get("name", name)), image.get("modality"))
         for name, image in job.further.items()
     }
 

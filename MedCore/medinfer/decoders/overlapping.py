@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..manifest import Label, SegmentsDecoder
 from ..tiles.tiling import Shape
 from .activation import probability
-from .border import around_half
+from .border import OUTSIDE, agreeing, around_half
 from .index_box import Point
 from .index_segment import IndexSegment, IndexSegments
 from .label_cleanup import Mask, boxes_of
@@ -26,7 +26,6 @@ Bytes = NDArray[np.uint8]
 # What is fainter, of 255, and farther than a voxel from anything above, counts as nothing: a border, which lies at a
 # half, moves by less than a tenth of a voxel where that is cut off.
 _FAINT = 20
-_BORDER = 127
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +103,6 @@ class OverlappingDecoding:
         return in_layers(self._own, self._values, self._shape, self._stride, self._decoder, self._voxel_mm3)
 
 
-def agreeing(levels: NDArray[np.float32] | Bytes, inside: Mask) -> Bytes:
-    """Levels 0…255 as bytes that lie above 127 exactly where a label is."""
-    found: Bytes = np.where(inside, np.maximum(levels, _BORDER + 1), np.minimum(levels, _BORDER)).astype(np.uint8)
-    return found
-
-
 def in_layers(
     own: Sequence[OwnVoxels], values: Sequence[int], shape: Shape, stride: int, decoder: SegmentsDecoder,
     voxel_mm3: float, sure: Sequence[float] | None = None,
@@ -118,6 +111,8 @@ def in_layers(
 
     sure: how sure each label is; by default what its bytes say. Memory: two bytes per voxel and layer.
     """
+    import cc3d
+
     layers: list[tuple[Bytes, Bytes]] = []
     segments = []
     for number, (voxels, value) in enumerate(zip(own, values, strict=True), start=1):
@@ -125,15 +120,16 @@ def in_layers(
         if found is None:
             continue
         start, levels = found
-        kept = cleaned(np.where(levels > _BORDER, np.uint8(number), np.uint8(0)), decoder, voxel_mm3) > 0
-        count = int(kept.sum())
-        if not count:
+        kept = cleaned(np.where(levels > OUTSIDE, np.uint8(number), np.uint8(0)), decoder, voxel_mm3) > 0
+        found_of = cc3d.statistics(kept.view(np.uint8))
+        if len(found_of["voxel_counts"]) < 2:
             continue
+        count, centre = int(found_of["voxel_counts"][1]), found_of["centroids"][1]
         confidence = float(levels[kept].mean()) / 255 if sure is None else sure[number - 1]
         # What was filled is foreground throughout.
-        levels = agreeing(np.where(kept & (levels <= _BORDER), np.uint8(255), levels), kept)
+        levels = agreeing(np.where(kept & (levels <= OUTSIDE), np.uint8(255), levels), kept)
         layer = _put(layers, start, kept, levels, value, shape)
-        k, j, i = ((at + first) * stride + (stride - 1) / 2 for at, first in zip(_centre(kept), start, strict=True))
+        k, j, i = ((at + first) * stride + (stride - 1) / 2 for at, first in zip(centre, start, strict=True))
         segments.append(IndexSegment(value, confidence, (k, j, i), count, layer=layer))
     (labels, foreground), *above = layers or [(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))]
     return IndexSegments(labels, foreground, tuple(segments), overlapping=True, above=tuple(above))
@@ -152,12 +148,3 @@ def _put(
     labels[box][inside] = value
     np.maximum(foreground[box], levels, out=foreground[box])
     return number
-
-
-def _centre(inside: Mask) -> Point:
-    """The centre of mass of a mask `[k, j, i]`, in its voxels."""
-    k, j, i = (
-        float(np.average(np.arange(n), weights=inside.sum(axis=tuple(other for other in range(3) if other != axis))))
-        for axis, n in enumerate(inside.shape)
-    )
-    return k, j, i

@@ -14,7 +14,7 @@ from ..library.places import is_package, user_folder
 from .bare_package import import_bare
 from .given_as import give_as
 from .questions import Given
-from .sources import foreign_format, kind_of_file, network_in
+from .sources import foreign_format, kind_of_file, network_in, nothing_in
 
 _PIECE = 1 << 20
 _NOTHING = Given({})
@@ -22,16 +22,18 @@ _NOTHING = Given({})
 
 def add(
     source: Path | str, format: str | None = None, given: Given = _NOTHING, *,
-    cancel: Callable[[], bool] = lambda: False,
+    finish: Callable[[Path], None] = lambda folder: None, cancel: Callable[[], bool] = lambda: False,
 ) -> ModelPackage:
     """Install a package from a folder, a .zip, or a public file that an importer reads (`format`, e.g. "keras-slab").
 
     given: what its user says of a network without a `model.json`: an ONNX or TorchScript file, or a folder or .zip with
-    one. Nothing is installed before the package was validated and its files matched their sha256, or where `cancel`
-    says then that it is not wanted any more: that raises Cancelled.
+    one. finish(folder): changes the package before it is installed. Nothing is installed before the package was
+    validated and its files matched their sha256, or where `cancel` says then that it is not wanted any more: that
+    raises Cancelled. Raises PackageError.
     """
     with staging(user_folder() / "package") as place:
         make(Path(source), place / "package", format, given)
+        finish(place / "package")
         if cancel():
             raise Cancelled("stopped; nothing was installed")
         return _put(place)
@@ -45,9 +47,7 @@ def _format_of(path: Path) -> str:
 
 
 def _copy_folder(source: Path, folder: Path, given: Given) -> None:
-    network = None if (source / "model.json").exists() else network_in(source)
-    if network is not None:
-        import_bare(network.path, network.kind, folder, given)
+    if _import_bare_in(source, folder, given):
         return
     load_package(source)
     _no_words_for(source, given)
@@ -63,14 +63,21 @@ def _unpack_archive(source: Path, folder: Path, given: Given) -> None:
     if kind != "folder":
         _IMPORTERS[kind](root, folder, given)
         return
-    network = None if (root / "model.json").exists() else network_in(root)
-    if network is not None:
-        import_bare(network.path, network.kind, folder, given)
+    if _import_bare_in(root, folder, given):
         return
     if not (root / "model.json").exists():
-        raise PackageError(f"{source} contains neither a model.json nor a network (ONNX, TorchScript).")
+        raise PackageError(nothing_in(source))
     _no_words_for(source, given)
     root.rename(folder)
+
+
+def _import_bare_in(source: Path, folder: Path, given: Given) -> bool:
+    """Make the package of the network in a folder that has no `model.json`; False where there is none."""
+    network = None if (source / "model.json").exists() else network_in(source)
+    if network is None:
+        return False
+    import_bare(network.path, network.kind, folder, given)
+    return True
 
 
 def _no_words_for(source: Path, given: Given, telling: str = "a model.json") -> None:
@@ -108,19 +115,6 @@ _IMPORTERS: Mapping[str, Callable[[Path, Path, Given], object]] = {
     "onnx": lambda source, folder, given: import_bare(source, "onnx", folder, given),
     "torchscript": lambda source, folder, given: import_bare(source, "torchscript", folder, given),
 }
-
-
-def install(
-    source: Path, format: str, given: Given = _NOTHING, *, finish: Callable[[Path], None] = lambda folder: None
-) -> ModelPackage:
-    """Make a package of what lies at `source` and put it into the library. finish(folder): changes it before.
-
-    Raises PackageError; nothing is installed then.
-    """
-    with staging(user_folder() / "package") as place:
-        make(source, place / "package", format, given)
-        finish(place / "package")
-        return _put(place)
 
 
 def make(source: Path, folder: Path, format: str | None, given: Given) -> None:

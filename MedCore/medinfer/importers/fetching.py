@@ -17,7 +17,7 @@ from ..library.places import user_folder
 from ..library.trusted import trust, trusted_sha256
 from ..manifest.reading import parse_manifest
 from ..spelling import suggestion
-from .adding import install
+from .adding import add
 from .given_as import give_as
 
 # The extras that bring what converts a format.
@@ -51,7 +51,7 @@ def fetch(
     )
     if not known:
         trust(offer.url, sha256_of(source))
-    package = install(source, offer.format, finish=lambda folder: _finish(folder, offer))
+    package = add(source, offer.format, finish=lambda folder: _finish(folder, offer))
     # What was fetched is inside the package now.
     source.unlink(missing_ok=True)
     return package
@@ -71,18 +71,7 @@ def offered(name: str) -> Download:
 
 def conditions(offer: Download) -> str:
     """What a user has to agree to before an entry is fetched, in sentences; empty: nothing."""
-    said = []
-    if not offer.sha256 and offer.checksum:
-        kind = offer.checksum.partition(":")[0].upper()
-        said.append(
-            f"Its publisher states {kind} only, which shows damage but no forgery; its sha256 will be kept and checked "
-            "from then on."
-        )
-    elif not offer.sha256:
-        said.append(
-            "Its publisher states no checksum, so its content cannot be verified this first time; its sha256 will be "
-            "kept and checked from then on."
-        )
+    said = [offer.doubt] if offer.doubt else []
     if offer.licence not in _FREE:
         said.append(f"Its licence is {offer.licence} ({offer.homepage}).")
     return " ".join(said)

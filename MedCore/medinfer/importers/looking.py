@@ -17,7 +17,7 @@ from .bare_fields import FIELDS, Words, read_field
 from .bare_network import BareNetwork, Facts, read_network
 from .bare_package import misfit
 from .questions import Given
-from .sources import kind_of_file, network_in
+from .sources import kind_of_file, network_in, nothing_in
 
 
 def bare_network(source: Path | str) -> BareNetwork:
@@ -33,11 +33,11 @@ def bare_network(source: Path | str) -> BareNetwork:
         if kind == "package":
             unpack(path, place)
             folder = root_of(place)
-        network = None if (folder / "model.json").exists() else network_in(folder)
         if (folder / "model.json").exists():
             raise PackageError(f"{path} has a model.json, which says all that there is to be asked: add it.")
+        network = network_in(folder)
         if network is None:
-            raise PackageError(f"{path} contains neither a model.json nor a network (ONNX, TorchScript).")
+            raise PackageError(nothing_in(path))
         return read_network(network.path, network.kind)
 
 

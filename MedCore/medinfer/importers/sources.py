@@ -66,6 +66,11 @@ def network_in(folder: Path) -> Network | None:
     return found[0] if found else None
 
 
+def nothing_in(path: Path) -> str:
+    """The sentence for a folder or an archive from which nothing can be added."""
+    return f"{path} contains neither a model.json nor a network (ONNX, TorchScript)."
+
+
 def kind_of_file(path: Path) -> str:
     """The importer that reads a file: "package" for a .zip that one may be in, "onnx" or "torchscript". Raises
     PackageError that says what the file is and what to do with it."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..decoders import IndexSegments
+from ..decoders.border import OUTSIDE, agreeing
 from ..label_map import LabelMap
 from ..orientation import aligned, reorient
 from ..preparation.resample import Index, resample
@@ -18,7 +19,7 @@ from ..volume import Floats, Grid, Volume
 # Voxels of the scan that are decided at once (four bytes each while they are).
 _SLAB = 1 << 23
 # The foreground's border: a half, in the bytes that decoders keep.
-_HALF = 127.5
+_HALF = OUTSIDE + 0.5
 # Of a segment with more voxels than these only some are looked at for its length, at most every fourth along each axis.
 _ENOUGH, _SPARSEST = 20_000, 4
 
@@ -40,7 +41,7 @@ def on_scan(found: IndexSegments, grid: Grid, stride: int, orientation: str | No
     low = np.maximum(np.floor(origin + step * (filled.min(axis=0) - 1)).astype(int), 0)
     high = np.minimum(np.ceil(origin + step * (filled.max(axis=0) + 1)).astype(int) + 1, scan.shape)
     voxels = np.zeros(np.maximum(high - low, 1), np.uint8)
-    foreground = _agreeing(found)
+    foreground = agreeing(found.foreground, found.labels > 0)
     for begin, end in _slabs(voxels.shape):
         start = (low + np.array([begin, 0, 0]) - origin) / step
         slab = voxels[begin:end]
@@ -58,12 +59,6 @@ def _around(labels: NDArray[np.uint8], grid: Grid) -> LabelMap:
     k, j, i = (side.start for side in box)
     voxels = labels[box]
     return LabelMap(voxels, grid.cropped((k, j, i), voxels.shape))
-
-
-def _agreeing(found: IndexSegments) -> NDArray[np.uint8]:
-    """The foreground, above 0.5 exactly where there is a label."""
-    high, low = np.maximum(found.foreground, 128), np.minimum(found.foreground, 127)
-    return np.where(found.labels > 0, high, low).astype(np.uint8)
 
 
 def _nearest_labels(

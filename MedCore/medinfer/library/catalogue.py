@@ -53,6 +53,18 @@ class Download:
     orientation: str = ""
     checked: str = ""
 
+    @property
+    def doubt(self) -> str:
+        """What a user must know where its publisher states no sha256, in a sentence; empty: it does."""
+        if self.sha256:
+            return ""
+        if self.checksum:
+            kind = self.checksum.partition(":")[0].upper()
+            stated = f"{kind} only, which shows damage but no forgery"
+        else:
+            stated = "no checksum, so its content cannot be verified this first time"
+        return f"Its publisher states {stated}; its sha256 will be kept and checked from then on."
+
 
 def read_catalogue(path: Path) -> dict[str, Download]:
     """The entries of a catalogue file by id. Raises PackageError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import urllib.error
@@ -14,7 +13,7 @@ from typing import Any
 
 from ..atomic_files import output_error, write_text
 from ..errors import Cancelled, DownloadError, OutputError
-from .package import sha256_of
+from .package import digest_of, sha256_of
 
 Progress = Callable[[str, int, int], None]
 
@@ -41,9 +40,9 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part, size, progress, cancel)
-        if (sha256 and sha256_of(part.path) != sha256) or not _matches(part.path, checksum):
+        kind = _differing(part.path, sha256, checksum)
+        if kind is not None:
             part.remove()
-            kind = "sha256" if sha256 else checksum.partition(":")[0]
             raise DownloadError(
                 f"{url} is not the file in the catalogue (its {kind} differs), so nothing was installed; "
                 "try again, and if it fails again, ask the model's authors."
@@ -149,16 +148,10 @@ def _check_room(path: Path, needed: int) -> None:
         )
 
 
-def _matches(path: Path, checksum: str) -> bool:
-    """Whether the file has that checksum; any file has none."""
-    kind, _, wanted = checksum.partition(":")
-    if not wanted:
-        return True
-    digest = hashlib.new(kind, usedforsecurity=False)
-    with path.open("rb") as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest() == wanted
+def _differing(path: Path, sha256: str, checksum: str) -> str | None:
+    """Which of the sums that are known is not the file's; None: all are."""
+    known = {"sha256": sha256, checksum.partition(":")[0]: checksum.partition(":")[2]}
+    return next((kind for kind, wanted in known.items() if wanted and digest_of(path, kind) != wanted), None)
 
 
 class _NoWayToPlainText(urllib.request.HTTPRedirectHandler):

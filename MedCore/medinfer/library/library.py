@@ -55,24 +55,22 @@ def find_package(name: str, task: Task | None = None) -> ModelPackage:
     """The package of an id in the library, or in a folder. Raises PackageError, which offers the models of `task`."""
     if is_package(Path(name)):
         return load_package(name)
-    for entry in entries():
-        if entry.id != name:
-            continue
-        if entry.package is not None:
-            return entry.package
-        if entry.problem:
-            raise PackageError(entry.problem)
-        raise PackageError(f"The model {name} is not installed; fetch it with: medinfer fetch {name}")
-    if name in public_models():
+    known = {entry.id: entry for entry in entries()}
+    entry = known.get(name)
+    if entry is not None and entry.package is not None:
+        return entry.package
+    if entry is not None and entry.problem:
+        raise PackageError(entry.problem)
+    if entry is not None or name in public_models():
         raise PackageError(f"The model {name} is not installed; fetch it with: medinfer fetch {name}")
     if Path(name).is_dir():
         return load_package(name)  # which says what is missing in it
-    packages = [entry.package for entry in entries() if entry.package]
-    known = ", ".join(package.id for package in packages if task in (None, package.manifest.task))
+    packages = [entry.package for entry in known.values() if entry.package]
+    usable = ", ".join(package.id for package in packages if task in (None, package.manifest.task))
     # The one that is meant may lie in a folder of another name.
-    broken = "".join(f" {entry.problem}" for entry in entries() if entry.problem)
-    more = suggestion(name, (entry.id for entry in entries())) + broken
-    raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {known}.{more}")
+    broken = "".join(f" {entry.problem}" for entry in known.values() if entry.problem)
+    more = suggestion(name, known) + broken
+    raise PackageError(f"There is no model {name!r}: give a folder with a model.json, or one of {usable}.{more}")
 
 
 def remove(name: str) -> None:

@@ -79,7 +79,12 @@ def load_package(folder: Path | str) -> ModelPackage:
 
 def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file, read in pieces."""
-    digest = hashlib.sha256()
+    return digest_of(path, "sha256")
+
+
+def digest_of(path: Path, kind: str) -> str:
+    """Hexadecimal digest of a file, read in pieces. kind: "sha256", or the weak "sha1" or "md5"."""
+    digest = hashlib.new(kind, usedforsecurity=kind == "sha256")
     with path.open("rb") as stream:
         while piece := stream.read(1 << 20):
             digest.update(piece)

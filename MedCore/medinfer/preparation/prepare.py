@@ -106,8 +106,6 @@ def prepare(
             source = np.pad(cleaned, 1, constant_values=0)
             source_start = np.array(start, dtype=float) - 1
     elif wanted.region.kind == "found":
-        if around is None or not len(around.points):
-            raise ValueError("a region around findings needs findings")
         low, high = _box_around(around, target, wanted.region.margin_mm)
     if volume.focus is not None and wanted.region.kind != "found":
         low, high = map(np.array, narrowed(volume.focus, target, low, high, volume.name))
@@ -156,15 +154,13 @@ def _by_edges(
     if wanted.region.kind == "nonzero":
         low, high = _nonzero_box(scan)
     elif wanted.region.kind == "found":
-        if around is None or not len(around.points):
-            raise ValueError("a region around findings needs findings")
         low, high = _box_around(around, scan.grid, wanted.region.margin_mm)
     if volume.focus is not None and wanted.region.kind != "found":
         low, high = map(np.array, narrowed(volume.focus, scan.grid, low, high, volume.name))
     block = scan.grid.cropped(_index(low), _index(high - low))
     where = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     # Where any image shows something: so nnU-Net masks all of them.
-    inside = _filled(scan)[where] if len(seen) > 1 and _masked(seen) else None
+    inside = _filled(scan, where) if len(seen) > 1 and _masked(seen) else None
     spacing, resampling = wanted.spacing_on(scan.spacing), wanted.resampling
     shape = rounded_shape(block.shape, scan.spacing, spacing)
     thick = thick_axis(scan.spacing, spacing) if resampling.thick == "nearest" else None
@@ -184,11 +180,11 @@ def _masked(seen: Sequence[_Image]) -> bool:
     return any(step.op == "zscore" and step.of == "nonzero" for image in seen for step in image.steps)
 
 
-def _filled(scan: Volume) -> NDArray[np.bool_]:
-    """Where any image of the scan is not 0."""
-    filled: NDArray[np.bool_] = scan.voxels != 0
+def _filled(scan: Volume, where: tuple[slice, ...] = ()) -> NDArray[np.bool_]:
+    """Where any image of the scan is not 0; in a block of it, if `where` is given."""
+    filled: NDArray[np.bool_] = scan.voxels[where] != 0
     for voxels in scan.further.values():
-        filled |= voxels != 0
+        filled |= voxels[where] != 0
     return filled
 
 
@@ -266,8 +262,10 @@ def _body_box(scan: Volume, target: Grid, margin_mm: float) -> tuple[NDArray[np.
     return np.maximum(low, 0), np.minimum(high, target.shape)
 
 
-def _box_around(around: Around, target: Grid, margin_mm: float) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+def _box_around(around: Around | None, target: Grid, margin_mm: float) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """The box on `target` around what was found; at least one voxel, also where it lies outside."""
+    if around is None or not len(around.points):
+        raise ValueError("a region around findings needs findings")
     index = target.to_index(around.points)
     margin = (np.array(around.reach_mm) + margin_mm) / np.array(target.spacing)
     first, end = index.min(axis=0) - margin, index.max(axis=0) + margin

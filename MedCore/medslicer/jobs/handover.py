@@ -20,7 +20,7 @@ from medinfer.scans.geometry import scan_grid
 from medinfer.scans.voxel_values import MAX_VOXELS, check_size
 from medinfer.volume import Grid, Volume
 
-from ..nodes.volumes import grid_matrix
+from ..nodes.volumes import grid_matrix, world_matrix
 
 # The window waits no longer than this for a step, and no single write is larger.
 _STEP_S = 0.01
@@ -63,21 +63,13 @@ def beside(volume_node: Any, other_node: Any) -> Volume:
 
     Raises ScanError, as `scan_of`, and where a transform between them is not linear.
     """
-    import vtk
-
     volume = scan_of(other_node)
     mine, theirs = (node.GetParentTransformNode() for node in (volume_node, other_node))
     if mine is theirs:
         return volume
     if any(node is not None and not node.IsTransformToWorldLinear() for node in (mine, theirs)):
         raise ScanError(f"{volume.name} lies under a warping transform; harden it, or choose a volume without one.")
-    matrix, world = np.eye(4), vtk.vtkMatrix4x4()
-    for node, inverse in ((theirs, False), (mine, True)):
-        if node is None:
-            continue
-        node.GetMatrixTransformToWorld(world)
-        to_world = np.array([[world.GetElement(row, column) for column in range(4)] for row in range(4)])
-        matrix = (np.linalg.inv(to_world) if inverse else to_world) @ matrix
+    matrix = np.linalg.inv(world_matrix(volume_node)) @ world_matrix(other_node)
     return replace(volume, grid=Grid(volume.shape, matrix @ volume.grid.ijk_to_ras))
 
 

@@ -51,12 +51,7 @@ def _question(offer: Download) -> str:
     lines.append(_("Licence: {licence} ({homepage})").format(licence=offer.licence, homepage=offer.homepage))
     if offer.size:
         lines.append(_("Size: {megabytes:.0f} MB").format(megabytes=offer.size / 1e6))
-    if offer.checksum:
-        kind = offer.checksum.partition(":")[0].upper()
-        lines.append(_("Its publisher states {kind} only, which shows damage but no forgery.").format(kind=kind))
-    elif not offer.sha256:
-        lines.append(_("Its publisher states no checksum, so its content cannot be verified this first time."))
-    if not offer.sha256:
-        lines.append(_("Its sha256 will be kept and checked from then on."))
+    if offer.doubt:
+        lines.append(offer.doubt)
     lines += ["", _("None of your data is sent. Fetch it?")]
     return "\n".join(lines)
