@@ -72,7 +72,7 @@ def _describe(source: Path, console: Console) -> None:
         console.say(f"  --{name:<12} {'must be said' if usual is None else usual}")
     console.event("network", {
         "path": str(network.path), "declared": network.declared, "channels": network.channels, "edge": network.edge,
-        "activation": network.activation,
+        "activation": network.activation, "images": network.images,
     })
 
 

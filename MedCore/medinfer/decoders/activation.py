@@ -73,11 +73,6 @@ def channels_in_order(names: Sequence[str], labels: Sequence[Label]) -> list[int
     return [known.index(name) for name in names]
 
 
-def foregroundprobability(values: Floats32, activation: Activation) -> Floats32:
-    """One channel as a probability, `[k, j, i]`. Raises PackageError, as `decided`."""
-    return probability(values, activation)
-
-
 def probability(values: Floats32, activation: Activation) -> Floats32:
     if activation == "sigmoid":
         # Written so that it overflows nowhere.

@@ -23,11 +23,11 @@ class Field:
     """One thing to know.
 
     name: of the option, without its dashes. words: what it takes, for the help. asks: the question on a terminal, with
-    {channels} in it perhaps; empty: it is not asked. read: from words to what `model.json` needs; raises PackageError.
-    default: the words where nothing is said; None: it must be said. assumed: how a default is told, with {words} in it
-    perhaps; empty: it is not.
+    {channels} or {images} in it perhaps; empty: it is not asked. read: from words to what `model.json` needs; raises
+    PackageError. default: the words where nothing is said; None: it must be said. assumed: how a default is told, with
+    {words} in it perhaps; empty: it is not.
     choices: the only words there are, and how a form shows them; empty: any. label: of its row in a form; empty: it has
-    none.
+    none. applies: to which networks it does; of others its default counts.
     """
 
     name: str
@@ -39,6 +39,11 @@ class Field:
     assumed: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
+    applies: Callable[[Facts], bool] = lambda network: True
+
+    def question(self, network: Facts) -> str:
+        """Asks for it on a terminal."""
+        return self.asks.format(channels=network.channels, images=network.images)
 
 
 def read_field(name: str, words: str) -> Any:
@@ -64,24 +69,38 @@ def _text(option: str, pattern: str, wanted: str) -> Callable[[str], str]:
     return read
 
 
+IGNORED = "ignore"
+"""The word for a channel that is no finding: a voxel that it wins has no label."""
+
+
 def _labels(words: str) -> dict[int, str]:
-    """Names by their values: "1=liver,2=spleen", or "liver,spleen" from 1 on."""
+    """Names by their values: "1=liver,2=spleen", or "liver,spleen" from 1 on; `IGNORED` for what is not reported."""
     entries = [entry.strip() for entry in words.split(",")]
     numbered = [re.fullmatch(r"(\d+)\s*=\s*(.+)", entry) for entry in entries]
     pairs = [(int(found[1]), found[2]) if found else (n, entries[n - 1]) for n, found in enumerate(numbered, start=1)]
-    names = [name for _, name in pairs]
+    names = [name for _, name in pairs if name != IGNORED]
     if any(numbered) and not all(numbered):
         raise PackageError(f"--labels must give every name a number or none, not {words!r}.")
     if not all(re.fullmatch(r'[^"\x00-\x1f\x7f]+', name) for name in names):
         raise PackageError(f"--labels must be names with commas between them (liver,spleen), not {words!r}.")
-    if len(dict(pairs)) < len(pairs) or len(set(names)) < len(names) or min(dict(pairs)) < 1:
+    if not names or len(dict(pairs)) < len(pairs) or len(set(names)) < len(names) or min(dict(pairs)) < 1:
         raise PackageError(f"--labels must have distinct names and numbers from 1 on, not {words!r}.")
     return dict(pairs)
 
 
+def _images(words: str) -> list[str] | None:
+    """The images' names, in the channels' order; None: the scan itself on every channel."""
+    if words.strip().lower() == "same":
+        return None
+    names = [name.strip() for name in words.split(",")]
+    if not all(re.fullmatch(r'[^"\x00-\x1f\x7f]+', name) for name in names) or len(set(names)) < len(names):
+        raise PackageError(f"--images must be distinct names with commas between them (T1,T2), or same, not {words!r}.")
+    return names
+
+
 def _numbers(option: str, words: str, example: str) -> list[float]:
     try:
-        numbers = [float(number) for number in re.split(r"\s*[,x× ]\s*", words.strip())]
+        numbers = [float(number) for number in re.split(_BETWEEN, words.strip())]
     except ValueError:
         numbers = []
     if len(numbers) not in (1, 3) or not all(0 < number < 1e5 for number in numbers):
@@ -89,9 +108,18 @@ def _numbers(option: str, words: str, example: str) -> list[float]:
     return numbers * 3 if len(numbers) == 1 else numbers
 
 
-def _spacing(words: str) -> list[float] | None:
-    """Along k, j, i; the words give x, y, z."""
-    return None if words.strip().lower() == "own" else _numbers("spacing", words, "1.5,1.5,2")[::-1]
+_BETWEEN = r"\s*[,x× ]\s*"
+
+
+def _spacing(words: str) -> list[float | None] | None:
+    """Along k, j, i, None for the scan's own; the words give x, y, z."""
+    each = re.split(_BETWEEN, words.strip().lower())
+    if each == ["own"]:
+        return None
+    # What stands for an axis that keeps its own is no number to be checked.
+    numbers = _numbers("spacing", ",".join("1" if word == "own" else word for word in each), "1.5,1.5,2")
+    own = each if len(each) == 3 else each * 3
+    return [None if word == "own" else number for word, number in zip(own, numbers, strict=True)][::-1]
 
 
 def _patch(words: str) -> list[int]:
@@ -162,13 +190,20 @@ def _labels_of(network: Facts, said: Words) -> str | None:
     return said["id"].replace("-", " ") if network.channels == 1 else None
 
 
+def _axes_of(network: Facts, said: Words) -> str:
+    of_monai = "xyz" if network.dimensions == 3 else "zxy"
+    return _of_library(monai=of_monai, otherwise="zyx")(network, said)
+
+
 def _activation_of(network: Facts, said: Words) -> str | None:
     return "none" if said["task"] == "landmark" else network.activation
 
 
 _TASKS = {"segment": "objects: a label each", "landmark": "points: a heat map each", "detect": "boxes around labels"}
 _LIBRARIES = {"none": "another library", "monai": "MONAI", "nnunet": "nnU-Net"}
-_ORDERS = {"zyx": "z, y, x (SimpleITK, nnU-Net)", "xyz": "x, y, z (nibabel, MONAI)"}
+_ORDERS = {
+    "zyx": "z, y, x (SimpleITK, nnU-Net)", "xyz": "x, y, z (nibabel, MONAI)", "zxy": "z, x, y (slices in MONAI)",
+}
 _ACTIVATIONS = {"none": "nothing", "sigmoid": "sigmoid", "softmax": "softmax"}
 
 FIELDS: tuple[Field, ...] = (
@@ -184,10 +219,17 @@ FIELDS: tuple[Field, ...] = (
         choices=_TASKS,
     ),
     Field(
-        "labels", "NAMES", "what its channels are, without the background: liver,spleen or 1=liver,2=spleen; of a "
-        "landmark network one name per channel", _labels, _labels_of,
+        "labels", "NAMES", "what its channels are, without the background: liver,spleen or 1=liver,2=spleen, and "
+        "ignore for one that is not to be reported; of a landmark network one name per channel", _labels, _labels_of,
         asks="What are its {channels} channels called, without the background (liver,spleen)?",
         label="Names of its channels",
+    ),
+    Field(
+        "images", "NAMES", "what the channels of its input are, in their order: images of one patient (T1,T2; the "
+        "first is the scan that it is run on, the others are given by --input), or same: the scan itself on each",
+        _images, lambda network, said: "same" if network.images == 1 else None,
+        asks="What are the {images} channels of its input (T1,T2; same: the scan itself on each)?",
+        label="Its images", applies=lambda network: network.images > 1,
     ),
     Field(
         "like", "LIBRARY", "the library it was trained with, whose ways become the defaults of the options below, and "
@@ -201,7 +243,8 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "spacing", "X,Y,Z", "the voxel size in mm that it was trained on, along x, y, z (right–left, front–back, "
-        "head–foot of an upright scan), or one number; own (default) keeps each scan's own", _spacing, _always("own"),
+        "head–foot of an upright scan), or one number; own (default) keeps each scan's own, of one axis or of all",
+        _spacing, _always("own"),
         asks="Which voxel size in mm was it trained on (x,y,z; own: each scan's own)?",
         assumed="each scan's own spacing", label="Voxel size, mm",
     ),
@@ -212,8 +255,9 @@ FIELDS: tuple[Field, ...] = (
         assumed="orientation {words}", label="Directions",
     ),
     Field(
-        "axes", "ORDER", "the order of its input's axes: zyx (default; SimpleITK, nnU-Net) or xyz (nibabel, MONAI)",
-        _one_of("axes", get_args(Axes)), _of_library(monai="xyz", otherwise="zyx"),
+        "axes", "ORDER", "the order of its input's axes: zyx (default; SimpleITK, nnU-Net) or xyz (nibabel, MONAI); of "
+        "a network of slices first the axis across them: zyx, or zxy (MONAI)",
+        _one_of("axes", get_args(Axes)), _axes_of,
         asks="In which order are its axes: zyx (SimpleITK, nnU-Net) or xyz (nibabel, MONAI)?", assumed="axes {words}",
         label="Order of axes", choices=_ORDERS,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from ..library.package import sha256_of
 from ..manifest import SCHEMA_VERSION
 from ..manifest.network import is_package_path
 from ..manifest.reading import parse_manifest
-from .bare_fields import read_field
+from .bare_fields import IGNORED, read_field
 from .bare_network import BareNetwork, Facts, read_network
+from .image_names import image_names
 from .questions import Given, answered
 
 # The labels' colours, over and over: as far apart as so few can be (Okabe and Ito, 2008, without black).
@@ -50,10 +51,12 @@ def import_bare(path: Path, format: str, folder: Path, given: Given) -> Path:
 def told_by(network: BareNetwork) -> str:
     low, high = network.seen
     size = "×".join("any" if size is None else str(size) for size in network.declared[2:])
+    kind = "tiles" if network.dimensions == 3 else "slices"
+    seen = f" with {network.images} channels" if network.images > 1 else ""
     others = [name for name in network.outputs if name != network.output]
     beside = f" (besides {', '.join(others)})" if others else ""
     return (
-        f"{network.path.name}: tiles of {size}; output “{network.output}”{beside} of {network.channels} "
+        f"{network.path.name}: {kind} of {size}{seen}; output “{network.output}”{beside} of {network.channels} "
         f"channel{'s' if network.channels > 1 else ''}; a trial on zeros and noise gave {low:.3g} to {high:.3g}"
         + (f", so activation {network.activation}" if network.activation else "")
     )
@@ -86,33 +89,56 @@ class Misfit:
 
 def misfit(network: Facts, told: Mapping[str, Any]) -> Misfit | None:
     """What contradicts the network. told: what all words mean, by their fields."""
+    return next(_misfits(network, told), None)
+
+
+def _misfits(network: Facts, told: Mapping[str, Any]) -> Iterator[Misfit]:
     k, j, i = network.patch(told["axes"])
-    fixed = [network.declared[2 + told["axes"].index(axis)] for axis in "zyx"]
-    if any(size not in (None, asked) for size, asked in zip(fixed, told["patch"], strict=True)):
-        return Misfit("patch", f"{network.path} takes tiles of {i}×{j}×{k} (x, y, z) alone; leave out --patch.")
+    fixed = network.fixed(told["axes"])
+    if any(size not in (None, asked) for size, asked in zip(fixed, _patch(network, told), strict=True)):
+        yield Misfit("patch", f"{network.path} takes tiles of {i}×{j}×{k} (x, y, z) alone; leave out --patch.")
+    images: Sequence[str] | None = told["images"]
+    if images is not None and len(images) != network.images:
+        taken = f"{network.path} takes {network.images} channel{'s' if network.images > 1 else ''}"
+        yield Misfit("images", f"{taken}, but --images names {len(images)}; name each once, in their order.")
     channels, values = network.channels, sorted(told["labels"])
     labels = f"--labels names {len(values)}"
     if _each_has_a_label(network, told):
         if values != list(range(1, channels + 1)):
             each = f"{network.path} gives a channel per label ({channels}), but {labels}; name each once."
-            return Misfit("labels", each)
+            yield Misfit("labels", each)
     elif values[-1] > channels - 1:
-        return Misfit(
+        yield Misfit(
             "labels",
             f"{network.path} gives {channels} channels, the first of which is the background, but {labels}, up to the "
             f"number {values[-1]}; name {channels - 1}, or give --activation sigmoid if there is no background.",
         )
     elif told["task"] == "segment" and len(values) < channels - 1:
         missing = ", ".join(str(n) for n in range(1, channels) if n not in values)
-        return Misfit(
+        yield Misfit(
             "labels",
             f"{network.path} gives {channels} channels, the first of which is the background, but {labels}; name "
             f"channel {missing} too.",
         )
     if channels == 1 and told["activation"] == "softmax" and told["task"] != "landmark":
         one = f"{network.path} gives one channel, for which --activation must be none or sigmoid."
-        return Misfit("activation", one)
-    return None
+        yield Misfit("activation", one)
+
+
+def _patch(network: Facts, told: Mapping[str, Any]) -> list[int]:
+    """Along k, j, i; one voxel across slices, whatever one number for all axes says."""
+    patch = list(told["patch"])
+    if network.dimensions == 2:
+        patch["zyx".index(told["axes"][0])] = 1
+    return patch
+
+
+def _stride(network: BareNetwork, told: Mapping[str, Any]) -> dict[str, Any]:
+    if network.stride == 1:
+        return {}
+    if network.dimensions == 3:
+        return {"stride": network.stride}
+    return {"stride": [1 if axis == told["axes"][0] else network.stride for axis in "zyx"]}
 
 
 def _each_has_a_label(network: Facts, told: Mapping[str, Any]) -> bool:
@@ -159,10 +185,15 @@ _SAMPLING: Mapping[str, Mapping[str, Any]] = {
 def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
     """The contents of `model.json`."""
     decoder, kind = _TASKS[told["task"]]
-    stride = {"stride": network.stride} if network.stride > 1 else {}
+    labels: Mapping[int, str] = told["labels"]
+    reported = [name for name in labels.values() if name != IGNORED]
+    names = image_names(told["images"] or ())
     return {
         "schema_version": SCHEMA_VERSION, "id": told["id"], "version": "1.0.0", "title": told["title"],
-        "task": told["task"], "card": _card(network, told), "labels": _labels(told["labels"]),
+        "task": told["task"], "card": _card(network, told), "labels": _labels(labels),
+        "images": [
+            {"name": name, "title": title} for name, title in zip(names, told["images"] or (), strict=True)
+        ],
         "passes": [{
             "name": "network",
             "prepare": {
@@ -170,29 +201,36 @@ def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[st
                 "spacing": told["spacing"], "intensity": told["intensity"], **_SAMPLING[told["like"]],
             },
             "network": {
-                "files": [file], "inputs": [{"role": "image", "name": network.input}], "output": network.output,
+                "files": [file], "inputs": _inputs(network, names), "output": network.output,
                 "channels": network.channels, "layout": network.layout, "mirror": told["mirror"],
+                "dimensions": network.dimensions,
             },
             # Zeros around a scan that is smaller than a tile: as MONAI and nnU-Net pad.
             "tiling": {
-                "join": "blend", "patch": told["patch"], "overlap": told["overlap"], "weights": told["weights"],
-                "spread": told["spread"], "pad": 0.0, **stride,
+                "join": "blend", "patch": _patch(network, told), "overlap": told["overlap"], "weights": told["weights"],
+                "spread": told["spread"], "pad": 0.0, **_stride(network, told),
             },
             "decoder": decoder(told),
         }],
-        "result": [{"of": "network", "as": kind}],
+        "result": [{"of": "network", "as": kind, "labels": reported if len(reported) < len(labels) else []}],
     }
+
+
+def _inputs(network: BareNetwork, images: Sequence[str]) -> list[dict[str, Any]]:
+    """One for each channel: an image each, or the scan itself on all of them."""
+    one = {"role": "image", "name": network.input}
+    return [{**one, "image": name} for name in images] if images else [one] * network.images
 
 
 def _labels(names: Mapping[int, str]) -> list[dict[str, Any]]:
     return [
-        {"value": value, "name": name, "color": _COLORS[n % len(_COLORS)]}
+        {"value": value, "name": name if name != IGNORED else f"ignored {value}", "color": _COLORS[n % len(_COLORS)]}
         for n, (value, name) in enumerate(sorted(names.items()))
     ]
 
 
 def _card(network: BareNetwork, told: Mapping[str, Any]) -> dict[str, str]:
-    names: Sequence[str] = list(told["labels"].values())
+    names: Sequence[str] = [name for name in told["labels"].values() if name != IGNORED]
     finds = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     return {
         "summary": f"Finds {finds} in {' or '.join(told['modality'])}; made from {network.path.name}.",

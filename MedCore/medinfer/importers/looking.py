@@ -77,7 +77,7 @@ def look_over(network: Facts, words: Words) -> LookedOver:
         if default is not None:
             told[field.name], said[field.name] = read_field(field.name, default), default
         elif given is None:
-            wrong[field.name] = field.asks.format(channels=network.channels)
+            wrong[field.name] = field.question(network)
     if not wrong and (found := misfit(network, told)):
         wrong[found.field] = found.sentence
     return LookedOver(usual, wrong)

@@ -36,8 +36,8 @@ def answered(network: BareNetwork, given: Given) -> Words:
         words, default = given.words.get(field.name), field.default(network, said)
         if words is not None:
             field.read(words)
-        elif given.ask is not None and field.asks:
-            words = _asked(field, field.asks.format(channels=network.channels), default, given)
+        elif given.ask is not None and field.asks and field.applies(network):
+            words = _asked(field, field.question(network), default, given)
         elif default is not None:
             words = default
             assumed += [field.assumed.format(words=words)] if field.assumed else []
@@ -68,4 +68,5 @@ def _asked(field: Field, question: str, default: str | None, given: Given) -> st
 def _sentence(network: BareNetwork, missing: list[Field]) -> str:
     options = ", and ".join(f"--{field.name} {field.metavar} ({field.words})" for field in missing)
     count = f"{network.channels} channel{'s' if network.channels > 1 else ''}"
-    return f"{network.path} gives {count} and does not say what they mean; add {options}."
+    taken = f"takes {network.images} channels, " if network.images > 1 else ""
+    return f"{network.path} {taken}gives {count} and does not say what they mean; add {options}."

@@ -20,6 +20,7 @@ from .form import plain, quiet
 from .message import paint
 
 if TYPE_CHECKING:
+    from medinfer.importers.bare_fields import Field
     from medinfer.importers.bare_network import Facts
     from medinfer.importers.looking import LookedOver
 
@@ -37,7 +38,7 @@ class AddForm:
         self._path = Path()
         self._facts: Facts | None = None
         self._errand: Errand | None = None
-        self._rows: dict[str, tuple[Any, Any]] = {}
+        self._rows: dict[str, tuple[Any, Any, Any]] = {}
         # What must be said is a question, and no error before someone wanted to go on.
         self._all_needed = False
         # Not in a widget of its own, which would cut lines that wrap.
@@ -80,7 +81,8 @@ class AddForm:
 
         told = errand.network
         self._facts = Facts(
-            Path(told["path"]), tuple(told["declared"]), told["channels"], told["edge"], told["activation"]
+            Path(told["path"]), tuple(told["declared"]), told["channels"], told["edge"], told["activation"],
+            told["images"],
         )
         instead = _(_INSTEAD[self._profile.task]) if self._profile.task in _INSTEAD else ""
         question = _("{name} does not tell this about itself. What is grey is usual and needs no answer.")
@@ -94,28 +96,18 @@ class AddForm:
         self._ui.addBox.setVisible(True)
 
     def _make_rows(self) -> None:
-        """Empty rows, a widget and a line for what is wrong each."""
+        """Empty rows, of those fields that apply to the network."""
         from medinfer.importers.bare_fields import FIELDS
 
         for field in FIELDS:
             if not field.label:
                 continue
             if field.name not in self._rows:
-                widget, signal = (
-                    (qt.QComboBox(), "currentIndexChanged(int)") if field.choices
-                    else (qt.QLineEdit(), "textChanged(QString)")
-                )
-                problem = qt.QLabel()
-                widget.objectName, problem.objectName = f"add_{field.name}", f"add_{field.name}_problem"
-                widget.toolTip = plain(field.words)
-                widget.connect(signal, lambda changed=None: self._look_over())
-                problem.setWordWrap(True)
-                row = 2 * len(self._rows)
-                self._grid.addWidget(qt.QLabel(f"{_(field.label)}:"), row, 0)
-                self._grid.addWidget(widget, row, 1)
-                self._grid.addWidget(problem, row + 1, 0, 1, 2)
-                self._rows[field.name] = widget, problem
-            widget = self._rows[field.name][0]
+                self._rows[field.name] = self._made(field)
+            title, widget, _problem = self._rows[field.name]
+            applies = self._facts is not None and field.applies(self._facts)
+            title.setVisible(applies)
+            widget.setVisible(applies)
             with quiet(widget):
                 if not field.choices:
                     widget.setText("")
@@ -124,12 +116,29 @@ class AddForm:
                 for word, shown in {"": "", **field.choices}.items():
                     widget.addItem(_(shown) if shown else "", word)
 
+    def _made(self, field: Field) -> tuple[Any, Any, Any]:
+        """A row: its title, a widget, and a line below for what is wrong."""
+        widget, signal = (
+            (qt.QComboBox(), "currentIndexChanged(int)") if field.choices
+            else (qt.QLineEdit(), "textChanged(QString)")
+        )
+        title, problem = qt.QLabel(f"{_(field.label)}:"), qt.QLabel()
+        widget.objectName, problem.objectName = f"add_{field.name}", f"add_{field.name}_problem"
+        widget.toolTip = plain(field.words)
+        widget.connect(signal, lambda changed=None: self._look_over())
+        problem.setWordWrap(True)
+        row = 2 * len(self._rows)
+        self._grid.addWidget(title, row, 0)
+        self._grid.addWidget(widget, row, 1)
+        self._grid.addWidget(problem, row + 1, 0, 1, 2)
+        return title, widget, problem
+
     def _words(self) -> dict[str, str]:
         """What was said, by fields."""
         from medinfer.importers.bare_fields import BY_NAME
 
         said = {}
-        for name, (widget, _problem) in self._rows.items():
+        for name, (_title, widget, _problem) in self._rows.items():
             said[name] = str((widget.itemData(widget.currentIndex) if BY_NAME[name].choices else widget.text) or "")
         return {name: words.strip() for name, words in said.items() if words.strip()}
 
@@ -142,7 +151,7 @@ class AddForm:
             return None
         words = self._words()
         seen = look_over(self._facts, words)
-        for name, (widget, problem) in self._rows.items():
+        for name, (_title, widget, problem) in self._rows.items():
             usual, choices = seen.usual[name], BY_NAME[name].choices
             if choices:
                 widget.setItemText(0, _("{usual} (usual)").format(usual=_(choices[usual])) if usual else "")

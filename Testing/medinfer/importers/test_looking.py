@@ -35,7 +35,7 @@ def nothing_installed() -> bool:
 @pytest.fixture
 def three(tmp_path: Path) -> Facts:
     """A network of three channels that gives scores."""
-    return Facts(tmp_path / "net.onnx", (None, 1, 32, 32, 32), 3, 32, "softmax")
+    return Facts(tmp_path / "net.onnx", (None, 1, 32, 32, 32), 3, 32, "softmax", 1)
 
 
 def test_a_network_is_described_by_what_it_tells_and_nothing_is_installed(

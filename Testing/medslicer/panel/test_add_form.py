@@ -75,6 +75,7 @@ def test_what_a_network_does_not_tell_is_asked_in_a_form(
     # What is usual is there to be read, and follows what is said.
     assert (field(user, "id").placeholderText(), field(user, "orientation").placeholderText()) == ("bright", "LPS")
     assert field(user, "activation").currentText() == "softmax (usual)"
+    assert field(user, "images").isHidden(), "its input has one channel"
     field(user, "like").setCurrentIndex(field(user, "like").findText("MONAI"))
     assert field(user, "orientation").placeholderText() == "RAS"
     assert field(user, "axes").currentText() == "x, y, z (nibabel, MONAI) (usual)"
