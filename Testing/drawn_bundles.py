@@ -98,6 +98,7 @@ def drawn_weights(description: str) -> Any:
     made = getattr(nets, described["_target_"].rpartition(".")[2])(**arguments).eval()
     noise = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(20, 20, 20)), 1.2)
     example = torch.from_numpy(np.interp(noise, [noise.min(), noise.max()], [-1, 1]).astype(np.float32)[None, None])
+    example = example.repeat(1, arguments["in_channels"], 1, 1, 1)
     with torch.inference_mode():
         for parameter in made.parameters():
             parameter.normal_(std=0.3)

@@ -74,6 +74,7 @@ def channels_in_order(names: Sequence[str], labels: Sequence[Label]) -> list[int
 
 
 def probability(values: Floats32, activation: Activation) -> Floats32:
+    """One channel as a probability, `[k, j, i]`. Raises PackageError, as `decided`."""
     if activation == "sigmoid":
         # Written so that it overflows nowhere.
         result: Floats32 = np.float32(0.5) * (np.tanh(np.float32(0.5) * values) + 1)

@@ -17,9 +17,10 @@ from ..errors import PackageError
 from ..library.package import sha256_of
 from ..manifest import SCHEMA_VERSION
 from ..manifest.reading import parse_manifest
+from .image_names import image_names
 from .monai_config import read_config
 from .monai_decoding import Answer, answer, decoder, inferer
-from .monai_network import INPUT, OUTPUT, check_network, write_network
+from .monai_network import INPUT, OUTPUT, check_network, input_channels, write_network
 from .monai_preparation import preparation
 
 _GOLDEN = 0.618034
@@ -46,7 +47,8 @@ def import_bundle(source: Path, folder: Path) -> Path:
     (home,) = homes
     config, metadata = read_config(home / "configs"), read_config(home / "configs", "metadata.json").content
     check_network(config, home)
-    prepare, tiling, answered = preparation(config), inferer(config), answer(config)
+    images = _images(metadata, input_channels(config))
+    prepare, tiling, answered = preparation(config, max(1, len(images))), inferer(config), answer(config)
     folder.mkdir(parents=True)
     written = write_network(config, home, tiling["patch"][::-1], folder)
     decoded = decoder(config, answered, written.channels, respaced=prepare["spacing"] is not None)
@@ -54,12 +56,13 @@ def import_bundle(source: Path, folder: Path) -> Path:
     manifest = {
         "schema_version": SCHEMA_VERSION, "id": _id(str(metadata.get("name") or home.name)),
         "version": _version(metadata), "title": _line(metadata.get("name")) or home.name, "task": "segment",
-        "card": _card(metadata), "labels": labels,
+        "card": _card(metadata), "images": images, "labels": labels,
         "passes": [{
             "name": "segments", "prepare": {"modality": _modality(metadata), **prepare},
             "network": {
                 "files": [{"path": written.name, "format": written.format, "sha256": sha256_of(folder / written.name)}],
-                "inputs": [{"role": "image", "name": INPUT}], "output": OUTPUT, "channels": written.channels,
+                "inputs": [{"role": "image", "name": INPUT, **which} for which in _each(images)],
+                "output": OUTPUT, "channels": written.channels,
             },
             "tiling": tiling, "decoder": decoded,
         }],
@@ -71,9 +74,23 @@ def import_bundle(source: Path, folder: Path) -> Path:
     return folder
 
 
+def _images(metadata: Mapping[str, Any], channels: int) -> list[dict[str, Any]]:
+    """The images that are the channels of the input, by the names that the metadata give them; none for one."""
+    if channels == 1:
+        return []
+    said = _channel_names(metadata, "inputs", "image")
+    titles = [_line(said.get(number)) or f"image {number + 1}" for number in range(channels)]
+    return [{"name": name, "title": title} for name, title in zip(image_names(titles), titles, strict=True)]
+
+
+def _each(images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What each channel of the input shows; the scan, where there is one alone."""
+    return [{"image": image["name"]} for image in images] or [{}]
+
+
 def _labels(metadata: Mapping[str, Any], channels: int, answered: Answer) -> list[dict[str, Any]]:
     """A label for each channel but the background, by the names that the metadata give to channels."""
-    names = _names(metadata)
+    names = _channel_names(metadata, "outputs", "pred")
     if answered.chosen == "highest":
         numbers = range(1, channels)
     elif channels == 1 and str(names.get(0, "background")).lower() in _NONE:
@@ -91,11 +108,11 @@ def _labels(metadata: Mapping[str, Any], channels: int, answered: Answer) -> lis
     return found
 
 
-def _names(metadata: Mapping[str, Any]) -> dict[int, Any]:
-    """channel_def of the network's output."""
-    outputs = _inside(metadata, "network_data_format", "outputs")
-    output = outputs.get("pred") or next(iter(outputs.values()), None)
-    names = _inside(output, "channel_def") if isinstance(output, Mapping) else {}
+def _channel_names(metadata: Mapping[str, Any], side: str, usual: str) -> dict[int, Any]:
+    """channel_def of the network's inputs or outputs, of the one with the usual name or else of the first."""
+    ports = _inside(metadata, "network_data_format", side)
+    port = ports.get(usual) or next(iter(ports.values()), None)
+    names = _inside(port, "channel_def") if isinstance(port, Mapping) else {}
     return {int(number): name for number, name in names.items() if str(number).isdigit()}
 
 

@@ -31,6 +31,8 @@ _AXES = ("spatial_dims", "dimensions")
 _WRAPPINGS = ("model", "state_dict", "network", "net")
 # Largest difference between the exported network and torch's own, as a share of the largest answer.
 _ALIKE = 1e-3
+# Images of one patient; more than these is a mistake.
+_MOST = 32
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,26 @@ def check_network(config: Config, home: Path) -> Component | None:
     return described
 
 
+def input_channels(config: Config) -> int:
+    """Images that the network sees at once, as its description says; 1 where there is none. Raises PackageError."""
+    described = _described(config)
+    count = 1 if described is None else described.take("in_channels", 1)
+    if described is not None and (not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST):
+        raise PackageError(f"{described.said} has in_channels = {count}: only 1 to {_MOST} are known here.")
+    return int(count)
+
+
 def write_network(config: Config, home: Path, patch: Sequence[int], folder: Path) -> Written:
     """Write the bundle's network into `folder`, for tiles of `patch` (along x, y, z).
 
     ONNX where its class is known and its weights are there, else its TorchScript. Raises PackageError.
     """
-    described = check_network(config, home)
+    described, channels = check_network(config, home), input_channels(config)
     if described is None:
-        return _as_script(home / SCRIPT, patch, folder)
+        return _as_script(home / SCRIPT, patch, folder, channels)
     network = _built(described)
     _fill(network, _weights(home / WEIGHTS))
-    return Written("network.onnx", "onnx", _write_onnx(network, patch, folder / "network.onnx"))
+    return Written("network.onnx", "onnx", _write_onnx(network, patch, folder / "network.onnx", channels))
 
 
 def _described(config: Config) -> Component | None:
@@ -94,10 +105,6 @@ def _built(described: Component) -> Any:
         if arguments.get(name, 3) != 3:
             raise PackageError(f"{described.said} has {name} = {arguments[name]}: only networks of volumes (3) are "
                                "supported.")
-    if arguments.get("in_channels", 1) != 1:
-        raise PackageError(
-            f"{described.said} takes {arguments['in_channels']} channels: only networks of one image are supported."
-        )
     try:
         import onnx  # noqa: F401 (torch's exporter needs it)
         from monai.networks import nets
@@ -140,23 +147,23 @@ def _fill(network: Any, weights: Mapping[str, Any]) -> None:
         raise PackageError(f"{WEIGHTS} does not fit the network of its configuration ({why}).") from None
 
 
-def _example(patch: Sequence[int]) -> Any:
+def _example(patch: Sequence[int], channels: int) -> Any:
     import torch
 
-    return torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, *patch)).astype(np.float32))
+    return torch.from_numpy(np.random.default_rng(0).normal(size=(1, channels, *patch)).astype(np.float32))
 
 
-def _write_onnx(network: Any, patch: Sequence[int], path: Path) -> int:
+def _write_onnx(network: Any, patch: Sequence[int], path: Path, channels: int) -> int:
     """Export the network for its patch, and compare its answer with torch's. Returns the number of channels."""
     import onnxruntime
     import torch
 
-    example = _example(patch)
+    example = _example(patch, channels)
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # of tracing
             answer = network(example)
-            channels = _channels(answer, patch)
+            given = _channels(answer, patch)
             torch.onnx.export(
                 network, (example,), str(path), input_names=[INPUT], output_names=[OUTPUT], opset_version=17,
                 dynamo=False,
@@ -170,10 +177,10 @@ def _write_onnx(network: Any, patch: Sequence[int], path: Path) -> int:
     off = float(np.abs(found - expected).max() / np.abs(expected).max())
     if not off <= _ALIKE:
         raise PackageError(f"The exported network differs from MONAI's own answer by {off:.2g}: it was not added.")
-    return channels
+    return given
 
 
-def _as_script(path: Path, patch: Sequence[int], folder: Path) -> Written:
+def _as_script(path: Path, patch: Sequence[int], folder: Path, channels: int) -> Written:
     """Copy the TorchScript, once it has answered for a tile."""
     try:
         import torch
@@ -183,13 +190,13 @@ def _as_script(path: Path, patch: Sequence[int], folder: Path) -> Written:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # TorchScript is deprecated, as torch says at each load
             network = torch.jit.load(str(path), map_location="cpu").eval()
-            answer = network(_example(patch))
+            answer = network(_example(patch, channels))
     except Exception as error:
         why = str(error).strip().splitlines()[-1][:200] if str(error).strip() else type(error).__name__
         raise PackageError(f"{SCRIPT} is no TorchScript that answers for a tile of {list(patch)} ({why}).") from None
-    channels = _channels(answer, patch)
+    given = _channels(answer, patch)
     shutil.copyfile(path, folder / "network.ts")
-    return Written("network.ts", "torchscript", channels)
+    return Written("network.ts", "torchscript", given)
 
 
 def _channels(answer: Any, patch: Sequence[int]) -> int:

@@ -20,12 +20,16 @@ _COMMON = ("keys", "allow_missing_keys", "lazy", "meta_keys", "meta_key_postfix"
 
 @dataclass
 class Prepared:
-    """What the transforms up to here have done to the image `key`. spacing: along x, y, z."""
+    """What the transforms up to here have done to the image `key`. channels: how many images are loaded as one.
+    spacing: along x, y, z. early: steps on the values before it, of `intensity`. cropped: to what is above 0."""
 
     key: str = "image"
+    channels: int = 1
     orientation: str | None = None
     spacing: list[float | None] | None = None
     intensity: list[dict[str, Any]] = field(default_factory=list)
+    early: int = 0
+    cropped: bool = False
 
 
 Translate = Callable[[Component, Prepared], None]
@@ -63,9 +67,10 @@ def of_key(step: Component, name: str, key: str, default: Any = None) -> Any:
     return value
 
 
-def preparation(config: Config) -> dict[str, Any]:
-    """`prepare` of the package, but for the modality. Raises PackageError for what cannot be repeated."""
-    done = Prepared()
+def preparation(config: Config, channels: int = 1) -> dict[str, Any]:
+    """`prepare` of the package, but for the modality. channels: images of one patient that are loaded as one. Raises
+    PackageError for what cannot be repeated."""
+    done = Prepared(channels=channels)
     for step in transforms(config, "how scans are prepared", "preprocessing", "dataset::transform"):
         if step.name in ("LoadImaged", "LoadImage"):
             keys = step.take("keys", done.key)
@@ -84,8 +89,9 @@ def preparation(config: Config) -> dict[str, Any]:
         # As MONAI does: whatever is stored is taken.
         "hounsfield": False, "orientation": done.orientation, "axes": "xyz",
         "spacing": done.spacing and done.spacing[::-1],
-        "resampling": {"align": "monai"},
-        "intensity": done.intensity, "minimum_mm": [0.1, 0.1, 0.1],
+        "resampling": {"align": "monai"}, "region": {"kind": "positive" if done.cropped else "whole"},
+        "intensity": done.intensity, "intensity_on": "scan" if done.early else "prepared",
+        "minimum_mm": [0.1, 0.1, 0.1],
     }
 
 
@@ -99,8 +105,8 @@ def _nothing(*arguments: str) -> Translate:
 
 
 def _orientation(step: Component, done: Prepared) -> None:
-    if done.spacing is not None:
-        raise PackageError(f"{step.said} comes after Spacingd, which is not supported.")
+    if done.spacing is not None or done.cropped:
+        raise PackageError(f"{step.said} comes after Spacingd or CropForegroundd, which is not supported.")
     step.only("labels", None, _RAS)
     canonical = step.take("as_closest_canonical", False)
     code = "RAS" if canonical else step.take("axcodes")
@@ -111,10 +117,12 @@ def _orientation(step: Component, done: Prepared) -> None:
 
 
 def _spacing(step: Component, done: Prepared) -> None:
-    changing = [entry["op"] for entry in done.intensity if entry["op"] != "scale"]
-    if changing or done.spacing is not None:
-        why = "comes a second time" if done.spacing is not None else "comes after transforms of the values"
+    if done.spacing is not None or done.cropped:
+        why = "comes a second time" if done.spacing is not None else "comes after CropForegroundd"
         raise PackageError(f"{step.said} {why}, which is not supported.")
+    # What only scales is the same before and after.
+    if any(entry["op"] != "scale" for entry in done.intensity):
+        done.early = len(done.intensity)
     mode = of_key(step, "mode", done.key, "bilinear")
     if mode not in ("bilinear", 1):
         raise PackageError(f"{step.said} has mode = {mode}, and only bilinear is known here.")
@@ -130,6 +138,34 @@ def _spacing(step: Component, done: Prepared) -> None:
     done.spacing = [value if value > 0 else None for value in step.numbers("pixdim", 3)]
 
 
+def _valued(step: Component, done: Prepared, *steps: dict[str, Any]) -> None:
+    """Add steps on the values. Raises PackageError where they cannot come here."""
+    changing = [entry["op"] for entry in steps if entry["op"] not in ("scale", "clip")]
+    if changing and done.cropped:
+        raise PackageError(f"{step.said} comes after CropForegroundd, which is not supported.")
+    if done.early and steps and done.spacing is not None:
+        raise PackageError(f"{step.said} comes after Spacingd, and others before it, which is not supported.")
+    done.intensity += steps
+
+
+def _each_alone(step: Component, done: Prepared) -> None:
+    """Raises PackageError where the values of several images are counted together."""
+    if not step.take("channel_wise", False) and done.channels > 1:
+        raise PackageError(f"{step.said} has channel_wise = false for {done.channels} images, which is not supported.")
+
+
+def _foreground(step: Component, done: Prepared) -> None:
+    """CropForegroundd."""
+    step.only("source_key", None, done.key)
+    for name, usual in (("margin", 0), ("k_divisible", 1)):
+        step.only(name, usual, [usual] * 3, default=usual)
+    step.only("channel_indices", None)
+    if "select_fn" in step.arguments:
+        raise PackageError(f"{step.said} has a select_fn, which is not known here.")
+    step.ignore("allow_smaller", "mode", "start_coord_key", "end_coord_key")
+    done.cropped = True
+
+
 def _between(step: Component, done: Prepared) -> None:
     """ScaleIntensityRanged."""
     step.ignore("dtype")
@@ -142,50 +178,45 @@ def _between(step: Component, done: Prepared) -> None:
         to_low, to_high, clipped = 0.0, 1.0, False
     if not to_low < to_high:
         raise PackageError(f"{step.said} has a b_min that is not below its b_max, which is not supported.")
-    if clipped:
-        done.intensity.append({"op": "clip", "low": low, "high": high})
-    _onto(done, low, high, to_low, to_high)
+    limits = [{"op": "clip", "low": low, "high": high}] if clipped else []
+    _valued(step, done, *limits, *_onto(low, high, to_low, to_high))
 
 
-def _onto(done: Prepared, low: float, high: float, to_low: float, to_high: float) -> None:
-    """[low, high] becomes [to_low, to_high]."""
+def _onto(low: float, high: float, to_low: float, to_high: float) -> list[dict[str, Any]]:
+    """The step by which [low, high] becomes [to_low, to_high]; none where that is the same."""
     divide = (high - low) / (to_high - to_low)
-    if (low, divide, to_low) != (0, 1, 0):
-        done.intensity.append({"op": "scale", "subtract": low - to_low * divide, "divide": divide})
+    if (low, divide, to_low) == (0, 1, 0):
+        return []
+    return [{"op": "scale", "subtract": low - to_low * divide, "divide": divide}]
 
 
 def _range(step: Component, done: Prepared) -> None:
     """ScaleIntensityd: the lowest and the highest value of the image."""
     step.only("factor", None)
-    step.ignore("channel_wise", "dtype")
+    step.ignore("dtype")
+    _each_alone(step, done)
     low, high = step.number("minv", 0.0), step.number("maxv", 1.0)
     if low is None or high is None or not low < high:
         raise PackageError(f"{step.said} has a minv that is not below its maxv, which is not supported.")
-    done.intensity.append({"op": "range"})
-    _onto(done, 0.0, 1.0, low, high)
+    _valued(step, done, {"op": "range"}, *_onto(0.0, 1.0, low, high))
 
 
 def _standardised(step: Component, done: Prepared) -> None:
     """NormalizeIntensityd."""
-    step.ignore("channel_wise", "dtype")
+    step.ignore("dtype")
+    _each_alone(step, done)
     given = [step.take(name) for name in ("subtrahend", "divisor")]
     alone = step.take("nonzero", False)
     if given == [None, None]:
-        done.intensity.append({"op": "zscore", "of": "nonzero_alone" if alone else "all"})
+        _valued(step, done, {"op": "zscore", "of": "nonzero_alone" if alone else "all"})
         return
-    if alone or None in given:
+    if alone or None in given or any(isinstance(value, list) and len(value) > 1 for value in given):
         raise PackageError(
-            f"{step.said} has a subtrahend or a divisor alone, or together with nonzero, which is not supported."
+            f"{step.said} has a subtrahend or a divisor alone, for each image another, or together with nonzero, which "
+            "is not supported."
         )
     (subtract,), (divide,) = step.numbers("subtrahend", 1), step.numbers("divisor", 1)
-    done.intensity.append({"op": "scale", "subtract": subtract, "divide": divide or 1.0})
-
-
-def _refused(why: str) -> Translate:
-    def translate(step: Component, done: Prepared) -> None:
-        raise PackageError(f"{step.said} {why}, which is not supported.")
-
-    return translate
+    _valued(step, done, {"op": "scale", "subtract": subtract, "divide": divide or 1.0})
 
 
 _READING = (
@@ -203,5 +234,5 @@ _KNOWN: Mapping[str, Translate] = {
     "ScaleIntensityRanged": _between,
     "ScaleIntensityd": _range,
     "NormalizeIntensityd": _standardised,
-    "CropForegroundd": _refused("crops to the voxels that the transforms before it made positive"),
+    "CropForegroundd": _foreground,
 }

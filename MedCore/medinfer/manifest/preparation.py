@@ -90,6 +90,12 @@ class NonzeroRegion(Strict):
     kind: Literal["nonzero"]
 
 
+class PositiveRegion(Strict):
+    """The box around all voxels above 0 as the network sees them, in any image (MONAI's CropForegroundd)."""
+
+    kind: Literal["positive"]
+
+
 class BodyRegion(Strict):
     """The box around the patient's body (voxels above −500 HU, largest component)."""
 
@@ -119,7 +125,9 @@ class FoundRegion(Strict):
     margin_mm: float = Field(default=0, ge=0, description="Added around that box.")
 
 
-Region = Annotated[WholeRegion | NonzeroRegion | BodyRegion | LungsRegion | FoundRegion, Field(discriminator="kind")]
+Region = Annotated[
+    WholeRegion | NonzeroRegion | PositiveRegion | BodyRegion | LungsRegion | FoundRegion, Field(discriminator="kind")
+]
 
 
 class Resampling(Strict):
@@ -176,7 +184,8 @@ class Prepare(Strict):
     region: Region = Field(default=WholeRegion(kind="whole"), description="The part of the scan to search.")
     intensity: tuple[IntensityStep, ...] = Field(default=(), description="Steps on the values, in this order.")
     intensity_on: Literal["prepared", "scan"] = Field(
-        default="prepared", description="scan: on the region's voxels before they are resampled. Needs align = edges."
+        default="prepared", description="scan: before they are resampled; with align = edges on the region's voxels, "
+        "else on the whole scan's."
     )
     minimum_mm: Triple = Field(default=(10, 10, 10), description="A smaller scan is refused.")
 
@@ -198,8 +207,10 @@ class Prepare(Strict):
     @model_validator(mode="after")
     def _edges_where_needed(self) -> Prepare:
         edges = self.resampling.align == "edges"
-        if self.intensity_on == "scan" and not edges:
-            raise ValueError("intensity_on = scan needs resampling.align = edges")
-        if edges and (self.antialias or self.region.kind in ("body", "lungs")):
-            raise ValueError("resampling.align = edges goes with neither antialias nor a region of the body or lungs")
+        if self.intensity_on == "scan" and self.region.kind == "lungs":
+            raise ValueError("intensity_on = scan does not go with a region of the lungs")
+        if edges and (self.antialias or self.region.kind in ("positive", "body", "lungs")):
+            raise ValueError(
+                "resampling.align = edges goes with neither antialias nor a region of positive values, body or lungs"
+            )
         return self

@@ -82,7 +82,8 @@ def prepare(
     around: for the region `found`: what it lies around. images: the network's image inputs; none: the scan alone.
 
     Memory: the reoriented scan is a view; what is added is the region at the network's spacing (4 bytes per voxel and
-    image) and, for lungs, a mask of 1 byte per voxel of the scan. Raises ScanError where the scan does not suit the
+    image), for lungs a mask of 1 byte per voxel of the scan, and where values change before they are sampled 4 bytes
+    per voxel of the scan, or of the region where its edges are kept. Raises ScanError where the scan does not suit the
     model.
     """
     _check_suits(volume, wanted)
@@ -113,14 +114,15 @@ def prepare(
     step = np.array(target.spacing) / np.array(scan.spacing)
     if wanted.resampling.align == "monai":
         source_start = source_start - scan.grid.to_index(target.to_ras((0, 0, 0)))
-    start = low * step - source_start
-    prepared = [
-        apply_intensity(
-            _sampled(source if n == 0 else image.voxels, step, start, grid.shape, antialias=wanted.antialias),
-            image.steps, image.voxels,
-        )
-        for n, image in enumerate(seen)
-    ]
+    start, first, prepared = low * step - source_start, wanted.intensity_on == "scan", []
+    for n, image in enumerate(seen):
+        voxels = source if n == 0 else image.voxels
+        if first:
+            voxels = apply_intensity(voxels.astype(np.float32), image.steps, image.voxels)
+        voxels = _sampled(voxels, step, start, grid.shape, antialias=wanted.antialias)
+        prepared.append(voxels if first else apply_intensity(voxels, image.steps, image.voxels))
+    if wanted.region.kind == "positive":
+        grid, prepared = _positive(grid, prepared)
     placed = PlacedLungs(lungs, scan.grid) if lungs else None
     return Prepared(prepared[0], grid, placed, _inside(scan.grid, grid), tuple(prepared[1:]))
 
@@ -190,10 +192,24 @@ def _filled(scan: Volume, where: tuple[slice, ...] = ()) -> NDArray[np.bool_]:
 
 def _nonzero_box(scan: Volume) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """The box of the voxels that are not 0 in some image; the whole scan where all are."""
-    filled = _filled(scan)
-    low, high = np.zeros(3, dtype=int), np.array(scan.shape)
+    return _box_of(_filled(scan))
+
+
+def _positive(grid: Grid, images: Sequence[NDArray[np.float32]]) -> tuple[Grid, list[NDArray[np.float32]]]:
+    """The box of what is above 0 in some image, as the network sees them."""
+    above = images[0] > 0
+    for image in images[1:]:
+        above |= image > 0
+    low, high = _box_of(above)
+    where = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    return grid.cropped(_index(low), _index(high - low)), [np.ascontiguousarray(image[where]) for image in images]
+
+
+def _box_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The box of what is true; all of it where nothing is."""
+    low, high = np.zeros(3, dtype=int), np.array(mask.shape)
     for axis in range(3):
-        along = np.flatnonzero(filled.any(axis=tuple(other for other in range(3) if other != axis)))
+        along = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
         if len(along):
             low[axis], high[axis] = along[0], along[-1] + 1
     return low, high

@@ -10,13 +10,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_bundles import NEAREST, POST, SIGMOID, SOFTMAX, UNET, bundle, changed, segresnet_config, unet_config
+from drawn_bundles import (
+    METADATA,
+    NEAREST,
+    POST,
+    SIGMOID,
+    SOFTMAX,
+    UNET,
+    bundle,
+    changed,
+    segresnet_config,
+    unet_config,
+)
 from scipy import ndimage
 
 from medinfer.importers.adding import add
 from medinfer.importers.questions import Given
 from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import ModelPackage
+from medinfer.preparation.images import with_further
 from medinfer.preparation.resample import respaced_as_monai
 from medinfer.scans.reading import read_volume
 from medinfer.volume import Grid
@@ -26,10 +38,17 @@ pytest.importorskip("monai.networks.nets")
 nibabel = pytest.importorskip("nibabel")
 
 
-def scan(path: Path, shape: tuple[int, int, int] = (34, 30, 22)) -> Path:
-    """Smooth noise on an oblique, anisotropic grid; some of it is 0. shape: along x, y, z."""
-    noise = ndimage.gaussian_filter(np.random.default_rng(5).normal(size=shape), 1.3)
+TWO_IMAGES = json.loads(json.dumps(METADATA))
+TWO_IMAGES["network_data_format"]["inputs"]["image"]["channel_def"] = {"0": "T1c", "1": "FLAIR"}
+
+
+def scan(path: Path, shape: tuple[int, int, int] = (34, 30, 22), seed: int = 5, rim: int = 0) -> Path:
+    """Smooth noise on an oblique, anisotropic grid; some of it is 0. shape: along x, y, z. rim: so many voxels at each
+    end of the axes are air."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 1.3)
     voxels = np.where(noise > 0.06, 0, 60 + 900 * noise)
+    if rim:
+        voxels = np.pad(voxels[(slice(rim, -rim),) * 3], rim, constant_values=-1000)
     turn = np.linalg.qr(np.eye(3) + 0.2 * np.random.default_rng(4).normal(size=(3, 3)))[0]
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = turn @ np.diag([0.9, -1.3, 1.8]), (20, -30, 40)
@@ -37,7 +56,7 @@ def scan(path: Path, shape: tuple[int, int, int] = (34, 30, 22)) -> Path:
     return path
 
 
-def at_home(home: Path, path: Path) -> np.ndarray:
+def at_home(home: Path, path: Path | list[Path]) -> np.ndarray:
     """The bundle run by MONAI: its own parser, transforms, inferer and inverse transforms. `[k, j, i]`, of several
     channels one behind the other."""
     from monai.bundle import ConfigParser
@@ -55,8 +74,9 @@ def at_home(home: Path, path: Path) -> np.ndarray:
     return found[0].T if len(found) == 1 else np.stack([channel.T for channel in found])
 
 
-def here(package: ModelPackage, path: Path) -> np.ndarray:
-    volume = read_volume(path)
+def here(package: ModelPackage, path: Path, **further: Path) -> np.ndarray:
+    others = {name: read_volume(file) for name, file in further.items()}
+    volume = with_further(read_volume(path), package.manifest.images, others)
     with open_package(package, backend="auto", precision="float32") as session:
         return run(volume, package, session).label_map.whole(volume).voxels
 
@@ -109,6 +129,43 @@ def test_labels_with_a_sigmoid_each_overlap_as_in_monai(tmp_path: Path) -> None:
         (layer,) = [segment.layer for segment in findings.segments if segment.value == number]
         mine = layers[layer] == number
         assert 2 * (mine & (theirs > 0)).sum() / (mine.sum() + theirs.sum()) >= 0.999
+
+
+def test_several_images_are_the_channels_that_monai_loads_as_one(tmp_path: Path) -> None:
+    config = {**unet_config(), "network_def": {**UNET, "in_channels": 2}}
+    # As for the brain tumours of BraTS: no other spacing, at which what is exactly 0 would hang on rounding.
+    config["preprocessing"]["transforms"][3:5] = [
+        {"_target_": "NormalizeIntensityd", "keys": "image", "nonzero": True, "channel_wise": True}
+    ]
+    home = bundle(tmp_path / "bundle", config, metadata=TWO_IMAGES)
+    first, second = scan(tmp_path / "first.nii.gz"), scan(tmp_path / "second.nii.gz", seed=6)
+    package = add(home)
+    assert [image.name for image in package.manifest.images] == ["T1c", "FLAIR"]
+    alike(here(package, first, FLAIR=second), at_home(home, [first, second]), 2, 0)
+
+
+def test_values_that_change_before_the_spacing_change_there_here_too(tmp_path: Path) -> None:
+    config = unet_config()
+    steps = config["preprocessing"]["transforms"]
+    steps[3], steps[4] = steps[4], steps[3]
+    home, path = bundle(tmp_path / "bundle", config), scan(tmp_path / "scan.nii.gz")
+    package = add(home)
+    assert package.manifest.passes[0].prepare.intensity_on == "scan"
+    alike(here(package, path), at_home(home, path), 2, 0)
+
+
+def test_the_foreground_is_cropped_as_in_monai(tmp_path: Path) -> None:
+    config = unet_config()
+    steps = config["preprocessing"]["transforms"]
+    steps[4]["b_min"] = 0
+    steps.insert(5, {"_target_": "CropForegroundd", "keys": "@image_key", "source_key": "@image_key"})
+    home, path = bundle(tmp_path / "bundle", config), scan(tmp_path / "scan.nii.gz", rim=4)
+    package = add(home)
+    assert package.manifest.passes[0].prepare.region.kind == "positive"
+    # Outside of the box MONAI interpolates between its last voxels and nothing, half a voxel far.
+    volume = read_volume(path)
+    inside = ndimage.binary_erosion(volume.voxels > -500, iterations=1)
+    alike(np.where(inside, here(package, path), 0), np.where(inside, at_home(home, path), 0), 2, 0)
 
 
 @pytest.mark.parametrize("padding", ["reflect", "replicate"])
