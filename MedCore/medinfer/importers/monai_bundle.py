@@ -53,6 +53,8 @@ def import_bundle(source: Path, folder: Path) -> Path:
     written = write_network(config, home, tiling["patch"][::-1], folder)
     decoded = decoder(config, answered, written.channels, respaced=prepare["spacing"] is not None)
     labels = _labels(metadata, written.channels, answered)
+    # Of those that overlap the last one wins here.
+    order = [labels[channel]["name"] for channel in answered.numbered][::-1]
     manifest = {
         "schema_version": SCHEMA_VERSION, "id": _id(str(metadata.get("name") or home.name)),
         "version": _version(metadata), "title": _line(metadata.get("name")) or home.name, "task": "segment",
@@ -64,7 +66,7 @@ def import_bundle(source: Path, folder: Path) -> Path:
                 "inputs": [{"role": "image", "name": INPUT, **which} for which in _each(images)],
                 "output": OUTPUT, "channels": written.channels,
             },
-            "tiling": tiling, "decoder": decoded,
+            "tiling": tiling, "decoder": {**decoded, "order": order},
         }],
         "result": [{"of": "segments", "as": "objects"}],
     }
@@ -104,7 +106,7 @@ def _labels(metadata: Mapping[str, Any], channels: int, answered: Answer) -> lis
         if any(label["name"] == name for label in found):
             name = f"{name} {value}"
         color = [round(part, 3) for part in colorsys.hsv_to_rgb((value - 1) * _GOLDEN % 1, 0.6, 0.9)]
-        found.append({"value": value, "name": name, "color": color})
+        found.append({"value": answered.numbered.get(number, value), "name": name, "color": color})
     return found
 
 

@@ -6,7 +6,6 @@ other one is named in the error as soon as its value is needed.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import json
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PackageError
+from .monai_expression import value_of
 
 _NAMES = ("inference.json", "inference.yaml", "inference.yml")
 _REFERENCE = re.compile(r"@([\w:#]+)")
@@ -85,14 +85,14 @@ class Config:
             if depth > _DEEPEST:
                 raise PackageError(f"{self.file} has references at {where} that lead round in a circle: correct them.")
             if value[0] == "$":
-                value = self._literal(value, where)
+                value = self._written(value, where, depth)
             elif value[0] == "%":
                 return self._macro(value, where, depth)
             else:
                 value, where = self._reference(value, where, depth)
         return value, where
 
-    def _literal(self, expression: str, where: str) -> Any:
+    def _written(self, expression: str, where: str, depth: int) -> Any:
         code = expression[1:].strip()
         if moved := _MOVED.fullmatch(code):
             return moved[1]
@@ -103,8 +103,8 @@ class Config:
             if _REFERENCE.fullmatch(code):
                 return code
         try:
-            return ast.literal_eval(code)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return value_of(code, lambda place: self.plain(f"@{place}", where, depth))
+        except ValueError:
             raise PackageError(
                 f"{self.file} computes {where} with Python ({_short(expression)}), which is never run here: write the "
                 "value itself there."

@@ -7,11 +7,12 @@ voxel. So the transforms are followed one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import PackageError
 from .monai_config import Component, Config, listed
+from .monai_expression import channel_values
 from .monai_preparation import concerns, of_key, transforms
 
 _COMMON = ("keys", "allow_missing_keys", "meta_keys", "meta_key_postfix")
@@ -78,7 +79,8 @@ class Answer:
 
     values: what it is now. inverted: what was brought to the scan's voxels, or nothing yet; nearest: by the nearest
     voxel. chosen: how labels were decided. cleaned: the decoder's fields for what is done to labels. applied: the
-    labels that this was asked for; None for all.
+    labels that this was asked for; None for all. numbered: the value of each channel's label, where these are made one
+    label map: the first wins over all others.
     """
 
     values: Literal["logits", "probabilities", "labels"] = "logits"
@@ -90,6 +92,7 @@ class Answer:
     largest: bool = False
     filled: bool = False
     applied: Sequence[int] | None = None
+    numbered: Mapping[int, int] = field(default_factory=dict)
 
 
 Follow = Callable[[Component, Answer], None]
@@ -136,13 +139,16 @@ def decoder(config: Config, done: Answer, channels: int, *, respaced: bool) -> d
         why = why or "cleans labels before they are on the scan's voxels"
     if done.filled and channels > 2:
         why = why or "fills holes over other labels"
+    if done.numbered and sorted(done.numbered) != list(range(channels)):
+        why = why or "leaves some channels without a label"
     labels = range(1, channels) if done.chosen == "highest" else range(1, channels + 1)
     if done.applied is not None and set(done.applied) - {0} != set(labels):
         why = why or "cleans some labels and leaves others"
     if why:
         raise PackageError(f"{config.file} cannot become a model: its postprocessing {why}, which is not supported.")
     # A sigmoid for each label: each keeps all of its voxels.
-    overlapping = {"overlap": True} if done.chosen == "threshold" and channels > 1 else {}
+    apart = done.chosen == "threshold" and channels > 1 and not done.numbered
+    overlapping = {"overlap": True} if apart else {}
     return {
         "kind": "segments", "activation": activation, "threshold": done.threshold, "decide": decide,
         "largest_component": done.largest, "fill_holes": done.filled, **overlapping,
@@ -216,6 +222,25 @@ def _cleaned(step: Component, done: Answer) -> None:
                                                          else 1)]
 
 
+def _one_map(step: Component, done: Answer) -> None:
+    """Lambdad: of labels that overlap, which wins."""
+    function = step.arguments.get("func")
+    step.ignore("func", "inv_func", "track_meta", "overwrite")
+    try:
+        numbered = channel_values(str(function).removeprefix("$").strip())
+    except ValueError:
+        numbered = {}
+    values = list(numbered.values())
+    if not values or len(set(values)) < len(values) or not all(0 < value < 256 for value in values):
+        raise PackageError(
+            f"{step.said} computes with Python, which is never run here; known is only what gives each channel a value "
+            "with torch.where."
+        )
+    if done.chosen != "threshold" or done.numbered:
+        raise PackageError(f"{step.said} makes a label map of what is no labels that overlap, which is not supported.")
+    done.numbered = numbered
+
+
 def _nothing(*arguments: str) -> Follow:
     def follow(step: Component, done: Answer) -> None:
         step.ignore(*arguments)
@@ -232,6 +257,7 @@ _KNOWN: Mapping[str, Follow] = {
     "Activationsd": _activations,
     "Invertd": _inverted,
     "AsDiscreted": _discrete,
+    "Lambdad": _one_map,
     "KeepLargestConnectedComponentd": _largest,
     "FillHolesd": _filled,
     "EnsureTyped": _nothing("data_type", "dtype", "device", "wrap_sequence", "track_meta"),

@@ -17,16 +17,22 @@ import numpy as np
 
 from ..errors import PackageError
 from .monai_config import Component, Config, listed
+from .monai_dints import build_dints
+from .safe_checkpoint import open_safely
 
 INPUT, OUTPUT = "image", "logits"
 WEIGHTS, SCRIPT = "models/model.pt", "models/model.ts"
+# Where a configuration says which file has the weights.
+_LOADERS = ("checkpointloader::load_path", "handlers::0::load_path", "checkpoint")
 
 _NETWORKS = (
-    "AttentionUnet", "BasicUNet", "DynUNet", "SegResNet", "SwinUNETR", "UNETR", "UNet", "VNet",
+    "AttentionUnet", "BasicUNet", "DiNTS", "DynUNet", "SegResNet", "SwinUNETR", "UNETR", "UNet", "VNet",
 )
 # Older names of the same classes, and of the argument that says how many axes an image has.
 _ALIASES = {"Unet": "UNet", "BasicUnet": "BasicUNet", "Basicunet": "BasicUNet", "DynUnet": "DynUNet"}
 _AXES = ("spatial_dims", "dimensions")
+# What MONAI's classes took once, and what no longer changes anything.
+_NO_LONGER: Mapping[str, tuple[str, ...]] = {"SwinUNETR": ("img_size",)}
 # Where checkpoints keep the weights.
 _WRAPPINGS = ("model", "state_dict", "network", "net")
 # Largest difference between the exported network and torch's own, as a share of the largest answer.
@@ -47,7 +53,7 @@ class Written:
 def check_network(config: Config, home: Path) -> Component | None:
     """The network's description where its class is known and its weights are there; None where its TorchScript is to be
     taken. Raises PackageError where there is neither."""
-    weights, script = home / WEIGHTS, home / SCRIPT
+    weights, script = _weights_file(config, home), home / SCRIPT
     if not weights.is_file() and not script.is_file():
         raise PackageError(
             f"The bundle has neither {WEIGHTS} nor {SCRIPT}: download its weights too (their addresses stand in its "
@@ -84,9 +90,23 @@ def write_network(config: Config, home: Path, patch: Sequence[int], folder: Path
     described, channels = check_network(config, home), input_channels(config)
     if described is None:
         return _as_script(home / SCRIPT, patch, folder, channels)
-    network = _built(described)
-    _fill(network, _weights(home / WEIGHTS))
+    network = _built(described, home)
+    weights = _weights_file(config, home)
+    _fill(network, _weights(weights), f"models/{weights.name}")
     return Written("network.onnx", "onnx", _write_onnx(network, patch, folder / "network.onnx", channels))
+
+
+def _weights_file(config: Config, home: Path) -> Path:
+    """The file that the configuration loads the weights from, where it says so plainly, or else the usual one."""
+    for place in _LOADERS:
+        part = config.part(place)
+        try:
+            said = config.plain(*part) if part else None
+        except PackageError:
+            continue
+        if isinstance(said, str) and (home / "models" / Path(said).name).is_file():
+            return home / "models" / Path(said).name
+    return home / WEIGHTS
 
 
 def _described(config: Config) -> Component | None:
@@ -98,13 +118,12 @@ def _known(described: Component) -> str:
     return _ALIASES.get(described.name, described.name)
 
 
-def _built(described: Component) -> Any:
+def _built(described: Component, home: Path) -> Any:
     """The network in evaluation mode, without weights."""
-    arguments = {name: described.take(name) for name in described.arguments}
     for name in _AXES:
-        if arguments.get(name, 3) != 3:
-            raise PackageError(f"{described.said} has {name} = {arguments[name]}: only networks of volumes (3) are "
-                               "supported.")
+        axes = described.take(name, 3)
+        if axes != 3:
+            raise PackageError(f"{described.said} has {name} = {axes}: only networks of volumes (3) are supported.")
     try:
         import onnx  # noqa: F401 (torch's exporter needs it)
         from monai.networks import nets
@@ -112,8 +131,16 @@ def _built(described: Component) -> Any:
         raise PackageError(
             "Converting a bundle of MONAI needs torch, onnx and monai: pip install 'medinfer[monai]'."
         ) from None
+    known = _known(described)
     try:
-        network = getattr(nets, _known(described))(**arguments)
+        if known == "DiNTS":
+            network = build_dints(described, home)
+        else:
+            gone = _NO_LONGER.get(known, ())
+            arguments = {name: described.take(name) for name in described.arguments if name not in gone}
+            network = getattr(nets, known)(**arguments)
+    except PackageError:
+        raise
     except Exception as error:
         why = " ".join(str(error).split())[:200]
         raise PackageError(f"{described.said} cannot be built with its arguments ({why}).") from error
@@ -121,30 +148,25 @@ def _built(described: Component) -> Any:
 
 
 def _weights(path: Path) -> dict[str, Any]:
-    """The state dict of `model.pt`. Raises PackageError for a file with anything but numbers and words in it."""
+    """The state dict in a file. Raises PackageError for a file with anything but numbers and words in it."""
     import torch
 
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise PackageError(
-            f"{WEIGHTS} cannot be opened safely ({why}): nothing in it was run; save the network's state_dict alone."
-        ) from None
-    for name in _WRAPPINGS:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
+    named = f"models/{path.name}"
+    found = open_safely(path, named, "save the network's state_dict alone")
+    for wrapping in _WRAPPINGS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapping), Mapping):
+            found = found[wrapping]
     if not isinstance(found, Mapping) or not found or not all(isinstance(one, torch.Tensor) for one in found.values()):
-        raise PackageError(f"{WEIGHTS} holds no weights: save the network's state_dict there.")
+        raise PackageError(f"{named} holds no weights: save the network's state_dict there.")
     return {str(key).removeprefix("module."): value for key, value in found.items()}
 
 
-def _fill(network: Any, weights: Mapping[str, Any]) -> None:
+def _fill(network: Any, weights: Mapping[str, Any], named: str) -> None:
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         why = " ".join(str(error).split())[:200]
-        raise PackageError(f"{WEIGHTS} does not fit the network of its configuration ({why}).") from None
+        raise PackageError(f"{named} does not fit the network of its configuration ({why}).") from None
 
 
 def _example(patch: Sequence[int], channels: int) -> Any:

@@ -229,6 +229,7 @@ _KNOWN: Mapping[str, Translate] = {
     "AddChanneld": _nothing(),
     "EnsureTyped": _nothing("data_type", "dtype", "device", "wrap_sequence", "track_meta"),
     "ToTensord": _nothing("dtype", "device", "wrap_sequence", "track_meta"),
+    "CastToTyped": _nothing("dtype"),
     "Orientationd": _orientation,
     "Spacingd": _spacing,
     "ScaleIntensityRanged": _between,

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import PackageError
 from .nnunet_plans import Plan
+from .safe_checkpoint import numpy_numbers, open_safely
 
 INPUT, OUTPUT = "image", "logits"
 
@@ -69,29 +70,14 @@ def _part(name: str | None, source: Path) -> Any:
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The checkpoint's contents. Raises PackageError for a file with anything but numbers and words in it."""
-    import torch
-
-    # What nnU-Net keeps of its training: losses as numpy numbers.
-    numbers: list[Any] = [np.dtype, *{type(np.dtype(kind)) for kind in ("f4", "f8", "i8")}, _scalar()]
     try:
-        with torch.serialization.safe_globals(numbers):
-            found = torch.load(path, map_location="cpu", weights_only=True)
+        # Beside the weights nnU-Net keeps losses of its training as numpy numbers.
+        found = open_safely(path, str(path), "export it again with nnU-Net v2", numpy_numbers())
     except FileNotFoundError:
         raise PackageError(f"{path} is missing: copy the whole result folder, or choose another fold.") from None
-    except Exception as error:
-        why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise PackageError(
-            f"{path} is not a checkpoint that can be opened safely ({why}): nothing in it was run; export it again "
-            "with nnU-Net v2."
-        ) from None
     if not isinstance(found, dict) or not isinstance(found.get("network_weights"), Mapping):
         raise PackageError(f"{path} is not a checkpoint of nnU-Net v2: it has no network_weights.")
     return found
-
-
-def _scalar() -> Any:
-    """The function by which pickles build a numpy number; its home moved with numpy 2."""
-    return np.float64(0).__reduce__()[0]
 
 
 def fill(network: Any, checkpoint: Mapping[str, Any], path: Path) -> None:

@@ -24,6 +24,7 @@ from drawn_bundles import (
 )
 from scipy import ndimage
 
+from medinfer.errors import PackageError
 from medinfer.importers.adding import add
 from medinfer.importers.questions import Given
 from medinfer.inference.pipeline import open_package, run
@@ -168,6 +169,21 @@ def test_the_foreground_is_cropped_as_in_monai(tmp_path: Path) -> None:
     alike(np.where(inside, here(package, path), 0), np.where(inside, at_home(home, path), 0), 2, 0)
 
 
+def test_labels_that_overlap_are_made_one_map_in_the_bundles_own_order(tmp_path: Path) -> None:
+    """As in the bundle of BraTS: a function of Python, whose form is known."""
+    one_map = {
+        "_target_": "Lambdad", "keys": "pred",
+        "func": "$lambda x: torch.where(x[[2]] > 0, 4, torch.where(x[[0]] > 0, 1, torch.where(x[[1]] > 0, 2, 0)))",
+    }
+    home = bundle(tmp_path / "bundle", unet_config(), change=changed(POST, [*SIGMOID, one_map]))
+    path = scan(tmp_path / "scan.nii.gz")
+    package = add(home)
+    assert [label.value for label in package.manifest.labels] == [1, 2, 4]
+    found, expected = here(package, path), at_home(home, path)
+    assert {1, 2, 4} <= set(np.unique(expected))
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("padding", ["reflect", "replicate"])
 def test_a_scan_smaller_than_a_tile_is_padded_as_monai_pads(tmp_path: Path, padding: str) -> None:
     home = bundle(tmp_path / "bundle", unet_config(), change=changed("inferer::padding_mode", padding))
@@ -235,6 +251,55 @@ def test_the_largest_component_of_each_label_is_kept(tmp_path: Path) -> None:
         {**unet_config(), "postprocessing": {"_target_": "Compose", "transforms": [*SOFTMAX, largest]}}
     ))
     alike(here(add(home), path), expected, 2, 0)
+
+
+def test_the_weights_are_those_that_the_configuration_loads(tmp_path: Path) -> None:
+    config = {**unet_config(), "checkpointloader": {
+        "_target_": "CheckpointLoader", "load_path": "$@bundle_root + '/models/tuned.pt'",
+    }}
+    home = bundle(tmp_path / "bundle", config)
+    (home / "models" / "model.pt").rename(home / "models" / "tuned.pt")
+    torch.save({}, home / "models" / "model.pt")
+    assert add(home).manifest.passes[0].network.channels == 3
+
+
+def dints_config() -> dict[str, Any]:
+    """A network whose form was searched for, as the zoo's bundles of it are written."""
+    found = unet_config()
+    found["arch_ckpt_path"] = "$@bundle_root + '/models/search_code.pt'"
+    found["arch_ckpt"] = "$torch.load(@arch_ckpt_path, map_location=torch.device('cuda'))"
+    found["dints_space"] = {
+        "_target_": "monai.networks.nets.TopologyInstance", "channel_mul": 0.2, "num_blocks": 3, "num_depths": 2,
+        "use_downsample": True, "arch_code": ["$@arch_ckpt['arch_code_a']", "$@arch_ckpt['arch_code_c']"],
+        "device": "$torch.device('cuda')",
+    }
+    found["network_def"] = {
+        "_target_": "monai.networks.nets.DiNTS", "dints_space": "@dints_space", "in_channels": 1, "num_classes": 3,
+        "use_downsample": True, "node_a": "$torch.from_numpy(@arch_ckpt['node_a'])",
+    }
+    found["inferer"]["roi_size"] = [32, 16, 16]
+    return found
+
+
+def test_a_network_whose_form_was_searched_for_is_built_of_its_form_and_its_weights(tmp_path: Path) -> None:
+    dints = importlib.import_module("monai.networks.nets.dints")
+    rng = np.random.default_rng(0)
+    form = {"arch_code_a": np.ones((3, 4)), "arch_code_c": rng.integers(0, 5, (3, 4)), "node_a": np.ones((4, 2))}
+    space = dints.TopologyInstance(
+        arch_code=[form["arch_code_a"], form["arch_code_c"]], channel_mul=0.2, num_blocks=3, num_depths=2
+    )
+    torch.manual_seed(0)
+    network = dints.DiNTS(space, 1, 3, node_a=torch.from_numpy(form["node_a"])).eval()
+    home = bundle(tmp_path / "bundle", dints_config(), weights=network.state_dict())
+    with pytest.raises(PackageError, match=r"no models/search_code\.pt, which describes its network's form"):
+        add(home)
+    torch.save(form, home / "models" / "search_code.pt")
+    package = add(home)
+    values = rng.normal(size=(1, 1, 32, 16, 16)).astype(np.float32)
+    with torch.inference_mode(), open_package(package, precision="float32") as session:
+        expected = network(torch.from_numpy(values)).numpy()
+        (found,) = session.passes["segments"].run({"image": values}).values()
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_the_networks_torchscript_serves_where_its_class_is_unknown(tmp_path: Path, own_library: Path) -> None:
