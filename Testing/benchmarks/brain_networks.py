@@ -5,7 +5,7 @@
 MeshNet (ONNX, of brainchop): a conformed T1 of 256³ voxels, values 0 to 255 divided by 255, the highest of three
 classes. LinkNet3d (TorchScript, of deepbet): the brain in a box around it, stretched to 256³ voxels. deepbet looks for
 that box with a network of its own, and a package cannot stretch; so both get the scan cut to the box of MeshNet's
-brain with deepbet's margin, ours at the spacing that makes 256³ voxels of it. The peer is deepbet's steps (nearest
+brain with deepbet's margin, ours stretched in the same way. The peer is deepbet's steps (nearest
 voxel, percentiles of every eighth voxel, network, largest part, holes filled), and with --deepbet (the unpacked wheel
 of deepbet 1.0.2, which needs fill_voids) deepbet itself on the whole scan besides.
 Printed: Dice of each label. Data: MEDINFER_TEST_DATA (default ../shared/data).
@@ -40,7 +40,8 @@ MESHNET = {
     "intensity": "times 0.00392156862745098", "activation": "softmax",
 }
 LINKNET = {
-    "labels": "1=brain", "modality": "MR", "orientation": "RAS", "axes": "xyz", "id": "linknet", "patch": "256",
+    "labels": "1=brain", "modality": "MR", "orientation": "RAS", "axes": "xyz", "id": "linknet", "shape": "256",
+    "sampling": "nearest", "clean": "largest,holes",
     "intensity": "percentiles 0.5 99.5, clip 0 1, zscore, times 0.226 plus 0.449",
 }
 
@@ -116,9 +117,7 @@ def main() -> None:
         box = box_of(np.asarray(brain.dataobj) > 0)
         cut = scan.slicer[box]
         nibabel.save(cut, f"{place}/box.nii.gz")
-        spacing = [n * mm / 256 for n, mm in zip(cut.shape, cut.header.get_zooms(), strict=True)]
-        words = {**LINKNET, "spacing": ",".join(map(str, spacing))}
-        found = here(add(DATA / "brain_extraction_torchscript" / "model.pt", given=Given(words)),
+        found = here(add(DATA / "brain_extraction_torchscript" / "model.pt", given=Given(LINKNET)),
                      Path(f"{place}/box.nii.gz")).T
         peer = linknet(cut.get_fdata(dtype=np.float32))
         ml = float(np.prod(cut.header.get_zooms())) / 1000

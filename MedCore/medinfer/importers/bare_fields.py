@@ -122,12 +122,26 @@ def _spacing(words: str) -> list[float | None] | None:
     return [None if word == "own" else number for word, number in zip(own, numbers, strict=True)][::-1]
 
 
-def _patch(words: str) -> list[int]:
+def _voxels(option: str) -> Callable[[str], list[int]]:
     """Along k, j, i; the words give x, y, z."""
-    numbers = _numbers("patch", words, "96,96,64")
-    if any(number != int(number) for number in numbers):
-        raise PackageError(f"--patch must be whole numbers of voxels, not {words!r}.")
-    return [int(number) for number in numbers[::-1]]
+
+    def read(words: str) -> list[int]:
+        numbers = _numbers(option, words, "96,96,64")
+        if any(number != int(number) for number in numbers):
+            raise PackageError(f"--{option} must be whole numbers of voxels, not {words!r}.")
+        return [int(number) for number in numbers[::-1]]
+
+    return read
+
+
+def _shape(words: str) -> list[int] | None:
+    return None if words.strip().lower() == "none" else _voxels("shape")(words)
+
+
+def _patch_of(network: Facts, said: Words) -> str:
+    """What the scan is stretched to, or else what the network takes."""
+    shape = said["shape"].strip().lower()
+    return ",".join(map(str, network.patch(said["axes"])[::-1])) if shape == "none" else shape
 
 
 def _overlap(words: str) -> float:
@@ -147,6 +161,14 @@ def _mirror(words: str) -> list[str]:
     if len(set(axes)) < len(axes) or not set(axes) <= set("xyz"):
         raise PackageError(f"--mirror must be axes with commas between them (x,y,z), or none, not {words!r}.")
     return ["kji"["zyx".index(axis)] for axis in sorted(axes, reverse=True)]
+
+
+def _clean(words: str) -> list[str]:
+    asked = words.strip().lower()
+    steps = [] if asked == "none" else [step.strip() for step in asked.split(",")]
+    if not set(steps) <= {"largest", "holes"}:
+        raise PackageError(f"--clean must be largest, holes, both with a comma, or none, not {words!r}.")
+    return steps
 
 
 def _orientation(words: str) -> str | None:
@@ -262,6 +284,15 @@ FIELDS: tuple[Field, ...] = (
         label="Order of axes", choices=_ORDERS,
     ),
     Field(
+        "shape", "X,Y,Z", "the number of voxels along x, y, z that every scan is stretched to, whatever its size, or "
+        "one number, in place of --spacing; none (default)", _shape, _always("none"),
+    ),
+    Field(
+        "sampling", "WORD", "how a scan is sampled with --shape or --like nnunet: linear, cubic or nearest (labels "
+        "too); default: linear, with --like nnunet cubic", _one_of("sampling", ("linear", "cubic", "nearest")),
+        _of_library(nnunet="cubic", otherwise="linear"),
+    ),
+    Field(
         "intensity", "STEPS", f"what happens to the values: {intensity_words.HELP}; default: none",
         intensity_words.intensity_steps, _always("none"),
         asks='What happens to the values ("clip -57 164, scale 0..1"; zscore; percentiles 1 99; none)?',
@@ -275,7 +306,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "patch", "X,Y,Z", "the size of a tile in voxels along x, y, z, or one number; default: what the network takes, "
-        "or 96", _patch, lambda network, said: ",".join(map(str, network.patch(said["axes"])[::-1])),
+        "or 96", _voxels("patch"), _patch_of,
     ),
     Field(
         "overlap", "SHARE", "how far tiles overlap; default: 0.5, with --like monai 0.25", _overlap,
@@ -294,6 +325,10 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "mirror", "AXES", "axes along which tiles are also shown mirrored, as nnU-Net does (x,y,z); the mean of the "
         "answers counts; none (default)", _mirror, _always("none"),
+    ),
+    Field(
+        "clean", "WORDS", "what is done to each label: largest keeps its largest component, holes fills its holes; "
+        "both with a comma, or none (default)", _clean, _always("none"),
     ),
     Field(
         "licence", "SPDX", "the licence of its weights; default: unknown", _text("licence", r".+", "a text"),

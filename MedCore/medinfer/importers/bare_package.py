@@ -101,6 +101,14 @@ def _misfits(network: Facts, told: Mapping[str, Any]) -> Iterator[Misfit]:
     if images is not None and len(images) != network.images:
         taken = f"{network.path} takes {network.images} channel{'s' if network.images > 1 else ''}"
         yield Misfit("images", f"{taken}, but --images names {len(images)}; name each once, in their order.")
+    if told["shape"] is not None and told["spacing"] is not None:
+        yield Misfit("shape", "--shape fixes how many voxels a scan becomes, whatever their size; leave out --spacing.")
+    edges = told["shape"] is not None or told["like"] == "nnunet"
+    if not edges and told["sampling"] != "linear":
+        way = f"--sampling {told['sampling']}"
+        yield Misfit("sampling", f"{way} needs --shape or --like nnunet; add one of them, or leave it out.")
+    if told["clean"] and told["task"] != "segment":
+        yield Misfit("clean", "--clean is for networks that give objects (--task segment); leave it out.")
     channels, values = network.channels, sorted(told["labels"])
     labels = f"--labels names {len(values)}"
     if _each_has_a_label(network, told):
@@ -153,7 +161,11 @@ _DECIDING: Mapping[str, Mapping[str, str]] = {
 
 
 def _segments(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {"kind": "segments", "activation": told["activation"], **_DECIDING[told["like"]]}
+    deciding = {"decide": "nearest"} if told["sampling"] == "nearest" else _DECIDING[told["like"]]
+    return {
+        "kind": "segments", "activation": told["activation"], **deciding,
+        "largest_component": "largest" in told["clean"], "fill_holes": "holes" in told["clean"],
+    }
 
 
 def _heatmap(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,10 +188,17 @@ _TASKS: Mapping[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], str]] 
 _SAMPLING: Mapping[str, Mapping[str, Any]] = {
     "none": {}, "monai": {"resampling": {"align": "monai"}},
     "nnunet": {
-        "resampling": {"align": "edges", "interpolation": "cubic", "thick": "nearest"}, "region": {"kind": "nonzero"},
-        "intensity_on": "scan",
+        "resampling": {"thick": "nearest"}, "region": {"kind": "nonzero"}, "intensity_on": "scan",
     },
 }
+
+
+def _sampling(told: Mapping[str, Any]) -> dict[str, Any]:
+    """How a scan becomes the network's voxels."""
+    ways = dict(_SAMPLING[told["like"]])
+    if told["shape"] is not None or told["like"] == "nnunet":
+        ways["resampling"] = {**ways.get("resampling", {}), "align": "edges", "interpolation": told["sampling"]}
+    return ways
 
 
 def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,7 +217,8 @@ def _description(network: BareNetwork, told: Mapping[str, Any], file: Mapping[st
             "name": "network",
             "prepare": {
                 "modality": told["modality"], "orientation": told["orientation"], "axes": told["axes"],
-                "spacing": told["spacing"], "intensity": told["intensity"], **_SAMPLING[told["like"]],
+                "spacing": told["spacing"], "shape": told["shape"], "intensity": told["intensity"],
+                **_sampling(told),
             },
             "network": {
                 "files": [file], "inputs": _inputs(network, names), "output": network.output,

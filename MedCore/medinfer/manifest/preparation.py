@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from .fields import Name, PassName, Strict, Triple
 
@@ -143,7 +143,9 @@ class Resampling(Strict):
     rounding: Literal["down", "nearest"] = Field(
         default="down", description="With align = first: of the number of voxels."
     )
-    interpolation: Literal["linear", "cubic"] = Field(default="linear", description="cubic needs align = edges.")
+    interpolation: Literal["linear", "cubic", "nearest"] = Field(
+        default="linear", description="cubic and nearest need align = edges."
+    )
     thick: Literal["alike", "nearest"] = Field(
         default="alike",
         description="nearest: an axis with more than 3 times the spacing of the finest one, in the scan or at the "
@@ -153,7 +155,7 @@ class Resampling(Strict):
     @model_validator(mode="after")
     def _goes_together(self) -> Resampling:
         if self.align != "edges" and (self.interpolation, self.thick) != ("linear", "alike"):
-            raise ValueError("interpolation cubic and thick nearest need align = edges")
+            raise ValueError(f"interpolation {self.interpolation} and thick {self.thick} need align = edges")
         return self
 
 
@@ -176,6 +178,10 @@ class Prepare(Strict):
     )
     spacing: tuple[PositiveFloat | None, PositiveFloat | None, PositiveFloat | None] | None = Field(
         default=None, description="Millimetres along k, j, i; null keeps the scan's own, of one axis or of all."
+    )
+    shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
+        default=None, description="The region becomes so many voxels along k, j, i, however large it is: for networks "
+        "that see all of it stretched to one size. In place of a spacing; needs resampling.align = edges."
     )
     antialias: bool = Field(
         default=False, description="If the spacing is coarser than the scan's: average before sampling."
@@ -207,6 +213,8 @@ class Prepare(Strict):
     @model_validator(mode="after")
     def _edges_where_needed(self) -> Prepare:
         edges = self.resampling.align == "edges"
+        if self.shape is not None and (self.spacing is not None or not edges):
+            raise ValueError("shape needs resampling.align = edges, and no spacing beside it")
         if self.intensity_on == "scan" and self.region.kind == "lungs":
             raise ValueError("intensity_on = scan does not go with a region of the lungs")
         if edges and (self.antialias or self.region.kind in ("positive", "body", "lungs")):

@@ -164,7 +164,7 @@ def _by_edges(
     # Where any image shows something: so nnU-Net masks all of them.
     inside = _filled(scan, where) if len(seen) > 1 and _masked(seen) else None
     spacing, resampling = wanted.spacing_on(scan.spacing), wanted.resampling
-    shape = rounded_shape(block.shape, scan.spacing, spacing)
+    shape = wanted.shape or rounded_shape(block.shape, scan.spacing, spacing)
     thick = thick_axis(scan.spacing, spacing) if resampling.thick == "nearest" else None
     first, prepared = wanted.intensity_on == "scan", []
     for image in seen:

@@ -18,7 +18,7 @@ from ..volume import Grid
 
 Floats32 = NDArray[np.float32]
 Shape = tuple[int, int, int]
-Interpolation = Literal["linear", "cubic"]
+Interpolation = Literal["linear", "cubic", "nearest"]
 
 # An axis this many times coarser than the finest is thick (nnU-Net's ANISO_THRESHOLD).
 _THICK = 3.0
@@ -68,6 +68,9 @@ def resized(
     values: Floats32 = voxels.astype(np.float32, copy=False)
     if values.shape == shape:
         return values if values is not voxels else values.copy()
+    if interpolation == "nearest":
+        nearest = [nearest_slices(size, wanted) for size, wanted in zip(values.shape, shape, strict=True)]
+        return np.ascontiguousarray(values[np.ix_(*nearest)])
     within = tuple(axis for axis in range(3) if axis != thick)
     low, high = (extreme(axis=within, keepdims=True) for extreme in (values.min, values.max))
     for axis in within:

@@ -1,10 +1,12 @@
-"""`medinfer add` of networks of slices, of several images, and with a channel that is not reported."""
+"""`medinfer add` of networks of slices, of several images, of scans stretched to one size, and with a channel that is
+not reported."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,13 @@ import torch
 from two_balls import draw_balls, save_torchscript
 
 from medinfer.command.cli import OK, main
+from medinfer.errors import PackageError
 from medinfer.importers.adding import add
 from medinfer.importers.questions import Given
 from medinfer.inference.pipeline import open_package, run
 from medinfer.library.package import ModelPackage
 from medinfer.preparation.images import with_further
+from medinfer.preparation.prepare import prepare
 from medinfer.volume import Volume
 
 PLAIN = {"modality": "MR", "orientation": "own", "activation": "softmax"}
@@ -124,3 +128,33 @@ def test_a_channel_that_is_ignored_leaves_its_voxels_without_a_label(balls: Volu
     found = labels_of(package, balls)
     np.testing.assert_array_equal(found, np.where(expected(balls.voxels) == 2, 2, 0))
     assert found.any()
+
+
+@pytest.mark.parametrize("sampling", ["nearest", "linear"])
+def test_a_scan_is_stretched_to_the_size_that_the_network_sees(balls: Volume, tmp_path: Path, sampling: str) -> None:
+    path = save_torchscript(tmp_path / "net.pt", Scores())
+    words = {"labels": "high,low", "shape": "36,32,22", "sampling": sampling, "clean": "largest,holes", **PLAIN}
+    package = add(path, given=Given(words))
+    one = package.manifest.passes[0]
+    assert one.tiling.join == "blend"
+    assert one.tiling.patch == (22, 32, 36)
+    values = torch.from_numpy(balls.voxels.astype(np.float32))[None, None]
+    kind: dict[str, Any] = {"mode": "nearest-exact"} if sampling == "nearest" else {"mode": "trilinear"}
+    stretched = torch.nn.functional.interpolate(values, (22, 32, 36), **kind)
+    prepared = prepare(balls, one.prepare)
+    np.testing.assert_allclose(prepared.voxels, stretched[0, 0].numpy(), atol=0.01)
+    if sampling == "nearest":
+        labels = torch.from_numpy(expected(stretched.numpy()).astype(np.float32))
+        back = torch.nn.functional.interpolate(labels, balls.shape, mode="nearest-exact")[0, 0].numpy()
+        np.testing.assert_array_equal(labels_of(package, balls), back)
+
+
+@pytest.mark.parametrize(("more", "sentence"), [
+    ({"spacing": "2"}, "--shape fixes how many voxels"), ({"shape": "none"}, "--sampling nearest needs --shape"),
+    ({"clean": "dust"}, "--clean must be largest, holes"), ({"task": "detect", "clean": "holes"}, "--clean is for"),
+    ({"shape": "1.5"}, "--shape must be whole numbers"),
+])
+def test_what_does_not_go_with_stretching_is_said(tmp_path: Path, more: dict[str, str], sentence: str) -> None:
+    words = {"labels": "high,low", "shape": "32", "sampling": "nearest", **PLAIN, **more}
+    with pytest.raises(PackageError, match=sentence):
+        add(save_torchscript(tmp_path / "net.pt", Scores()), given=Given(words))
