@@ -43,7 +43,8 @@ def _given(options: argparse.Namespace, console: Console, stopped: threading.Eve
     if options.only and not options.gives:
         raise PackageError("--only chooses the labels for --gives points or --gives boxes; add that.")
     only = tuple(name.strip() for name in (options.only or "").split(",") if name.strip())
-    return Given(said, None if options.json else asker(stopped), console.say, options.gives, only)
+    return Given(said, None if options.json else asker(stopped), console.say, options.gives, only,
+                 options.xor_key)
 
 
 def _install(options: argparse.Namespace, given: Given, console: Console, stopped: threading.Event) -> None:

@@ -133,6 +133,11 @@ def _parser() -> _Parser:
         "label) or MedDetect (a box around each object), under an id of its own",
     )
     source.add_argument("--only", metavar="NAMES", help="with --gives: the labels, such as vertebrae_*; default: all")
+    source.add_argument(
+        "--xor-key", metavar="KEY", help="SOURCE is an ONNX file whose bytes were combined with those of KEY over and "
+        "over, as some programs hide networks; it is added as it was before. That is no protection, unlike `medinfer "
+        "lock`",
+    )
     dry = source.add_argument_group("looking without installing")
     dry.add_argument(
         "--describe", action="store_true", help="say what a network without a model.json tells, and what it does not"
@@ -155,6 +160,14 @@ def _parser() -> _Parser:
     )
     _add_images(check)
     check.add_argument("--picture", type=Path, metavar="FILE", help="the picture (PNG); default: MODEL-ID.png, here")
+    lock = add("lock", "write a copy of a model that only who has its key can run", " Its networks are encrypted "
+               "(AES-256 in GCM) and decrypted in memory only. Whoever runs the model has the key, and could take the "
+               "networks out with it: they are protected on the way, and where the key is not.")
+    lock.add_argument("model", metavar="MODEL", help="a model's folder, or the id of an installed or bundled model")
+    key = lock.add_mutually_exclusive_group(required=True)
+    key.add_argument("--key-file", type=Path, metavar="FILE", help="the key to lock it with")
+    key.add_argument("--new-key", type=Path, metavar="FILE", help="make a new key, and write it to FILE")
+    lock.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the locked model; default: ID-locked, here")
     remove = add("remove", "delete an installed model", " Bundled models stay.")
     remove.add_argument("id", metavar="ID", help=_ID)
     add("devices", "list the runtimes and devices that networks can run on here")
@@ -170,6 +183,10 @@ def _add_scan_arguments(parser: argparse.ArgumentParser, command: ScanCommand) -
     )
     _add_images(parser)
     _add_model_arguments(parser, command)
+    parser.add_argument(
+        "--key-file", type=Path, metavar="FILE", help="the key of a locked model; default: what the variables "
+        "MEDINFER_KEY_FILE or MEDINFER_KEY say, or the system's keyring has under medinfer and the model's id",
+    )
     parser.add_argument(
         "--assume-hu", action="store_true",
         help="take the values of a CT for Hounsfield units as they are, without judging or correcting them",

@@ -26,6 +26,7 @@ from .add_command import add_command
 from .arguments import SCAN_COMMANDS, command_for, parse
 from .console import Console, open_console
 from .library_commands import fetch_command, models_command, remove_command
+from .lock_command import lock_command
 from .results import Output, installed_outputs
 from .standard_streams import hold_standard_streams
 
@@ -124,7 +125,8 @@ def _analyse_into(
     if options.no_scene:
         outputs = {name: output for name, output in outputs.items() if name in _ON_REQUEST}
     with open_package(
-        package, backend=options.backend, device=options.device, precision=options.precision, threads=options.threads
+        package, backend=options.backend, device=options.device, precision=options.precision, threads=options.threads,
+        key_file=options.key_file,
     ) as session:
         batch = Batch(
             package, session, options.output, outputs, options.threshold, options.overwrite, options.names,
@@ -207,7 +209,8 @@ def _devices(
 
 _DOES = {
     **dict.fromkeys(SCAN_COMMANDS, _analyse),
-    "models": models_command, "fetch": fetch_command, "add": add_command, "check": _check, "remove": remove_command,
+    "models": models_command, "fetch": fetch_command, "add": add_command, "check": _check, "lock": lock_command,
+    "remove": remove_command,
     "devices": _devices,
 }
 

@@ -32,7 +32,8 @@ def models_command(
                 console.say(f"    {offer.homepage} at {offer.commit[:12]}; get it with: medinfer fetch {entry.id}")
             continue
         card = manifest.card
-        console.say(f"{entry.id} {manifest.version}  [{entry.origin}]  {manifest.title}")
+        locked = ", locked" if entry.package is not None and entry.package.locked else ""
+        console.say(f"{entry.id} {manifest.version}  [{entry.origin}{locked}]  {manifest.title}")
         lines = [card.summary, f"Use: {card.intended_use}", f"Limits: {card.limits}"]
         lines += [f"Trained on: {card.training_data}"]
         lines += [f"Measured: {figure.what}: {figure.value} ({figure.data})" for figure in card.measured]

@@ -14,6 +14,7 @@ from ..library.places import is_package, user_folder
 from .bare_package import import_bare
 from .given_as import give_as
 from .questions import Given
+from .scrambled import plain_copy
 from .sources import foreign_format, kind_of_file, network_in, nothing_in
 
 _PIECE = 1 << 20
@@ -121,6 +122,12 @@ def make(source: Path, folder: Path, format: str | None, given: Given) -> None:
     """Make the package in `folder`, which is not there yet, of what lies at `source`. Raises PackageError."""
     if not source.exists():
         raise PackageError(f"{source} does not exist; give a package folder or a .zip of one.")
+    if given.xor_key is not None:
+        source = plain_copy(source, given.xor_key, folder.with_name("plain"))
+        given.say(
+            f"{source.name} is not hidden any more: bytes combined with a short key (XOR) are no protection, since the "
+            "key can be read off the file; `medinfer lock` protects a model"
+        )
     format = format or _format_of(source)
     if format not in _IMPORTERS:
         raise PackageError(f"There is no importer called {format!r}; use keras-slab.")

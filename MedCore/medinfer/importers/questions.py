@@ -18,13 +18,14 @@ Ask = Callable[[str], str]
 class Given:
     """What its user says of a network. words: by the fields' names. ask: where questions can be asked; None: nowhere.
     say: gets a line for the user. gives: what a network of labels is to give instead of objects, and of which labels;
-    see `give_as`."""
+    see `give_as`. xor_key: the file's bytes were combined with the key's, over and over; None: they were not."""
 
     words: Mapping[str, str]
     ask: Ask | None = None
     say: Callable[[str], None] = lambda text: None
     gives: Literal["points", "boxes"] | None = None
     only: tuple[str, ...] = ()
+    xor_key: str | None = None
 
 
 def answered(network: BareNetwork, given: Given) -> Words:

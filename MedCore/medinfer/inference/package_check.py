@@ -92,7 +92,8 @@ def _try(package: ModelPackage, one: Pass, file: NetworkFile) -> None:
     """Open a network of a pass and run it on one tile. Raises PackageError, DeviceError."""
     names = list(dict.fromkeys(entry.name for entry in one.network.inputs))
     rank = 2 + one.network.dimensions
-    with open_session([file], inputs=names, outputs=one.network.outputs, device="cpu", rank=rank) as session:
+    outputs, read = one.network.outputs, package.reader()
+    with open_session([file], inputs=names, outputs=outputs, device="cpu", load_bytes=read, rank=rank) as session:
         _run_tile(package.manifest, one, session)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 
 from ..backends import Session, mean_of, open_session
@@ -51,9 +52,14 @@ def _joined(words: Iterable[str]) -> str:
 
 def open_package(
     package: ModelPackage, *, backend: str = "auto", device: str = "auto", precision: str = "auto",
-    threads: int | None = None,
+    threads: int | None = None, key_file: Path | None = None,
 ) -> PackageSession:
-    """Check the package's files and open its networks. Raises PackageError and DeviceError; never falls back."""
+    """Check the package's files and open its networks. Raises PackageError and DeviceError; never falls back.
+
+    key_file: with the key of a locked package; by default it is looked for (see `library.keys`). Locked networks are
+    unlocked in memory only.
+    """
+    read = package.reader(key_file)
     with ExitStack() as opened:
         sessions = {}
         for one in package.manifest.passes:
@@ -62,7 +68,7 @@ def open_package(
             members = [
                 opened.enter_context(open_session(
                     files, inputs=names, outputs=network.outputs, backend=backend, device=device, precision=precision,
-                    threads=threads, rank=2 + network.dimensions,
+                    threads=threads, load_bytes=read, rank=2 + network.dimensions,
                 ))
                 for files in package.network_files(network)
             ]

@@ -6,6 +6,7 @@ Nothing of a package is executed or parsed by a runtime before its sha256 was ch
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ..backends.onnx_weights import undeclared, weight_files
 from ..errors import PackageError
 from ..manifest import DataFile, File, Manifest, Network
 from ..manifest.reading import parse_manifest
+from .keys import find_key
+from .locked_file import unlocked
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,32 @@ class ModelPackage:
         """The files of `network` (default: of all passes) with their paths, each present and of the declared sha256, as
         are the files of weights beside an ONNX graph: all that the graph names are declared. Raises PackageError.
         """
-        networks = [network] if network else [one.network for one in self.manifest.passes]
-        files = [file for entry in networks for member in entry.members for file in member]
+        files = [file for member in network.members for file in member] if network else self._files
         return [(file, verified(self.folder, file)) for file in files]
+
+    @property
+    def locked(self) -> bool:
+        """Whether a network of it is locked."""
+        return any(file.locked for file in self._files)
+
+    @property
+    def _files(self) -> list[File]:
+        networks = [one.network for one in self.manifest.passes]
+        return [file for entry in networks for member in entry.members for file in member]
+
+    def reader(self, key_file: Path | None = None) -> Callable[[Path], bytes]:
+        """What reads its files, for a runtime; locked ones are unlocked in memory.
+
+        key_file: with the key of a locked package; by default it is looked for (see `keys`). Raises PackageError where
+        there is no key; so does the function where the key is another one.
+        """
+        files = [file for file in self._files if file.locked]
+        entries = [*(file.path for file in files), *(data.path for file in files for data in file.data)]
+        names = {self.folder / entry: entry for entry in entries}
+        if not names:
+            return Path.read_bytes
+        key = find_key(self.id, key_file)
+        return lambda path: unlocked(path.read_bytes(), key, names[path]) if path in names else path.read_bytes()
 
     def network_files(self, network: Network) -> list[list[NetworkFile]]:
         """The files of each member of `network` as a runtime opens them, verified. Raises PackageError."""
@@ -96,7 +122,7 @@ def verified(folder: Path, file: File) -> Path:
     path = _verified(folder, file)
     for entry in file.data:
         _verified(folder, entry)
-    if file.format == "onnx":
+    if file.format == "onnx" and not file.locked:
         for name in weight_files(path.read_bytes(), path):
             if name not in file.data_names:
                 raise PackageError(undeclared(path, name))

@@ -40,6 +40,9 @@ class File(Strict):
     path: PackagePath = Field(description="Relative to the folder of model.json.")
     format: Literal["onnx", "torchscript", "pt2"] = Field(description="Which runtimes can read it.")
     sha256: Sha256 = Field(description="Lower-case hexadecimal digest; a file with another digest is refused.")
+    locked: bool = Field(
+        default=False, description="Only who has its key can read it and its data (`medinfer lock`)."
+    )
     data: tuple[DataFile, ...] = Field(
         default=(), description="Files beside an ONNX graph that contain its weights; one that is not listed here is "
         "never opened."
