@@ -16,6 +16,7 @@ from medinfer.atomic_files import write_text
 from medinfer.command.handed_over import read_label_map
 from medinfer.errors import MedInferError, ScanError
 from medinfer.findings import Findings
+from medinfer.library.keys import FILE as KEY_FILE
 from medinfer.library.places import is_package
 from medinfer.volume import Volume
 
@@ -36,7 +37,8 @@ _LONGEST_END_S = 2.0
 @dataclass(frozen=True)
 class RunSettings:
     """What a user chose. model: id in the library, or a folder; threshold, overlap: shares, None: as the model says;
-    mirroring: False to leave out mirrored tiles that the model declares."""
+    mirroring: False to leave out mirrored tiles that the model declares. key_file: with the key of a locked model; "":
+    where the engine looks for it (`medinfer.library.keys`)."""
 
     model: str
     backend: str = "auto"
@@ -46,6 +48,7 @@ class RunSettings:
     overlap: float | None = None
     threads: int | None = None
     mirroring: bool = True
+    key_file: str = ""
 
     def __post_init__(self) -> None:
         """Raises MedInferError if a share is not between 0 and 1."""
@@ -184,13 +187,15 @@ class Job:
         if [values.GetMTime() for values in self._values] != self._unchanged:
             raise ScanError(f"{self.name} was changed while it was being handed over; run it again.")
         write_text(self.folder / "job.json", json.dumps(self._wanted(self.folder)))
-        self._child = Child(["-m", "medinfer.command.worker", str(self.folder / "job.json")], self.folder)
+        # Nothing of a key is in the job's files, nor in what other users see of a process.
+        keys = {KEY_FILE: self.settings.key_file} if self.settings.key_file else {}
+        self._child = Child(["-m", "medinfer.command.worker", str(self.folder / "job.json")], self.folder, keys)
         self._child.start()
         self.state = "running"
 
     def _wanted(self, folder: Path) -> dict[str, Any]:
         """The job file."""
-        chosen = vars(self.settings)
+        chosen = {name: value for name, value in vars(self.settings).items() if name != "key_file"}
         model = Path(self.settings.model)
         return {
             **chosen, "model": str(model.resolve()) if is_package(model) else self.settings.model,

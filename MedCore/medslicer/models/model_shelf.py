@@ -40,8 +40,8 @@ class ShelfModel:
     download. threshold: the declared score from which it reports. decoder: the kind of what turns its output into
     findings. join: how its leading pass is cut ("crop", "blend", "slabs", "patches"). mirrors: whether a pass declares
     mirrored tiles. images: name and title of each image that it looks at, where they are several; the first is the
-    scan. names: the schemes in which its
-    labels have names; labels: all labels' names, in order. needs: packages that turn the download into a model.
+    scan. names: the schemes in which its labels have names; labels: all labels' names, in order. locked: only who has
+    its key can run it. needs: packages that turn the download into a model.
     """
 
     id: str
@@ -61,6 +61,7 @@ class ShelfModel:
     names: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     needs_torch: bool = False
+    locked: bool = False
     needs: tuple[str, ...] = ()
 
     @property
@@ -199,6 +200,7 @@ def _model(data: Any, folder: Path, origin: str) -> ShelfModel:
         card=_needed(data, "card", dict), names=tuple(dict.fromkeys(schemes)),
         labels=tuple(_needed(label, "name", str) for label in labels),
         needs_torch=any(all(file.get("format") != "onnx" for file in _files(one)) for one in passes),
+        locked=any(file.get("locked") is True for one in passes for file in _files(one)),
     )
 
 

@@ -20,6 +20,7 @@ from ..results.result_rows import Row
 from .form import confirmed, fill, show_node
 from .image_selectors import ImageSelectors
 from .message import MessageLine, with_time_left
+from .model_keys import forget_key, key_file_for
 from .model_section import ModelSection
 from .result_titles import titles_of
 from .settings import Settings
@@ -137,8 +138,12 @@ class RunSection:
                 # While packages were installed the window was live: the scan or the model may be gone.
                 self._message.clear()
                 return
+            settings = self._run_settings(model)
+            if settings is None:
+                self._message.say(_("Not run: this model is locked, and its key was not given."))
+                return
             job = Job(
-                scan, self._run_settings(model), region=self._settings.region, title=self._profile.module,
+                scan, settings, region=self._settings.region, title=self._profile.module,
                 further=self.images.chosen(model),
             )
         except MedInferError as error:
@@ -171,13 +176,17 @@ class RunSection:
             self.refresh()
         return True
 
-    def _run_settings(self, model: ShelfModel) -> RunSettings:
+    def _run_settings(self, model: ShelfModel) -> RunSettings | None:
+        """None where a key is needed and nobody gave one."""
         settings = self._settings
+        key_file = key_file_for(model, self._ui.runButton) if model.locked else ""
+        if key_file is None:
+            return None
         backend, _colon, device = settings.device.partition(":")
         return RunSettings(
             model=model.id, backend=backend or "auto", device=device or "auto", precision=settings.precision or "auto",
             threshold=model.candidates_from if settings.threshold is None else settings.threshold,
-            overlap=settings.overlap, mirroring=settings.mirroring != "off",
+            overlap=settings.overlap, mirroring=settings.mirroring != "off", key_file=key_file,
         )
 
     def _cancel(self, checked: bool = False) -> None:
@@ -239,6 +248,7 @@ class RunSection:
                 self._message.say(str(error))
             else:
                 self._fail(self._of_its_scan(str(error), job))
+                forget_key(job.settings.model)
             return
         own = self._models.threshold_of(job.settings.model)
         if self._settings.threshold is None and job.settings.threshold is not None and job.settings.threshold < own:
