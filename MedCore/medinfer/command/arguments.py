@@ -47,7 +47,7 @@ def command_for(task: Task, model: str) -> str:
     return next((name for name, command in fitting.items() if command.model == model), [*fitting][-1])
 
 
-IMPORT_FORMATS = ("keras-slab", "nnunet", "monai")
+IMPORT_FORMATS = ("keras-slab", "nnunet", "monai", "grt123", "deeplung")
 _BACKENDS = ("auto", "onnxruntime", "openvino", "torch")
 _ID = "the model's id, the first word of its entry in `medinfer models`"
 _SOURCE = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from ..atomic_files import ASIDE, staging, take_place
@@ -102,6 +103,13 @@ def _convert_monai(source: Path, folder: Path, given: Given) -> None:
     import_bundle(source, folder)
 
 
+def _convert_detector(source: Path, folder: Path, given: Given, format: str) -> None:
+    from .nodule_detectors import import_detector  # builds networks with torch
+
+    _no_words_for(source, given, "a known network")
+    import_detector(source, folder, format)
+
+
 def _convert_keras_slab(source: Path, folder: Path, given: Given) -> None:
     from .keras_slab import import_keras_slab  # reads HDF5, which only this format needs
 
@@ -113,6 +121,7 @@ def _convert_keras_slab(source: Path, folder: Path, given: Given) -> None:
 _IMPORTERS: Mapping[str, Callable[[Path, Path, Given], object]] = {
     "folder": _copy_folder, "package": _unpack_archive, "keras-slab": _convert_keras_slab,
     "nnunet": _convert_nnunet, "monai": _convert_monai,
+    "grt123": partial(_convert_detector, format="grt123"), "deeplung": partial(_convert_detector, format="deeplung"),
     "onnx": lambda source, folder, given: import_bare(source, "onnx", folder, given),
     "torchscript": lambda source, folder, given: import_bare(source, "torchscript", folder, given),
 }
@@ -130,7 +139,7 @@ def make(source: Path, folder: Path, format: str | None, given: Given) -> None:
         )
     format = format or _format_of(source)
     if format not in _IMPORTERS:
-        raise PackageError(f"There is no importer called {format!r}; use keras-slab.")
+        raise PackageError(f"There is no importer called {format!r}; use {', '.join(_IMPORTERS)}.")
     _IMPORTERS[format](source, folder, given)
     if given.gives is not None:
         give_as(folder, given.gives, given.only)

@@ -108,7 +108,10 @@ def _what_it_is(path: Path) -> str | None:
     elif start == _HDF5 or suffix in (".h5", ".hdf5"):
         kind = f"a Keras network (HDF5): add it with --format keras-slab if it is a public slab network; else {_EXPORT}"
     elif suffix in _TORCH or start[:1] == _PICKLE:
-        kind = f"a checkpoint of PyTorch in its old format, which may run code when it is opened: {_EXPORT}"
+        kind = (
+            f"a checkpoint of PyTorch in its old format, which may run code when it is opened: {_EXPORT}, or add it "
+            "with --format grt123 or deeplung if it is one of these published nodule detectors"
+        )
     elif path.name == "model.json":
         kind = "a model.json alone: add the folder that it lies in, with its networks"
     else:
