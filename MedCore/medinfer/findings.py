@@ -142,7 +142,8 @@ class Findings:
     boxes: best score first. landmarks: in the package's label order, missing ones included; of a package whose one
     label many points share: best first. scan, model: what was run on what. run: how (backend, device, precision,
     seconds by stage). notes: what the user should know about this scan. segments: in the order of the labels.
-    label_map: the segments' voxels; kept in a file of its own, not in the JSON.
+    label_map: the segments' voxels; kept in a file of its own, not in the JSON. candidates: boxes below the run's
+    threshold, best first, down to the score that `run` calls its floor; a run without a floor keeps none.
     """
 
     boxes: tuple[Box, ...] = ()
@@ -153,10 +154,24 @@ class Findings:
     notes: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     label_map: LabelMap | None = None
+    candidates: tuple[Box, ...] = ()
+
+    def at(self, threshold: float) -> Findings:
+        """The same findings as a run at `threshold` would have given them.
+
+        Raises ValueError below the floor: what a run there would find is not known.
+        """
+        floor = self.run.get("floor")
+        if floor is None or threshold < floor:
+            raise ValueError(f"the candidates of {self.scan} are known down to {floor}, not to {threshold}")
+        boxes, candidates = parted((*self.boxes, *self.candidates), threshold)
+        return replace(self, boxes=boxes, candidates=candidates, run={**self.run, "threshold": threshold})
 
     def to_json(self) -> str:
         data = asdict(replace(self, label_map=None))
         del data["label_map"]
+        if "floor" not in self.run:
+            del data["candidates"]
         for segment in data["segments"]:
             if segment["layer"] is None:
                 del segment["layer"]
@@ -168,22 +183,17 @@ class Findings:
         data = json.loads(text)
         if data.pop("format", None) != "medinfer-findings" or data.pop("version", None) != 1:
             raise ValueError("not a medinfer-findings file of version 1")
-        boxes = tuple(
-            Box(**{
-                **box,
-                "center_ras": vector(box["center_ras"]),
-                "size_mm": vector(box["size_mm"]),
-                "axes": tuple(vector(axis) for axis in box["axes"]),
-            })
-            for box in data.pop("boxes")
-        )
+        boxes = tuple(_box(entry) for entry in data.pop("boxes"))
+        candidates = tuple(_box(entry) for entry in data.pop("candidates", ()))
         landmarks = tuple(_landmark(entry) for entry in data.pop("landmarks", ()))
         segments = tuple(
             Segment(**{**entry, "center_ras": vector(entry["center_ras"]), "flags": tuple(entry["flags"])})
             for entry in data.pop("segments", ())
         )
         notes = tuple(data.pop("notes"))
-        return Findings(boxes=boxes, landmarks=landmarks, segments=segments, notes=notes, **data)
+        return Findings(
+            boxes=boxes, landmarks=landmarks, segments=segments, notes=notes, candidates=candidates, **data
+        )
 
     @property
     def found(self) -> int:
@@ -233,6 +243,21 @@ class Findings:
             row = [segment.label, *others, *size, *place, segment.value, "; ".join(segment.flags)]
             writer.writerow([*row, *[segment.layer] * layered])
         return out.getvalue()
+
+
+def parted(boxes: Sequence[Box], threshold: float) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+    """The boxes above `threshold`, and the others, each in their order."""
+    above = tuple(box for box in boxes if box.score > threshold)
+    return above, tuple(box for box in boxes if box.score <= threshold)
+
+
+def _box(data: dict[str, Any]) -> Box:
+    return Box(**{
+        **data,
+        "center_ras": vector(data["center_ras"]),
+        "size_mm": vector(data["size_mm"]),
+        "axes": tuple(vector(axis) for axis in data["axes"]),
+    })
 
 
 def _landmark(data: dict[str, Any]) -> Landmark:
