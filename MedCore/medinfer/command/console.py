@@ -153,10 +153,13 @@ def findings_table(findings: Findings) -> list[str]:
     weaker = _weaker_lines(findings.candidates)
     if not findings.boxes:
         return ["  nothing found", *weaker]
-    lines = ["  rank  score  diameter  side   centre R, A, S (mm)"]
+    lines = [f"  rank  score  diameter  side   {'centre R, A, S (mm)':<22}  measured"]
     for rank, box in enumerate(findings.boxes, start=1):
         place = ", ".join(f"{value:.1f}" for value in box.center_ras)
-        lines.append(f"  {rank:>4}  {box.score:5.2f}  {box.diameter_mm:5.1f} mm  {box.side or '–':<5}  {place}")
+        words = f"{place:<22}  {box.measures.words}" if box.measures else place
+        lines.append(f"  {rank:>4}  {box.score:5.2f}  {box.diameter_mm:5.1f} mm  {box.side or '–':<5}  {words}")
+    if not any(box.measures for box in findings.boxes):
+        lines[0] = lines[0].removesuffix("measured").rstrip()
     return [*lines, *weaker]
 
 

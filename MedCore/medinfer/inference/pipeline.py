@@ -70,13 +70,15 @@ def run(
             # Later passes and the result go by what is above the threshold.
             found[one.name], candidates = _parted(found[one.name], manifest, score)
     boxes, landmarks, answer = _answer(volume, manifest, found, watch, refine)
+    boxes, candidates = _measured(volume, manifest, (boxes, boxes_in_focus(volume, candidates)), watch)
     return Findings(
         boxes=boxes,
         landmarks=landmarks,
         segments=answer.segments,
         label_map=answer.label_map,
-        candidates=boxes_in_focus(volume, candidates),
+        candidates=candidates,
         scan=volume.name,
+        series=volume.series,
         model=package.reference,
         run={
             "runtime": session.runtime, "device": session.device, "precision": session.precision,
@@ -97,6 +99,22 @@ def _parted(found: Found, manifest: Manifest, threshold: float) -> tuple[Found, 
     named = only_labels(Boxes(weaker), manifest.result[0].labels)
     assert isinstance(named, Boxes)
     return Boxes(above), named.boxes
+
+
+def _measured(
+    volume: Volume, manifest: Manifest, parts: Sequence[tuple[Box, ...]], watch: Watch
+) -> list[tuple[Box, ...]]:
+    """Boxes with the measures that the result declares."""
+    if not any(entry.measure for entry in manifest.result) or not any(parts):
+        return [*parts]
+    from ..anatomy.nodule_size import measure_nodule
+
+    def measured(box: Box) -> Box:
+        watch.step("measures", 0, 1)
+        return replace(box, measures=measure_nodule(volume, box))
+
+    with watch.stage("measures"):
+        return [tuple(measured(box) for box in boxes) for boxes in parts]
 
 
 def _answer(

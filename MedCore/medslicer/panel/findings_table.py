@@ -186,6 +186,7 @@ def _items(row: Row) -> list[Any]:
     score = qt.QTableWidgetItem("" if row.status == "missing" else f"{read_score(row.score):.2f}")
     absent = {"missing": _("not found"), "removed": _("removed from the scene")}
     detail = qt.QTableWidgetItem(absent.get(row.status, row.detail))
+    detail.setToolTip(plain(row.measured))
     items = [tick, name, score, detail]
     for item in items:
         item.setData(_NUMBER, row.number)

@@ -6,23 +6,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from lamps import LAMPS, LOWEST, draw_lamps, lamps_package, score_of
+from lamps import DIAMETER_MM, LAMPS, LOWEST, draw_lamps, lamps_package, score_of
 
 from medinfer.command.console import findings_table
 from medinfer.findings import Findings
 from medinfer.inference.pipeline import open_package, run
+from medinfer.inference.steps import steps_of
 from medinfer.library.package import load_package
+from medinfer.manifest import Manifest
 from medinfer.volume import Grid
 
 Run = Callable[..., Findings]
+GRID = Grid((40, 50, 60), np.diag([-1.3, -1.1, 2.1, 1.0]))
 
 
 @pytest.fixture(scope="module")
 def lamps_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    import numpy as np
-
-    volume = draw_lamps(Grid((40, 50, 60), np.diag([-1.3, -1.1, 2.1, 1.0])))[0]
+    volume = draw_lamps(GRID)[0]
     package = load_package(lamps_package(tmp_path_factory.mktemp("packages") / "lamps"))
     with open_package(package, backend="onnxruntime", precision="float32") as session:
         yield lambda threshold=None: run(volume, package, session, threshold=threshold)
@@ -75,3 +77,24 @@ def test_boxes_around_regions_have_no_candidates(blob_package: Callable[..., Pat
         findings = run(blob_scan[0], package, session)
     assert "floor" not in findings.run
     assert '"candidates"' not in findings.to_json()
+
+
+def test_boxes_and_candidates_are_measured_where_the_model_says_so(lamps_run: Run, tmp_path: Path) -> None:
+    volume = draw_lamps(GRID)[0]
+    package = load_package(lamps_package(tmp_path / "lamps"))
+    data = package.manifest.data()
+    data["result"][0]["measure"] = "nodule"
+    told: list[str] = []
+    measuring = replace(package, manifest=Manifest.model_validate(data))
+    with open_package(measuring, backend="onnxruntime", precision="float32") as session:
+        findings = run(volume, measuring, session, progress=lambda stage, done, total: told.append(stage))
+    assert told[-1] == "measures"
+    assert [step.name for step in steps_of(measuring.manifest)][-1] == "measures"
+    for box in (*findings.boxes, *findings.candidates):
+        assert box.measures is not None
+        # The balls are all of one size, and as dense as they are bright.
+        assert box.measures.longest_mm == pytest.approx(DIAMETER_MM, abs=2)
+    plain = lamps_run()
+    assert [replace(box, measures=None) for box in findings.boxes] == list(plain.boxes)
+    assert "measures" not in plain.to_json()
+    assert findings_table(findings)[1].endswith(findings.boxes[0].measures.words)

@@ -45,7 +45,7 @@ def test_the_csv_of_everything_is_that_of_the_command_line_with_reviews(
 ) -> None:
     names = {label.name: label.names for label in teeth_case.manifest.labels}
     for case, expected in (
-        (nodule_case, nodule_case.findings.boxes_csv()),
+        (nodule_case, nodule_case.findings.boxes_csv(nodule_case.volume.grid.to_index)),
         (landmark_case, landmark_case.findings.landmarks_csv()),
         (teeth_case, teeth_case.findings.segments_csv(names)),
     ):
