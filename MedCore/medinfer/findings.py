@@ -304,7 +304,8 @@ def parted(boxes: Sequence[Box], threshold: float) -> tuple[tuple[Box, ...], tup
 
 
 def _millimetres(*values: float) -> list[str]:
-    return [f"{value:.3f}" for value in values]
+    # Not -0.000.
+    return [f"{value + 0.0:.3f}" for value in values]
 
 
 def _voxel_and_slice(index: Floats, slice_numbers: Sequence[int]) -> Sequence[int | str]:
