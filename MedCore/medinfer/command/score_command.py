@@ -45,7 +45,7 @@ def _results(folders: Sequence[Path]) -> dict[str, Findings]:
     found: dict[str, Findings] = {}
     for folder in folders:
         homes = [folder] if (folder / FINDINGS_FILE).is_file() else sorted(
-            path for path in (folder.iterdir() if folder.is_dir() else ()) if (path / FINDINGS_FILE).is_file()
+            path.parent for path in folder.glob(f"*/{FINDINGS_FILE}") if not path.parent.name.startswith(".")
         )
         if not homes:
             raise OutputError(f"{folder} holds no results; give the folder that `medinfer detect -o` wrote.")
