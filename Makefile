@@ -61,6 +61,8 @@ figures: $(VENV)/.dev
 	    --published $(DATA)/froc/submission_a_published_froc.txt --bootstrap 1000
 	$(BIN)/python -m medtrain evaluate-package chest-nodules --scans $(DATA)/chest
 	$(BIN)/python -m medtrain evaluate-package chest-nodules --phantoms 24
+	$(BIN)/python Testing/benchmarks/nodule_measures.py --phantoms 24 --scans $(DATA)/chest
+	$(BIN)/python Testing/benchmarks/real_chests.py
 	$(BIN)/python -m medtrain evaluate-landmarks vertebrae --phantoms 36 --voxels 2
 	$(BIN)/python -m medtrain evaluate-landmarks vertebrae --phantoms 36
 	$(BIN)/python -m medtrain evaluate-landmarks vertebrae --scans $(DATA)/spine --label-names totalsegmentator

@@ -17,7 +17,7 @@ from onnx import TensorProto, checker, helper, numpy_helper
 from medinfer.volume import Grid, Volume
 
 DIAMETER_MM, ANCHOR_VOXELS, SPACING_MM, SIGMA = 14.0, 7, 2.0, 1.5
-# Half the model's own threshold: from here on a panel keeps candidates.
+# The floor that the package declares: from here on a run keeps candidates.
 LOWEST = 0.25
 # Brightness (0…1) and place [k, j, i] of each ball; the last two are candidates below the threshold, one is none.
 LAMPS = {
@@ -67,7 +67,7 @@ def lamps_package(folder: Path) -> Path:
             "inputs": [{"role": "image", "name": "image"}], "output": "anchors", "channels": 5,
         },
         "tiling": {"join": "crop", "patch": [32, 32, 32], "margin": [4, 4, 4]},
-        "decoder": {"kind": "anchors", "anchors": [ANCHOR_VOXELS], "threshold": 0.5},
+        "decoder": {"kind": "anchors", "anchors": [ANCHOR_VOXELS], "threshold": 0.5, "floor": LOWEST},
         "labels": [{"value": 1, "name": "Nodule"}],
     }
     (folder / "network.onnx").write_bytes(network)

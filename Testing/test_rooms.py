@@ -18,7 +18,7 @@ ORDER = {
     "medinfer": (
         "version", "spelling", "errors", "png", "volume", "label_map", "findings", "orientation", "living_lock",
         "atomic_files", "manifest", "scans", "anatomy", "preparation", "tiles", "backends", "decoders", "library",
-        "inference", "importers", "command", "__init__", "__main__",
+        "inference", "importers", "scoring", "command", "__init__", "__main__",
     ),
     "medslicer": (
         "__init__", "address", "quiet", "profiles", "headless", "sample_scans", "nodes", "views", "models", "results",

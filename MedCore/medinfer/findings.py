@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -20,13 +20,42 @@ from .label_map import LabelMap
 from .volume import Floats, Grid
 
 Side = Literal["left", "right", ""]
+NoduleKind = Literal["solid", "part-solid", "ground-glass"]
 Vector = tuple[float, float, float]
+ToIndex = Callable[[Vector], Floats]
+
+# Of the table of boxes: what they are, and where they are in other words than RAS mm.
+BOX_COLUMNS = (
+    "rank", "label", "score", "diameter_mm", "r_mm", "a_mm", "s_mm", "side",
+    "volume_mm3", "longest_mm", "perpendicular_mm", "kind",
+)
+BOX_PLACE_COLUMNS = ("x_lps_mm", "y_lps_mm", "z_lps_mm", "i", "j", "k", "slice", "case", "seriesuid")
 
 
 def vector(values: Iterable[float]) -> Vector:
     """Three numbers as plain floats, whatever array, tuple or VTK object they come in."""
     x, y, z = (float(value) for value in values)
     return x, y, z
+
+
+@dataclass(frozen=True)
+class NoduleMeasures:
+    """What a segmentation inside the box of a lung nodule gives.
+
+    longest_mm: its longest diameter in one of the scan's (nearly) axial slices; perpendicular_mm: the longest one
+    perpendicular to that in the same slice. kind: what it is made of, by its HU.
+    """
+
+    volume_mm3: float
+    longest_mm: float
+    perpendicular_mm: float
+    kind: NoduleKind
+
+    @property
+    def words(self) -> str:
+        """As a reader writes it: "26.4 × 24.5 mm, 6102 mm³, solid"."""
+        axial = f"{self.longest_mm:.1f} × {self.perpendicular_mm:.1f} mm"
+        return f"{axial}, {self.volume_mm3:.0f} mm³, {self.kind}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +67,7 @@ class Box:
     one row per axis (i, j, k of the scan, so the box lies square in the scan's slices).
     diameter_mm: what a report would call the finding's size.
     side: of the lung that it lies in or is nearest to; empty if no lungs were searched for.
+    measures: where the model declares some and they could be taken.
     """
 
     label: str
@@ -47,6 +77,7 @@ class Box:
     axes: tuple[Vector, Vector, Vector]
     diameter_mm: float
     side: Side = ""
+    measures: NoduleMeasures | None = None
 
     def corners_ras(self) -> Floats:
         """The eight corners `[8, 3]` in RAS mm."""
@@ -142,7 +173,9 @@ class Findings:
     boxes: best score first. landmarks: in the package's label order, missing ones included; of a package whose one
     label many points share: best first. scan, model: what was run on what. run: how (backend, device, precision,
     seconds by stage). notes: what the user should know about this scan. segments: in the order of the labels.
-    label_map: the segments' voxels; kept in a file of its own, not in the JSON.
+    label_map: the segments' voxels; kept in a file of its own, not in the JSON. candidates: boxes below the run's
+    threshold, best first, down to the score that `run` calls its floor; a run without a floor keeps none. series:
+    DICOM's SeriesInstanceUID of the scan, where it has one.
     """
 
     boxes: tuple[Box, ...] = ()
@@ -153,10 +186,30 @@ class Findings:
     notes: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     label_map: LabelMap | None = None
+    candidates: tuple[Box, ...] = ()
+    series: str = ""
+
+    def at(self, threshold: float) -> Findings:
+        """The same findings as a run at `threshold` would have given them.
+
+        Raises ValueError below the floor: what a run there would find is not known.
+        """
+        floor = self.run.get("floor")
+        if floor is None or threshold < floor:
+            raise ValueError(f"the candidates of {self.scan} are known down to {floor}, not to {threshold}")
+        boxes, candidates = parted((*self.boxes, *self.candidates), threshold)
+        return replace(self, boxes=boxes, candidates=candidates, run={**self.run, "threshold": threshold})
 
     def to_json(self) -> str:
         data = asdict(replace(self, label_map=None))
         del data["label_map"]
+        if "floor" not in self.run:
+            del data["candidates"]
+        if not self.series:
+            del data["series"]
+        for box in (*data["boxes"], *data.get("candidates", ())):
+            if box["measures"] is None:
+                del box["measures"]
         for segment in data["segments"]:
             if segment["layer"] is None:
                 del segment["layer"]
@@ -168,22 +221,17 @@ class Findings:
         data = json.loads(text)
         if data.pop("format", None) != "medinfer-findings" or data.pop("version", None) != 1:
             raise ValueError("not a medinfer-findings file of version 1")
-        boxes = tuple(
-            Box(**{
-                **box,
-                "center_ras": vector(box["center_ras"]),
-                "size_mm": vector(box["size_mm"]),
-                "axes": tuple(vector(axis) for axis in box["axes"]),
-            })
-            for box in data.pop("boxes")
-        )
+        boxes = tuple(_box(entry) for entry in data.pop("boxes"))
+        candidates = tuple(_box(entry) for entry in data.pop("candidates", ()))
         landmarks = tuple(_landmark(entry) for entry in data.pop("landmarks", ()))
         segments = tuple(
             Segment(**{**entry, "center_ras": vector(entry["center_ras"]), "flags": tuple(entry["flags"])})
             for entry in data.pop("segments", ())
         )
         notes = tuple(data.pop("notes"))
-        return Findings(boxes=boxes, landmarks=landmarks, segments=segments, notes=notes, **data)
+        return Findings(
+            boxes=boxes, landmarks=landmarks, segments=segments, notes=notes, candidates=candidates, **data
+        )
 
     @property
     def found(self) -> int:
@@ -191,14 +239,28 @@ class Findings:
         landmarks = sum(landmark.position_ras is not None for landmark in self.landmarks)
         return len(self.boxes) + landmarks + len(self.segments)
 
-    def boxes_csv(self) -> str:
-        """One row per box: rank, label, score, diameter, centre (RAS mm), side."""
+    def boxes_csv(self, to_index: ToIndex | None = None, slice_numbers: Sequence[int] = ()) -> str:
+        """One row per box: rank, label, score, diameter, centre (RAS mm), side; measures, where it has some; then where
+        it is in other words: centre in LPS mm, nearest voxel and slice of the scan, the scan's name and series.
+
+        to_index: from RAS mm to the scan's voxels (k, j, i); without it voxel and slice are empty. slice: as viewers
+        count, from 1 on along the scan's third axis, or by slice_numbers (`Volume.slice_numbers`) where they are given.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["rank", "label", "score", "diameter_mm", "r_mm", "a_mm", "s_mm", "side"])
+        writer.writerow([*BOX_COLUMNS, *BOX_PLACE_COLUMNS])
         for rank, box in enumerate(self.boxes, start=1):
-            place = [f"{value:.3f}" for value in box.center_ras]
-            writer.writerow([rank, box.label, f"{box.score:.4f}", f"{box.diameter_mm:.2f}", *place, box.side])
+            r, a, s = box.center_ras
+            measures = ["", "", "", ""] if box.measures is None else [
+                f"{box.measures.volume_mm3:.1f}", f"{box.measures.longest_mm:.2f}",
+                f"{box.measures.perpendicular_mm:.2f}", box.measures.kind,
+            ]
+            writer.writerow([
+                rank, box.label, f"{box.score:.4f}", f"{box.diameter_mm:.2f}", *_millimetres(r, a, s), box.side,
+                *measures, *_millimetres(-r, -a, s),
+                *([""] * 4 if to_index is None else _voxel_and_slice(to_index(box.center_ras), slice_numbers)),
+                self.scan, self.series,
+            ])
         return out.getvalue()
 
     def landmarks_csv(self) -> str:
@@ -233,6 +295,35 @@ class Findings:
             row = [segment.label, *others, *size, *place, segment.value, "; ".join(segment.flags)]
             writer.writerow([*row, *[segment.layer] * layered])
         return out.getvalue()
+
+
+def parted(boxes: Sequence[Box], threshold: float) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+    """The boxes above `threshold`, and the others, each in their order."""
+    above = tuple(box for box in boxes if box.score > threshold)
+    return above, tuple(box for box in boxes if box.score <= threshold)
+
+
+def _millimetres(*values: float) -> list[str]:
+    # Not -0.000.
+    return [f"{value + 0.0:.3f}" for value in values]
+
+
+def _voxel_and_slice(index: Floats, slice_numbers: Sequence[int]) -> Sequence[int | str]:
+    """The nearest voxel i, j, k, and the number of its slice; empty where a box was removed and lies nowhere."""
+    if not np.isfinite(index).all():
+        return [""] * 4
+    k, j, i = (int(n) for n in np.rint(index))
+    return [i, j, k, slice_numbers[k] if 0 <= k < len(slice_numbers) else k + 1]
+
+
+def _box(data: dict[str, Any]) -> Box:
+    return Box(**{
+        **data,
+        "center_ras": vector(data["center_ras"]),
+        "size_mm": vector(data["size_mm"]),
+        "axes": tuple(vector(axis) for axis in data["axes"]),
+        "measures": NoduleMeasures(**data["measures"]) if data.get("measures") else None,
+    })
 
 
 def _landmark(data: dict[str, Any]) -> Landmark:

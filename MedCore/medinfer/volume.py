@@ -82,6 +82,8 @@ class Volume:
     focus: the block to look at where it is not the whole scan (see `medinfer.preparation.focus`).
     further: voxels of further images of the same patient on the same grid (T1 beside T2), by the names that a model
     gives them; see `medinfer.preparation.images`.
+    series: DICOM's SeriesInstanceUID; empty of other files. slice_numbers: along k, the InstanceNumber of the image
+    nearest to each slice, where DICOM gives all of them; empty where it doesn't.
     """
 
     voxels: NDArray[np.generic]
@@ -92,6 +94,8 @@ class Volume:
     focus: Grid | None = None
     form_codes: tuple[int, int] = (1, 1)
     further: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    series: str = ""
+    slice_numbers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.grid.shape:

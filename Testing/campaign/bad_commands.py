@@ -8,6 +8,8 @@ from pathlib import Path
 from .kinds import BOTH, OK, REFUSED, SCAN_FAILED, Kind, Place, detect, saved, small_scan
 from .trying import run_command
 
+_TRUTH = "seriesuid,coordX,coordY,coordZ,diameter_mm\n"
+
 
 def with_words(*words: object) -> Callable[[Place], list[object]]:
     """A run on a sound scan with further words."""
@@ -65,6 +67,18 @@ def _other_settings(place: Place) -> list[object]:
     return detect(place, place.folder / "chest.nii.gz")
 
 
+def _scored(truth: str) -> Callable[[Place], list[object]]:
+    """Sound results, and a table of the truth with these lines."""
+
+    def make(place: Place) -> list[object]:
+        run_command([str(word) for word in detect(place, saved(place.folder))])
+        table = place.folder / "truth.csv"
+        table.write_text(truth)
+        return ["score", place.out, "--truth", table]
+
+    return make
+
+
 def _results_beside_scans(place: Place) -> list[object]:
     """For the second time: what the first run wrote is no scan."""
     study = saved(place.folder / "study").parent
@@ -101,6 +115,17 @@ ARGUMENTS = (
     Kind("a threshold with a decimal comma", with_words("--threshold", "0,5"), REFUSED,
          says=(_range("--threshold", "0,5"),)),
     Kind("an overlap of 1", with_words("--overlap", "1"), REFUSED, says=(_range("--overlap", "1"),)),
+    Kind("a truth in other columns", _scored("name,x,y,z\nchest,1,2,3\n"), REFUSED, found={"chest": BOTH},
+         says=(r"truth\.csv is no table of nodules: its first line must name seriesuid, .* or case, .*\.",)),
+    Kind("a truth of other scans", _scored(f"{_TRUTH}other,1,2,3,6\n"), REFUSED, found={"chest": BOTH},
+         says=(r"None of the 1 scans of the truth \(other\) is among the results \(chest\); .*\.",)),
+    Kind("a truth with a word for a number", _scored(f"{_TRUTH}chest,1,2,near,6\n"), REFUSED, found={"chest": BOTH},
+         says=(r"truth\.csv, line 2: coordZ is 'near', not a finite number\.",)),
+    Kind("a truth that names an absent scan too", _scored(f"{_TRUTH}chest,1,2,3,6\nother,1,2,3,6\n"), OK,
+         found={"chest": BOTH}, notes=(
+             r"1 scan \(other\) of the truth without results: they are left out .*",
+             r"1 scan \(chest\) kept no candidates below the threshold: the curve ends there",
+         )),
     Kind("no threads", with_words("--threads", "0"), REFUSED, says=(_range("--threads", "0"),)),
     Kind("a device that nobody has", with_words("--backend", "auto", "--device", "toaster"), REFUSED,
          says=(r"^Unknown device “toaster”; choose auto, cpu, cuda",)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from medinfer.command.console import findings_table
-from medinfer.findings import Findings, Landmark, box_from_index, neighbours_together
+from medinfer.findings import Findings, Landmark, NoduleMeasures, box_from_index, neighbours_together
 from medinfer.volume import Grid
 
 
@@ -44,6 +45,27 @@ def test_the_csv_has_one_row_a_box_with_world_coordinates() -> None:
     assert float(rows[0]["r_mm"]) == pytest.approx(-0.7 * 12.5)
     assert float(rows[0]["s_mm"]) == pytest.approx(2.5 * 4)
     assert float(rows[0]["diameter_mm"]) == pytest.approx((12 * 0.7 + 10 * 0.7 + 3 * 2.5) / 3, abs=0.01)
+
+
+def test_the_csv_says_the_place_in_lps_and_in_voxels_and_the_scan() -> None:
+    matrix = np.diag([-0.7, -0.7, 2.5, 1.0])
+    grid = Grid((100, 200, 200), matrix)
+    measured = NoduleMeasures(512.46, 12.25, 8.5, "part-solid")
+    box = replace(box_from_index(grid, (3, 5, 7), (6, 15, 19), label="Nodule", score=0.9), measures=measured)
+    findings = Findings((box,), scan="case", series="1.2.3")
+    assert Findings.from_json(findings.to_json()) == findings
+    for numbers, number in (((), "5"), (tuple(range(200, 100, -1)), "196"), ((7,), "5")):
+        (row,) = csv.DictReader(io.StringIO(findings.boxes_csv(grid.to_index, numbers)))
+        # Voxels 3…5, 5…14 and 7…18: the middle ones are 4, 9.5 and 12.5.
+        assert (row["k"], row["slice"]) == ("4", number)
+        assert (abs(int(row["j"]) - 9.5), abs(int(row["i"]) - 12.5)) == (0.5, 0.5)
+        for lps, ras, sign in (("x", "r", -1), ("y", "a", -1), ("z", "s", 1)):
+            assert float(row[f"{lps}_lps_mm"]) == pytest.approx(sign * float(row[f"{ras}_mm"]))
+        assert (row["case"], row["seriesuid"]) == ("case", "1.2.3")
+        assert (row["volume_mm3"], row["longest_mm"], row["kind"]) == ("512.5", "12.25", "part-solid")
+    assert "-0.0" not in Findings((box,)).boxes_csv()
+    (bare,) = csv.DictReader(io.StringIO(Findings((replace(box, measures=None),)).boxes_csv()))
+    assert {bare[name] for name in ("volume_mm3", "kind", "i", "slice", "seriesuid")} == {""}
 
 
 def test_a_grid_maps_there_and_back() -> None:

@@ -168,6 +168,23 @@ def _parser() -> _Parser:
     key.add_argument("--key-file", type=Path, metavar="FILE", help="the key to lock it with")
     key.add_argument("--new-key", type=Path, metavar="FILE", help="make a new key, and write it to FILE")
     lock.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the locked model; default: ID-locked, here")
+    score = add("score", "compare a detector's results with a table of the nodules that are there", " Prints which "
+                "nodules were hit, findings and false ones at the threshold, the FROC curve and the CPM, by LUNA16's "
+                "rules. Scans of the truth without results are a note, and no error; exit code 2: nothing to compare.")
+    score.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="folders that `medinfer detect` wrote")
+    score.add_argument(
+        "--truth", required=True, type=Path, metavar="FILE", help="CSV of nodules: seriesuid, coordX, coordY, coordZ, "
+        "diameter_mm (LUNA16), or case, x_lps_mm, y_lps_mm, z_lps_mm, diameter_mm; LPS mm",
+    )
+    score.add_argument(
+        "--excluded", type=Path, metavar="FILE", help="CSV of findings that count neither as hit nor as false, in the "
+        "same form",
+    )
+    score.add_argument(
+        "--count-missing", action="store_true", help="count scans of the truth that have no results as scans in which "
+        "nothing was found; default: leave them out",
+    )
+    score.add_argument("--bootstrap", type=_count, metavar="N", help="add 95%% intervals from N draws of the scans")
     remove = add("remove", "delete an installed model", " Bundled models stay.")
     remove.add_argument("id", metavar="ID", help=_ID)
     add("devices", "list the runtimes and devices that networks can run on here")

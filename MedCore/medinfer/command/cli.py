@@ -195,6 +195,14 @@ def _check(
     return OK if check(options.model, options.scan, options.picture, console, further) else SCAN_FAILED
 
 
+def _score(
+    options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
+) -> int:
+    from .score_command import score_command
+
+    return score_command(options, console, stopped, outputs)
+
+
 def _devices(
     options: argparse.Namespace, console: Console, stopped: threading.Event, outputs: Mapping[str, Output] | None
 ) -> int:
@@ -210,8 +218,7 @@ def _devices(
 _DOES = {
     **dict.fromkeys(SCAN_COMMANDS, _analyse),
     "models": models_command, "fetch": fetch_command, "add": add_command, "check": _check, "lock": lock_command,
-    "remove": remove_command,
-    "devices": _devices,
+    "remove": remove_command, "devices": _devices, "score": _score,
 }
 
 

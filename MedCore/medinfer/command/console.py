@@ -6,12 +6,12 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from ..findings import Findings, distances_to_next, neighbours_together
+from ..findings import Box, Findings, distances_to_next, neighbours_together
 
 # Plain lines say at most this often (seconds) how far a stage is.
 _PLAIN_EVERY_S = 10.0
@@ -150,13 +150,26 @@ def findings_table(findings: Findings) -> list[str]:
         return _landmark_lines(findings)
     if findings.segments:
         return _segment_lines(findings)
+    weaker = _weaker_lines(findings.candidates)
     if not findings.boxes:
-        return ["  nothing found"]
-    lines = ["  rank  score  diameter  side   centre R, A, S (mm)"]
+        return ["  nothing found", *weaker]
+    lines = [f"  rank  score  diameter  side   {'centre R, A, S (mm)':<22}  measured"]
     for rank, box in enumerate(findings.boxes, start=1):
         place = ", ".join(f"{value:.1f}" for value in box.center_ras)
-        lines.append(f"  {rank:>4}  {box.score:5.2f}  {box.diameter_mm:5.1f} mm  {box.side or '–':<5}  {place}")
-    return lines
+        words = f"{place:<22}  {box.measures.words}" if box.measures else place
+        lines.append(f"  {rank:>4}  {box.score:5.2f}  {box.diameter_mm:5.1f} mm  {box.side or '–':<5}  {words}")
+    if not any(box.measures for box in findings.boxes):
+        lines[0] = lines[0].removesuffix("measured").rstrip()
+    return [*lines, *weaker]
+
+
+def _weaker_lines(candidates: Sequence[Box]) -> list[str]:
+    """What the results hold besides what is reported."""
+    if not candidates:
+        return []
+    scores = [box.score for box in candidates]
+    range_of_scores = f"with scores from {max(scores):.2f} to {min(scores):.2f}"
+    return [f"  weaker candidates in findings.json: {len(scores)}, {range_of_scores}"]
 
 
 def _landmark_lines(findings: Findings) -> list[str]:

@@ -50,7 +50,7 @@ def write_results(
         fresh = place / name
         fresh.mkdir()
         write_text(fresh / FINDINGS_FILE, findings.to_json() + "\n")
-        write_text(fresh / f"{stem_of(manifest)}.csv", _table(findings, manifest))
+        write_text(fresh / f"{stem_of(manifest)}.csv", _table(findings, manifest, volume))
         if findings.label_map is not None:
             write_label_map(findings.label_map, volume, fresh / f"{stem_of(manifest)}.nii.gz")
         for output in outputs.values():
@@ -60,12 +60,12 @@ def write_results(
     return Written(home, tuple(sorted(path for path in home.rglob("*") if path.is_file())))
 
 
-def _table(findings: Findings, manifest: Manifest) -> str:
+def _table(findings: Findings, manifest: Manifest, volume: Volume) -> str:
     if manifest.task == "landmark":
         return findings.landmarks_csv()
     if manifest.task == "segment":
         return findings.segments_csv({label.name: label.names for label in manifest.labels})
-    return findings.boxes_csv()
+    return findings.boxes_csv(volume.grid.to_index, volume.slice_numbers)
 
 
 def findings_in(home: Path) -> Findings | None:

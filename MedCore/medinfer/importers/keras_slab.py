@@ -59,7 +59,7 @@ def import_keras_slab(h5_path: Path | str, folder: Path | str) -> Path:
     }
     description = {
         **identity, "labels": _LABELS, "passes": [{**_PASS, "network": entry}],
-        "result": [{"of": _PASS["name"], "as": "boxes"}],
+        "result": [{"of": _PASS["name"], "as": "boxes", "measure": "nodule"}],
     }
     manifest = json.dumps(description, indent=2, ensure_ascii=False)
     parse_manifest(manifest, str(target / "model.json"))

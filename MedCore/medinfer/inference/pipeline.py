@@ -12,7 +12,7 @@ import numpy as np
 
 from ..anatomy.chain import runs_upside_down
 from ..errors import ScanError
-from ..findings import Box, Findings, Landmark
+from ..findings import Box, Findings, Landmark, parted
 from ..library.package import ModelPackage
 from ..manifest import Kind, Manifest
 from ..preparation.focus import boxes_in_focus, focus_note, landmarks_in_focus
@@ -58,23 +58,31 @@ def run(
         progress or (lambda stage, done, total: None), cancel or (lambda: False), saw or (lambda one, prepared: None)
     )
     found: dict[str, Found] = {}
+    candidates: tuple[Box, ...] = ()
+    floor = None if manifest.floor is None else min(score, manifest.floor)
     told = {one.name: tuple(label.name for label in manifest.labels_of(one)) for one in manifest.passes}
     for one in manifest.passes:
-        least = score if one is manifest.leading else one.decoder.threshold
+        least = one.decoder.threshold if one is not manifest.leading else score if floor is None else floor
         with watch.within(one.name if len(manifest.passes) > 1 else ""):
             earlier, network = Earlier(found, told), session.passes[one.name]
             found[one.name] = run_pass(volume, manifest, one, network, least, earlier, watch)
+        if one is manifest.leading and floor is not None:
+            # Later passes and the result go by what is above the threshold.
+            found[one.name], candidates = _parted(found[one.name], manifest, score)
     boxes, landmarks, answer = _answer(volume, manifest, found, watch, refine)
+    boxes, candidates = _measured(volume, manifest, (boxes, boxes_in_focus(volume, candidates)), watch)
     return Findings(
         boxes=boxes,
         landmarks=landmarks,
         segments=answer.segments,
         label_map=answer.label_map,
+        candidates=candidates,
         scan=volume.name,
+        series=volume.series,
         model=package.reference,
         run={
             "runtime": session.runtime, "device": session.device, "precision": session.precision,
-            "threshold": score, "tiles": watch.tiles,
+            "threshold": score, **({} if floor is None else {"floor": floor}), "tiles": watch.tiles,
             "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
         },
         notes=(
@@ -82,6 +90,31 @@ def run(
             *_notes(manifest, landmarks, answer, volume, watch.upside_down),
         ),
     )
+
+
+def _parted(found: Found, manifest: Manifest, threshold: float) -> tuple[Found, tuple[Box, ...]]:
+    """The boxes above the threshold, and the weaker ones that the result would name."""
+    assert isinstance(found, Boxes)
+    above, weaker = parted(found.boxes, threshold)
+    named = only_labels(Boxes(weaker), manifest.result[0].labels)
+    assert isinstance(named, Boxes)
+    return Boxes(above), named.boxes
+
+
+def _measured(
+    volume: Volume, manifest: Manifest, parts: Sequence[tuple[Box, ...]], watch: Watch
+) -> list[tuple[Box, ...]]:
+    """Boxes with the measures that the result declares."""
+    if not any(entry.measure for entry in manifest.result) or not any(parts):
+        return [*parts]
+    from ..anatomy.nodule_size import measure_nodule
+
+    def measured(box: Box) -> Box:
+        watch.step("measures", 0, 1)
+        return replace(box, measures=measure_nodule(volume, box))
+
+    with watch.stage("measures"):
+        return [tuple(measured(box) for box in boxes) for boxes in parts]
 
 
 def _answer(

@@ -37,7 +37,8 @@ def steps_of(manifest: Manifest) -> list[Step]:
         ]
     drawn = [entry.of for entry in manifest.result if entry.kind == "objects"]
     steps += [Step(f"{name} borders" if several else "borders", _BORDERS) for name in drawn]
-    return [*steps, *([Step("measures", _MEASURES)] if drawn else [])]
+    measured = drawn or any(entry.measure for entry in manifest.result)
+    return [*steps, *([Step("measures", _MEASURES)] if measured else [])]
 
 
 def _voxel_mm3(one: Pass) -> float:

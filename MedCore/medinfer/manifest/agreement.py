@@ -234,6 +234,9 @@ def _result_problems(parts: Parts) -> Iterator[Contradiction]:
             yield Contradiction(f"result.{n}.of", f"is {entry.of!r}, which is not a pass; name one of the passes")
             continue
         yield from _named_twice_or_unknown(parts, passes[entry.of], n, entry)
+        if entry.measure is not None and entry.kind != "boxes":
+            wrong = f"is {entry.measure}, but {entry.kind} have no box to measure in"
+            yield Contradiction(f"result.{n}.measure", wrong)
         kind = given_kind(passes[entry.of], passes)
         if entry.kind != shown:
             yield Contradiction(f"result.{n}.as", f"is {entry.kind}, but task {parts.task} shows {shown}")

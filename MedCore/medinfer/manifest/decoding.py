@@ -18,7 +18,11 @@ class AnchorsDecoder(Strict):
     nms_iou: float = Field(
         default=0.05, gt=0, le=1, description="Of two cubes that overlap at least this much, the better one is kept."
     )
-    max_findings: PositiveInt = Field(default=100, description="Maximum number per scan.")
+    floor: float = Field(
+        default=0.1, gt=0, lt=1, description="Candidates below the threshold are kept beside the findings down to this "
+        "score."
+    )
+    max_findings: PositiveInt = Field(default=100, description="Maximum number per scan, weaker candidates included.")
     diameter_scale: PositiveFloat = Field(default=1.0, description="Reported diameter = this × the cube's edge.")
 
 

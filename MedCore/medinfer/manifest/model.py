@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from .agreement import contradictions
 from .card import Card, Label
+from .decoding import AnchorsDecoder
 from .fields import Name, Strict
 from .images import Image
 from .passes import Pass
@@ -61,6 +62,17 @@ class Manifest(Strict):
         while one.finds is None and one.looks_at is not None:
             one = self.pass_named(one.looks_at)
         return one
+
+    @property
+    def floor(self) -> float | None:
+        """The score down to which a run keeps candidates beside its findings; None where it keeps none.
+
+        Only boxes that stand alone, each with a score of its own, are the same whatever the threshold: boxes around
+        what lies above it would grow and run together below.
+        """
+        first, decoder = self.result[0], self.leading.decoder
+        alone = first.kind == "boxes" and first.of == self.leading.name and isinstance(decoder, AnchorsDecoder)
+        return decoder.floor if alone and isinstance(decoder, AnchorsDecoder) else None
 
     @model_validator(mode="after")
     def _agrees(self) -> Manifest:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from .fields import Name, PassName, Strict
 from .passes import Kind
 
+Measure = Literal["nodule"]
 Task = Literal["detect", "landmark", "segment"]
 
 
@@ -25,3 +26,7 @@ class Result(Strict):
         "object's centroid is a point and its box a box; a box's centre is a point.",
     )
     labels: tuple[Name, ...] = Field(default=(), description="Only findings with these labels; empty: all findings.")
+    measure: Measure | None = Field(
+        default=None, description="How boxes are measured. nodule: as lung nodules in CT, by a segmentation inside "
+        "each box: volume, axial diameters, and whether it is solid."
+    )

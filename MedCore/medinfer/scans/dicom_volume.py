@@ -74,8 +74,20 @@ def read_series(series: Series, where: Path, max_voxels: int) -> Volume:
     voxels = _stacked(planes, stacking)
     if first.inverted:
         notes += ("the images are stored for inverted display (MONOCHROME1); their values are kept unchanged",)
-    volume = Volume(voxels, grid, name, series.modality or None, (*series.notes, *notes, *padding, *stacking.notes))
+    volume = Volume(
+        voxels, grid, name, series.modality or None, (*series.notes, *notes, *padding, *stacking.notes),
+        series=series.uid, slice_numbers=_numbers(slices, stacking),
+    )
     return orthogonal(aired(finite(volume), _hounsfield(series)), "gantry tilt", max_voxels)
+
+
+def _numbers(slices: list[Slice], stacking: Stacking) -> tuple[int, ...]:
+    """The InstanceNumber of the image nearest to each slice; none where an image has none, or shares it."""
+    numbers = [image.number for image in slices if image.number is not None]
+    if len(set(numbers)) < len(slices):
+        return ()
+    nearest = stacking.below + (stacking.weight > 0.5)
+    return tuple(numbers[int(index)] for index in nearest)
 
 
 def _hounsfield(series: Series) -> bool:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from math import nan
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from medinfer.atomic_files import write_text
 from medinfer.errors import OutputError
@@ -17,8 +20,9 @@ from medinfer.findings import Box, Findings, Landmark, Segment, Vector
 
 from ..nodes.labelmaps import segment_id
 from ..nodes.segments import ShownSegment, shown_segments
+from ..nodes.volumes import in_node, series_of, volume_from_node
 from ..results.result import Result
-from ..results.result_rows import Cells, Row, point_of
+from ..results.result_rows import Cells, Row, measures_in, point_of
 from .saving import save_markups, save_segmentation
 from .stl import write_segment_files
 
@@ -117,7 +121,21 @@ def _all_as_csv(result: Result) -> str:
     if result.task == "segment":
         names = {row.title: names for row, names in zip(rows, result.record.names, strict=True)}
         return Findings(segments=tuple(_segment(result, row) for row in rows)).segments_csv(names)
-    return Findings(boxes=tuple(_box(result, row) for row in rows)).boxes_csv()
+    return _boxes_as_csv(result, rows)
+
+
+def _boxes_as_csv(result: Result, rows: Sequence[Row]) -> str:
+    """With voxels of the scan as the scene has it; they are empty where the box or the scan was removed."""
+    node = result.volume_node
+    series = series_of(node) if node is not None else ""
+    findings = Findings(
+        boxes=tuple(_box(result, row) for row in rows), scan=result.record.scan if node is None else node.GetName(),
+        series=series,
+    )
+    if node is None or node.GetImageData() is None:
+        return findings.boxes_csv()
+    grid = volume_from_node(node).grid
+    return findings.boxes_csv(lambda place: grid.to_index(in_node(node, np.array(place))))
 
 
 def _box(result: Result, row: Row) -> Box:
@@ -125,7 +143,7 @@ def _box(result: Result, row: Row) -> Box:
     side: Any = cells.text("side")
     return Box(
         cells.text("label"), row.score, row.position_world or _NOWHERE, (0.0, 0.0, 0.0), _NO_AXES,
-        cells.number("diameter_mm") or 0.0, side,
+        cells.number("diameter_mm") or 0.0, side, measures_in(cells),
     )
 
 

@@ -20,8 +20,7 @@ from ..headless import SlicerMissingError, import_slicer, open_scene
 from ..nodes.volumes import BONE_WINDOW, LUNG_WINDOW, add_volume, dental_window
 from ..pictures.pictures import PictureError, draw_scene
 from ..profiles import profile_for
-from ..results.result import add_result
-from ..results.result_nodes import ResultNodes
+from ..results.result import Result, add_result
 from ..views.sights import Sights, sights_of_boxes, sights_of_landmarks, sights_of_segments
 from ..views.views import turn_views
 from .saving import save_markups, save_scene, save_segmentation
@@ -61,14 +60,15 @@ def write_scene(
     with open_scene() as scene:
         volume_node = add_volume(scene, volume, _window(volume, manifest))
         # As the module makes it, which can then review what a batch has found.
-        nodes = add_result(
+        result = add_result(
             scene, findings, volume_node, manifest, profile_for(manifest.task), name=stem.capitalize()
-        ).nodes
-        turn_views(scene, volume_node, _sights(nodes, volume_node))
-        if nodes.segmentation:
-            save_segmentation(nodes.segmentation, paths[0])
+        )
+        turn_views(scene, volume_node, _sights(result, volume_node))
+        if result.nodes.segmentation:
+            save_segmentation(result.nodes.segmentation, paths[0])
         else:
-            save_markups(nodes.markups, paths[0])
+            # Weaker candidates are in the scene, hidden; a file of markups has no such state.
+            save_markups(_shown_boxes(result) if manifest.task == "detect" else result.nodes.markups, paths[0])
         save_scene(scene, paths[1])
     if pictures:
         on_stage("pictures")
@@ -94,9 +94,14 @@ def _window(volume: Volume, manifest: Manifest) -> tuple[float, float]:
     return BONE_WINDOW if manifest.task == "landmark" else LUNG_WINDOW
 
 
-def _sights(nodes: ResultNodes, volume_node: Any) -> Sights:
+def _shown_boxes(result: Result) -> list[Any]:
+    return [result.nodes.roi(row.number) for row in result.shown_rows]
+
+
+def _sights(result: Result, volume_node: Any) -> Sights:
+    nodes = result.nodes
     if nodes.segmentation:
         return sights_of_segments(nodes.segmentation, volume_node)
     if nodes.fiducials:
         return sights_of_landmarks(nodes.fiducials, volume_node)
-    return sights_of_boxes(nodes.rois, volume_node)
+    return sights_of_boxes(_shown_boxes(result), volume_node)

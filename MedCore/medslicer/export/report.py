@@ -106,10 +106,13 @@ def _findings(result: Result) -> str:
     if not rows:
         return "<h2>Findings</h2>\n<p>Nothing was found.</p>"
     size = "To next" if result.task == "landmark" else "Size"
-    flags = any(row.flags for row in rows)
-    titles = ["", "Finding", "Score", size, "Position, mm", *(["To check"] if flags else []), "Review"]
+    flags, measured = any(row.flags for row in rows), any(row.measured for row in rows)
+    titles = [
+        "", "Finding", "Score", size, *(["Measured"] if measured else []), "Position, mm",
+        *(["To check"] if flags else []), "Review",
+    ]
     head = "".join(f"<th>{_text(title)}</th>" for title in titles)
-    body = "\n".join(_row(result, row, flags=flags) for row in rows)
+    body = "\n".join(_row(result, row, flags=flags, measured=measured) for row in rows)
     missing = neighbours_together((row.title, row.status == "missing") for row in result.rows)
     left_out = f"<p>Not found: {_text(missing)}.</p>\n" if missing else ""
     return (
@@ -119,12 +122,13 @@ def _findings(result: Result) -> str:
     )
 
 
-def _row(result: Result, row: Row, *, flags: bool) -> str:
+def _row(result: Result, row: Row, *, flags: bool, measured: bool) -> str:
     cells = [
         f'<td class="number">{row.number}</td>',
         f'<td class="title">{_text(row.title)}</td>',
         f'<td class="number">{read_score(row.score):.2f}</td>',
         f'<td class="number">{_text(row.detail)}</td>',
+        *([f'<td class="number">{_text(row.measured)}</td>'] if measured else []),
         f'<td class="place">{_text(place_words(row.position_world))}</td>',
     ]
     if flags:

@@ -26,10 +26,6 @@ _MAX_BYTES = 4 << 20
 _THRESHOLDS = {"instances": 0.3}
 # The catalogue does not say for which task a download is; all there are find nodules.
 _TASK_OF_DOWNLOADS = "detect"
-# Candidates of a detector from this share of its threshold on are kept, so that the score's slider has some room.
-_ROOM = 0.5
-# Whose findings stand alone, each with a score of its own: those above a threshold are the same under a lower one.
-_STANDING_ALONE = "anchors"
 
 
 @dataclass(frozen=True)
@@ -37,11 +33,11 @@ class ShelfModel:
     """One model, or a folder that should be one (`problem`: a sentence for the user, else "").
 
     origin: "bundled", "installed" or "to fetch". folder: None for what is not here yet. bytes: of its files, or of the
-    download. threshold: the declared score from which it reports. decoder: the kind of what turns its output into
-    findings. join: how its leading pass is cut ("crop", "blend", "slabs", "patches"). mirrors: whether a pass declares
-    mirrored tiles. images: name and title of each image that it looks at, where they are several; the first is the
-    scan. names: the schemes in which its labels have names; labels: all labels' names, in order. locked: only who has
-    its key can run it. needs: packages that turn the download into a model.
+    download. threshold: the declared score from which it reports. join: how its leading pass is cut ("crop", "blend",
+    "slabs", "patches"). mirrors: whether a pass declares mirrored tiles. images: name and title of each image that it
+    looks at, where they are several; the first is the scan. names: the schemes in which its labels have names; labels:
+    all labels' names, in order. locked: only who has its key can run it. needs: packages that turn the download into a
+    model.
     """
 
     id: str
@@ -52,7 +48,6 @@ class ShelfModel:
     folder: Path | None = None
     bytes: int = 0
     threshold: float = 0.5
-    decoder: str = ""
     join: str = ""
     mirrors: bool = False
     images: tuple[tuple[str, str], ...] = ()
@@ -63,15 +58,6 @@ class ShelfModel:
     needs_torch: bool = False
     locked: bool = False
     needs: tuple[str, ...] = ()
-
-    @property
-    def candidates_from(self) -> float:
-        """The score from which a run keeps findings: below `threshold` for detectors whose boxes are independent.
-
-        Boxes around what lies above a threshold would become larger and run together below it; landmarks and segments
-        take their neighbours into account. So theirs is `threshold`.
-        """
-        return _ROOM * self.threshold if self.decoder == _STANDING_ALONE else self.threshold
 
 
 def shelf(task: str) -> tuple[ShelfModel, ...]:
@@ -194,7 +180,7 @@ def _model(data: Any, folder: Path, origin: str) -> ShelfModel:
     return ShelfModel(
         _needed(data, "id", str), origin, _needed(data, "title", str), task, _needed(data, "version", str), folder,
         bytes=_size(folder, passes), threshold=_threshold(decoder),
-        decoder=_text(decoder, "kind"), join=_text(tiling, "join"),
+        join=_text(tiling, "join"),
         mirrors=any(isinstance(one.get("network"), dict) and one["network"].get("mirror") for one in passes),
         images=tuple((_needed(image, "name", str), _text(image, "title")) for image in _listed(data, "images")),
         card=_needed(data, "card", dict), names=tuple(dict.fromkeys(schemes)),

@@ -14,6 +14,8 @@ from .volumes import matrix_of
 
 SMALL_DOT = 0.3
 DIAMETER = "diameter"
+# Of what a segmentation inside the box gave. A ROI has a volume of its own, the box's.
+VOLUME, LONGEST, PERPENDICULAR = "nodule volume", "longest axial", "perpendicular"
 
 
 def add_roi(
@@ -36,6 +38,10 @@ def add_roi(
     roi.SetNthControlPointDescription(0, box.side)
     add_measurement(roi, CONFIDENCE, box.score, "", "%5.2f")
     add_measurement(roi, DIAMETER, box.diameter_mm, "mm", "%.1f %s")
+    if box.measures:
+        add_measurement(roi, LONGEST, box.measures.longest_mm, "mm", "%.1f %s")
+        add_measurement(roi, PERPENDICULAR, box.measures.perpendicular_mm, "mm", "%.1f %s")
+        add_measurement(roi, VOLUME, box.measures.volume_mm3, "mm³", "%.0f %s")
     tie_to_scan(roi, volume_node)
     _display(roi, color)
     return roi
@@ -49,6 +55,14 @@ def roi_title(label: str, rank: int) -> str:
 def lung_of(side: str) -> str:
     """The side of a finding in words, "right lung": near the midline a lung reaches over to the other side."""
     return f"{side} lung" if side else ""
+
+
+def size_of(roi: Any) -> str:
+    """How large the finding is: "13.9 × 11.7 mm, 986 mm³", or "12.5 mm" where only the box is known."""
+    if roi.GetMeasurement(VOLUME) is None:
+        return f"{measured(roi, DIAMETER):.1f} mm"
+    axial = f"{measured(roi, LONGEST):.1f} × {measured(roi, PERPENDICULAR):.1f} mm"
+    return f"{axial}, {measured(roi, VOLUME):.0f} mm³"
 
 
 def box_from_roi(roi: Any) -> Box:

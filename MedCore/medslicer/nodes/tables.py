@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any, Generic, TypeVar
 
-from medinfer.findings import Box, Landmark, distances_to_next
+from medinfer.findings import Box, Landmark, NoduleMeasures, distances_to_next
 
 from .named_segments import NamedSegment
 
@@ -27,11 +27,29 @@ class Column(Generic[Row]):
 
 
 @dataclass(frozen=True)
+class _Unmeasured:
+    """In place of `NoduleMeasures`."""
+
+    volume_mm3: float = nan
+    longest_mm: float = nan
+    perpendicular_mm: float = nan
+    kind: str = ""
+
+
+_UNMEASURED = _Unmeasured()
+
+
+@dataclass(frozen=True)
 class RankedBox:
     """A row of the table of boxes."""
 
     rank: int
     box: Box
+
+    @property
+    def measured(self) -> NoduleMeasures | _Unmeasured:
+        """The box's measures; without any, numbers that are none, and no kind."""
+        return self.box.measures or _UNMEASURED
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,14 @@ BOX_COLUMNS: tuple[Column[RankedBox], ...] = (
            "vtkDoubleArray", lambda row: row.box.center_ras[2]),
     Column("side", "Side", "", "The patient's left or right side, where applicable",
            "vtkStringArray", lambda row: row.box.side),
+    Column("volume_mm3", "Volume", "mm³", "Volume, from a segmentation inside the box",
+           "vtkDoubleArray", lambda row: row.measured.volume_mm3),
+    Column("longest_mm", "Longest", "mm", "Longest diameter in an axial slice, from the same segmentation",
+           "vtkDoubleArray", lambda row: row.measured.longest_mm),
+    Column("perpendicular_mm", "Perpendicular", "mm", "Longest diameter perpendicular to that in the same slice",
+           "vtkDoubleArray", lambda row: row.measured.perpendicular_mm),
+    Column("kind", "Kind", "", "Solid, part-solid or ground-glass",
+           "vtkStringArray", lambda row: row.measured.kind),
 )
 
 LANDMARK_COLUMNS: tuple[Column[LandmarkInList], ...] = (

@@ -56,6 +56,15 @@ def volume_from_node(node: Any) -> Volume:
     return Volume(voxels, Grid(voxels.shape, grid_matrix(node)), name=node.GetName())
 
 
+def series_of(node: Any) -> str:
+    """The SeriesInstanceUID that Slicer's DICOM module noted for a volume node; empty of other files."""
+    import slicer
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    item = 0 if tree is None else tree.GetItemByDataNode(node)
+    return str(tree.GetItemUID(item, "DICOM")) if item else ""
+
+
 def grid_matrix(node: Any) -> NDArray[np.float64]:
     """The node's IJKToRAS, 4×4, mm."""
     import slicer

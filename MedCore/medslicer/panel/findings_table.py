@@ -172,6 +172,12 @@ def _listed(result: Result, row: Row) -> bool:
     return result.passes(row) or bool(row.review) or row.status == "missing"
 
 
+def _in_lines(text: str) -> str:
+    """Two parts on a line, in a narrow dock: "11.1 mm, 661 mm³" and, below, "right lung"."""
+    *sizes, last = text.split(", ")
+    return f"{', '.join(sizes)}\n{last}" if len(sizes) > 1 else text
+
+
 def _first_number(text: str) -> float:
     found = re.search(r"[0-9.]+", text)
     return float(found[0]) if found else 0.0
@@ -185,7 +191,8 @@ def _items(row: Row) -> list[Any]:
     name.setToolTip(plain("\n".join([row.title, *row.flags])))
     score = qt.QTableWidgetItem("" if row.status == "missing" else f"{read_score(row.score):.2f}")
     absent = {"missing": _("not found"), "removed": _("removed from the scene")}
-    detail = qt.QTableWidgetItem(absent.get(row.status, row.detail))
+    detail = qt.QTableWidgetItem(absent.get(row.status, _in_lines(row.detail)))
+    detail.setToolTip(plain(row.measured))
     items = [tick, name, score, detail]
     for item in items:
         item.setData(_NUMBER, row.number)

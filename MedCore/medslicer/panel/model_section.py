@@ -56,10 +56,6 @@ class ModelSection:
         """Whether the library is being changed."""
         return self._work.going_on
 
-    def threshold_of(self, model_id: str) -> float:
-        """The score from which on the model itself reports findings."""
-        return next((model.threshold for model in self._models if model.id == model_id), 0.0)
-
     def read_library(self) -> None:
         """Read the library again."""
         self._models = shelf(self._profile.task)

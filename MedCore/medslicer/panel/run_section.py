@@ -185,8 +185,8 @@ class RunSection:
         backend, _colon, device = settings.device.partition(":")
         return RunSettings(
             model=model.id, backend=backend or "auto", device=device or "auto", precision=settings.precision or "auto",
-            threshold=model.candidates_from if settings.threshold is None else settings.threshold,
-            overlap=settings.overlap, mirroring=settings.mirroring != "off", key_file=key_file,
+            threshold=settings.threshold, overlap=settings.overlap, mirroring=settings.mirroring != "off",
+            key_file=key_file,
         )
 
     def _cancel(self, checked: bool = False) -> None:
@@ -250,10 +250,6 @@ class RunSection:
                 self._fail(self._of_its_scan(str(error), job))
                 forget_key(job.settings.model)
             return
-        own = self._models.threshold_of(job.settings.model)
-        if self._settings.threshold is None and job.settings.threshold is not None and job.settings.threshold < own:
-            # Weaker candidates are there for the slider; what is shown at first is what the model itself reports.
-            result.show_from(own)
         self._settings.target = result.table if replace is not None else None
         self._settings.shown = result.table
         for note in result.notes:

@@ -123,7 +123,10 @@ def draw_file(scene_file: Path, folder: Path) -> list[Path]:
         for fiducials in nodes_of(headless.scene, "vtkMRMLMarkupsFiducialNode"):
             if fiducials.GetMeasurement(CONFIDENCE):
                 return draw_landmarks(logic, volume_node, fiducials, folder)
-        rois = [roi for roi in nodes_of(headless.scene, "vtkMRMLMarkupsROINode") if roi.GetMeasurement(CONFIDENCE)]
+        rois = [
+            roi for roi in nodes_of(headless.scene, "vtkMRMLMarkupsROINode")
+            if roi.GetMeasurement(CONFIDENCE) and roi.GetDisplayNode().GetVisibility()
+        ]
         return draw_boxes(logic, volume_node, rois, folder)
 
 

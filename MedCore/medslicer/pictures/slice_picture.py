@@ -11,6 +11,7 @@ import numpy as np
 from medinfer.volume import Floats
 
 from ..views.views import zoom
+from .box_numbers import NumberedBox, numbers_beside
 from .names import NamedPoint, named_badges, named_dots
 from .offscreen import PICTURE_PIXELS, OffscreenView
 from .picture_text import FONT, LINE, MARGIN, picture_text, titles
@@ -25,12 +26,14 @@ IN_PLANE_MM = 10.0
 def draw_slice(
     application_logic: Any, layout_name: str, caption: str, path: Path, *,
     points: Sequence[NamedPoint] = (), reach_mm: float = 0, badges: Sequence[NamedPoint] = (),
+    numbered: Sequence[NumberedBox] = (),
 ) -> None:
     """Write the slice view called `layout_name` ("Red", …) of the application logic's scene to `path` as PNG.
 
     What is shown, and where, is what the view's nodes say (`views.turn_views`). points: drawn where they project onto
     the slice, those farther than IN_PLANE_MM from it as rings; names stand `reach_mm` to the right (left if negative).
-    badges: words that stand right on their places.
+    badges: words that stand right on their places. numbered: boxes whose numbers stand beside them where the slice
+    cuts them.
     """
     import slicer
 
@@ -50,11 +53,11 @@ def draw_slice(
     view.show(slice_node)
     view.renderer.AddViewProp(_image(logic))
     reach = reach_mm * PICTURE_PIXELS / field_of_view_mm
-    places = _in_view(slice_node, points)
+    places = _in_view(slice_node, _places(points))
     dots = named_dots(points, places[:, :2], reach, hollow=np.abs(places[:, 2]) > IN_PLANE_MM)
-    on_places = named_badges(badges, _in_view(slice_node, badges)[:, :2])
+    on_places = named_badges(badges, _in_view(slice_node, _places(badges))[:, :2])
     bar = scale_bar(PICTURE_PIXELS, PICTURE_PIXELS / field_of_view_mm)
-    for actor in [*_texts(slice_node, caption), *bar, *dots, *on_places]:
+    for actor in [*_texts(slice_node, caption), *bar, *dots, *on_places, *_numbers(slice_node, numbered)]:
         view.renderer.AddViewProp(actor)
     view.write_png(path)
     view.close()
@@ -62,16 +65,30 @@ def draw_slice(
     logic.SetMRMLScene(None)
 
 
-def _in_view(slice_node: Any, points: Sequence[NamedPoint]) -> Floats:
-    """`[n, 3]`: x and y from the picture's lower left corner in pixels, and how far from the slice in mm."""
+def _places(points: Sequence[NamedPoint]) -> Floats:
+    return np.array([point.position_ras for point in points]).reshape(-1, 3)
+
+
+def _in_view(slice_node: Any, places_ras: Floats) -> Floats:
+    """Of `[n, 3]` places `[n, 3]`: x and y from the picture's lower left corner in pixels, and how far from the slice
+    in mm."""
     import slicer
 
-    places = np.array([(*point.position_ras, 1.0) for point in points]).reshape(-1, 4).T
+    places = np.concatenate([places_ras, np.ones((len(places_ras), 1))], axis=1).T
     pixels, across = (
         np.linalg.solve(slicer.util.arrayFromVTKMatrix(matrix), places)
         for matrix in (slice_node.GetXYToRAS(), slice_node.GetSliceToRAS())
     )
     return np.stack([pixels[0], pixels[1], across[2]], axis=1)
+
+
+def _numbers(slice_node: Any, numbered: Sequence[NumberedBox]) -> list[Any]:
+    """Of the boxes that the slice cuts."""
+    places = [_in_view(slice_node, box.corners_ras) for box in numbered]
+    cut = [place[:, 2].min() <= 0 <= place[:, 2].max() for place in places]
+    kept = [box for box, met in zip(numbered, cut, strict=True) if met]
+    pixels = np.array([place[:, :2] for place, met in zip(places, cut, strict=True) if met]).reshape(-1, 8, 2)
+    return numbers_beside(kept, pixels, PICTURE_PIXELS)
 
 
 def _image(logic: Any) -> Any:

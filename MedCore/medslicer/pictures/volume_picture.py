@@ -12,6 +12,7 @@ from medinfer.volume import Floats, Volume
 
 from ..nodes.volumes import add_volume
 from ..views.views import VIEW_3D
+from .box_numbers import NumberedBox, numbers_beside
 from .names import NamedPoint, named_dots
 from .offscreen import PICTURE_PIXELS, OffscreenView
 from .rendering import Transfer, volume_property
@@ -27,13 +28,13 @@ _MANAGERS = (
 
 def draw_volume(
     application_logic: Any, volume_node: Any, recoded: Volume, transfer: Transfer, path: Path, *,
-    points: Sequence[NamedPoint] = (), reach_mm: float = 0,
+    points: Sequence[NamedPoint] = (), reach_mm: float = 0, numbered: Sequence[NumberedBox] = (),
 ) -> None:
     """Write the 3-D view of the application logic's scene to `path` as PNG.
 
     In place of `volume_node` it shows `recoded`, a copy whose values `transfer` gives opacity and colour. What that
     needs is put into the scene for the picture and taken out again. points: drawn over it; their names
-    stand `reach_mm` to the right (left if negative).
+    stand `reach_mm` to the right (left if negative). numbered: boxes whose numbers stand beside them.
     """
     import slicer
 
@@ -50,8 +51,11 @@ def draw_volume(
     view = OffscreenView(application_logic, slicer.vtkMRMLThreeDViewDisplayableManagerFactory, _MANAGERS)
     view.show(scene.GetSingletonNode(VIEW_3D, "vtkMRMLViewNode"))
     view.renderer.ResetCameraClippingRange()
-    pixels, reach = _pixels(view.renderer, points), reach_mm * _pixels_a_mm(view.renderer)
-    for actor in named_dots(points, pixels, reach, hollow=np.zeros(len(points), dtype=bool)):
+    pixels, reach = _pixels(view.renderer, _places(points)), reach_mm * _pixels_a_mm(view.renderer)
+    dots = named_dots(points, pixels, reach, hollow=np.zeros(len(points), dtype=bool))
+    corners = np.array([box.corners_ras for box in numbered]).reshape(-1, 3)
+    numbers = numbers_beside(numbered, _pixels(view.renderer, corners).reshape(-1, 8, 2), PICTURE_PIXELS)
+    for actor in [*dots, *numbers]:
         view.renderer.AddViewProp(actor)
     view.write_png(path)
     view.close()
@@ -59,13 +63,17 @@ def draw_volume(
         scene.RemoveNode(added)
 
 
-def _pixels(renderer: Any, points: Sequence[NamedPoint]) -> Floats:
-    """Where `points` are in the picture: `[n, 2]`, x and y from the lower left corner."""
-    pixels = np.zeros((len(points), 2))
-    for place, point in zip(pixels, points, strict=True):
-        renderer.SetWorldPoint(*point.position_ras, 1.0)
+def _places(points: Sequence[NamedPoint]) -> Floats:
+    return np.array([point.position_ras for point in points]).reshape(-1, 3)
+
+
+def _pixels(renderer: Any, places_ras: Floats) -> Floats:
+    """Where `places_ras` (`[n, 3]`) are in the picture: `[n, 2]`, x and y from the lower left corner."""
+    pixels = np.zeros((len(places_ras), 2))
+    for pixel, place in zip(pixels, places_ras, strict=True):
+        renderer.SetWorldPoint(*place, 1.0)
         renderer.WorldToDisplay()
-        place[:] = renderer.GetDisplayPoint()[:2]
+        pixel[:] = renderer.GetDisplayPoint()[:2]
     return pixels
 
 

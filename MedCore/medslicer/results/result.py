@@ -245,6 +245,9 @@ def add_result(
         record = record_of(findings, manifest, str(volume_node.GetName()))
         nodes.table.SetAttribute(RUN_ATTRIBUTE, record.to_json())
         result = Result(nodes.table)
+        if findings.candidates:
+            # They are there for a reader who asks; what is shown at first is what the run reports.
+            result.show_from(float(findings.run["threshold"]))
     if replace is not None and replace.there:
         remove_nodes(replace.nodes)
     return result

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import dist, floor, isfinite
 from typing import Any
 
-from medinfer.findings import Vector, vector
+from medinfer.findings import NoduleMeasures, Vector, vector
 
 from ..nodes.fiducials import BETWEEN_FLAGS
 from ..nodes.labelmaps import segment_id
@@ -28,6 +28,7 @@ class Row:
     the distance to the next one, of a segment length and volume. flags: what to check by eye. status: "found",
     "flagged", "missing" (a landmark that isn't there), "removed" (its node was deleted). review: "", "accepted" or
     "rejected". position_world: RAS mm, the parent transform applied; None where there is none. fdi: of a tooth.
+    measured: what a segmentation inside a box gave, in words.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Row:
     review: str
     position_world: Vector | None
     fdi: str = ""
+    measured: str = ""
 
 
 def read_rows(nodes: ResultNodes, task: str) -> tuple[Row, ...]:
@@ -108,14 +110,24 @@ def on_the_line(fiducials: Any, rows: Sequence[Row], shown: Sequence[bool]) -> l
 
 def _box_row(nodes: ResultNodes, cells: Cells) -> Row:
     number, roi = cells.row + 1, nodes.roi(cells.row + 1)
-    diameter = cells.number("diameter_mm")
+    diameter, measures = cells.number("diameter_mm"), measures_in(cells)
     size = "" if diameter is None else f"{diameter:.1f} mm"
+    volume = f"{measures.volume_mm3:.0f} mm³" if measures else ""
     return Row(
         number, roi_title(cells.text("label"), number), cells.number("score") or 0.0,
-        ", ".join(filter(None, (size, lung_of(cells.text("side"))))), (),
+        ", ".join(filter(None, (size, volume, lung_of(cells.text("side"))))), (),
         "removed" if roi is None else "found", cells.review,
-        None if roi is None else vector(roi.GetCenterWorld()),
+        None if roi is None else vector(roi.GetCenterWorld()), measured=measures.words if measures else "",
     )
+
+
+def measures_in(cells: Cells) -> NoduleMeasures | None:
+    """What was measured of a box; None where nothing was, or the table is of an older version."""
+    volume, longest, across = (cells.number(name) for name in ("volume_mm3", "longest_mm", "perpendicular_mm"))
+    kind: Any = cells.text("kind")
+    if volume is None or longest is None or across is None:
+        return None
+    return NoduleMeasures(volume, longest, across, kind)
 
 
 def _landmark_row(nodes: ResultNodes, cells: Cells) -> Row:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FindingNodes:
-    """What a run added to the scene: rois, a node a box in the findings' order; fiducials, one node for all landmarks;
-    curve, the line through them; segmentation, one node for all segments; numbers, by group, the point lists with
-    their names; folder, the item of the folder that holds them all in the subject hierarchy.
+    """What a run added to the scene: rois, a node a box in the findings' order, weaker candidates last; fiducials, one
+    node for all landmarks; curve, the line through them; segmentation, one node for all segments; numbers, by group,
+    the point lists with their names; folder, the item of the folder that holds them all in the subject hierarchy.
     """
 
     table: Any
@@ -69,8 +69,9 @@ def add_findings(
         table = add_landmark_table(scene, findings.landmarks, name)
         fiducials, curve = _landmark_nodes(scene, findings.landmarks, volume_node, name, labels, chain)
     else:
-        table = add_box_table(scene, findings.boxes, name)
-        rois = tuple(_rois(scene, findings.boxes, volume_node, labels))
+        boxes = (*findings.boxes, *findings.candidates)
+        table = add_box_table(scene, boxes, name)
+        rois = tuple(_rois(scene, boxes, volume_node, labels))
     markups = [*rois, *filter(None, (fiducials, curve))]
     folder = put_in_folder(scene, volume_node, [*markups, table], name)
     return FindingNodes(table, folder, rois, fiducials, curve)

@@ -73,6 +73,8 @@ REGION = ("prepare", "region", "of")
          "passes.2.network.inputs.1.of is wrong: it is 'organ', which gives points"),
         (put("nothing", "result", 0, "of"), "result.0.of is wrong: it is 'nothing', which is not a pass"),
         (put("points", "result", 0, "as"), "result.0.as is wrong: it is points, but task segment shows objects"),
+        (put("nodule", "result", 0, "measure"),
+         "result.0.measure is wrong: it is nodule, but objects have no box to measure in"),
         (put("detect", "task"), "result.0.as is wrong: it is objects, but task detect shows boxes"),
         (put("organ", "passes", 1, "name"), "passes.1.name is wrong: it is 'organ', the name of an earlier pass"),
         (put(["liver"], "passes", 0, "labels"),

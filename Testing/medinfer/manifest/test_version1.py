@@ -40,4 +40,7 @@ def test_a_bundled_package_of_version_1_has_the_same_passes(model: str) -> None:
     for one in (*old["passes"], *new["passes"]):
         # All labels, said by their names or not at all.
         one["labels"] = [label["name"] for label in old["labels"]] if one["labels"] is None else one["labels"]
+    for entry in (*old["result"], *new["result"]):
+        # Boxes are measured since version 2.
+        del entry["measure"]
     assert renamed(old, NAMES[model]) == renamed(new, {name: name for name in NAMES[model].values()})

@@ -452,3 +452,18 @@ def test_headers_alone_tell_what_a_folder_holds(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         sorted(one.height for one in found.series[0].slices), 100 + 2.5 * np.arange(6), atol=1e-9
     )
+
+
+def test_the_series_and_the_numbers_of_its_images_are_known(tmp_path: Path) -> None:
+    slices = stack([0, 2.5, 5, 10, 12.5, 15])
+    save(tmp_path / "whole", slices)
+    volume = read_volume(tmp_path / "whole")
+    assert volume.series == "1.2.3.4"
+    # By position, as the voxels are; the missing slice has the number of a neighbour.
+    numbers = [int(data.InstanceNumber) for data in slices]
+    assert volume.slice_numbers in {(*numbers[:3], between, *numbers[3:]) for between in numbers[2:4]}
+    (tmp_path / "same").mkdir()
+    for data in slices:
+        data.InstanceNumber = 1
+        data.save_as(tmp_path / "same" / f"{data.SOPInstanceUID}.dcm", enforce_file_format=True)
+    assert read_volume(tmp_path / "same").slice_numbers == ()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from medinfer.errors import OutputError
 from medinfer.findings import distances_to_next
-from medslicer.export.export import export_csv, export_markups, export_segmentation, export_surfaces
+from medslicer.export.export import _all_as_csv, export_csv, export_markups, export_segmentation, export_surfaces
 from medslicer.export.report import export_report
 from medslicer.headless import HeadlessSlicer
 from medslicer.nodes.fiducials import landmarks_from_fiducials
@@ -40,12 +40,30 @@ def lines(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
+def test_the_csv_names_the_series_that_slicer_noted_and_no_voxel_of_a_box_that_was_removed(
+    scene: Any, nodule_case: Any, tmp_path: Path
+) -> None:
+    import slicer
+
+    result = nodule_case.add(scene)
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    tree.SetItemUID(tree.GetItemByDataNode(result.volume_node), "DICOM", "1.2.3")
+    scene.RemoveNode(result.nodes.roi(1))
+    export_csv(result, tmp_path / "all.csv")
+    rows = rows_of(tmp_path / "all.csv")
+    assert {row["seriesuid"] for row in rows} == {"1.2.3"}
+    assert {row["case"] for row in rows} == {result.volume_node.GetName()}
+    assert all(row["i"] and row["slice"] for row in rows)
+    (removed, *_) = csv.DictReader(_all_as_csv(result).splitlines())
+    assert (removed["i"], removed["slice"]) == ("", "")
+
+
 def test_the_csv_of_everything_is_that_of_the_command_line_with_reviews(
     scene: Any, nodule_case: Any, teeth_case: Any, landmark_case: Any, tmp_path: Path
 ) -> None:
     names = {label.name: label.names for label in teeth_case.manifest.labels}
     for case, expected in (
-        (nodule_case, nodule_case.findings.boxes_csv()),
+        (nodule_case, nodule_case.findings.boxes_csv(nodule_case.volume.grid.to_index)),
         (landmark_case, landmark_case.findings.landmarks_csv()),
         (teeth_case, teeth_case.findings.segments_csv(names)),
     ):

@@ -154,3 +154,23 @@ def test_the_window_is_the_one_that_the_model_declares(
         assert opened.scene.ReadFromMRB(str(paths[1]), True)
         display = nodes_of(opened.scene, "vtkMRMLScalarVolumeNode")[0].GetDisplayNode()
         assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx(shown)
+
+
+def test_weaker_candidates_are_in_the_scene_hidden_and_in_no_other_file(
+    volume: Volume, findings: Findings, blob_package: Callable[..., Path], tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    best, *weaker = findings.boxes
+    kept = replace(findings, boxes=(), candidates=(best, *weaker), run={**findings.run, "threshold": 1.0, "floor": 0.1})
+    out = tmp_path / "out"
+    paths = write_scene(volume, kept, load_package(blob_package()).manifest, out)
+    # Nothing is reported: no picture is of what is not.
+    names = ["nodules.mrk.json", "scene.mrb", "axial.png", "coronal.png", "sagittal.png"]
+    assert [path.name for path in paths] == names
+    with HeadlessSlicer() as opened:
+        opened.application_logic.GetModuleLogic("Markups").LoadMarkups(str(out / "nodules.mrk.json"))
+        assert nodes_of(opened.scene, "vtkMRMLMarkupsROINode") == []
+        assert opened.scene.ReadFromMRB(str(out / "scene.mrb"), True)
+        rois = nodes_of(opened.scene, "vtkMRMLMarkupsROINode")
+        assert [roi.GetDisplayNode().GetVisibility() for roi in rois] == [0] * len(kept.candidates)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medinfer.findings import Findings, box_from_index
+from medinfer.findings import Findings, NoduleMeasures, box_from_index
 from medinfer.png import png_bytes
 from medinfer.volume import Grid, Volume
 from medslicer.export.finding_pictures import BAR_INSET, PIXELS, edge_of, picture_of
@@ -89,6 +89,18 @@ def test_each_finding_has_its_row_with_place_and_review(scene: Any, nodule_case:
     assert re.search(r"3 Nodule 3 0\.33 1\.5 mm .+ hidden: low score", page.text)
     assert "1 shown, 1 accepted, 1 rejected, 1 below the score of 0.40" in page.text
     assert len(page.sources) == 1
+
+
+def test_measures_of_nodules_have_a_column_where_there_are_any(scene: Any, nodule_case: Any) -> None:
+    assert "Measured" not in Page(report_html(nodule_case.add(scene))).text
+    best, *others = nodule_case.findings.boxes
+    measured = dataclasses.replace(best, measures=NoduleMeasures(512.5, 12.25, 8.5, "part-solid"))
+    found = dataclasses.replace(nodule_case.findings, boxes=(measured, *others))
+    result = dataclasses.replace(nodule_case, findings=found).add(scene)
+    assert result.rows[0].detail == "7.1 mm, 512 mm³, left lung"
+    text = Page(report_html(result)).text
+    assert "Measured" in text
+    assert "7.1 mm, 512 mm³, left lung 12.2 × 8.5 mm, 512 mm³, part-solid" in text
 
 
 def test_places_are_said_as_radiologists_say_them() -> None:

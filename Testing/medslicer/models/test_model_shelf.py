@@ -180,18 +180,6 @@ def test_thresholds_that_are_left_out_are_those_of_the_schema() -> None:
     assert model_shelf.SCHEMA_VERSION == SCHEMA_VERSION
 
 
-def test_only_detectors_whose_boxes_stand_alone_keep_candidates_below_their_threshold(
-    blob_package: Make, own_library: Path
-) -> None:
-    blob_package().rename(own_library / "blobs")
-    models = by_id("detect")
-    assert models["chest-nodules"].candidates_from < models["chest-nodules"].threshold
-    # Its boxes are drawn around what lies above the threshold.
-    assert models["blobs"].candidates_from == models["blobs"].threshold
-    for task in ("landmark", "segment"):
-        assert shelf(task)[0].candidates_from == shelf(task)[0].threshold
-
-
 def test_the_panels_parts_are_imported_without_anything_heavy() -> None:
     here = Path(model_shelf.__file__).parents[1]
     names = [f"medslicer.{name}" for name in LIGHT]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from medinfer.findings import Findings
+from medinfer.findings import Findings, NoduleMeasures
 from medinfer.manifest import Label
 from medinfer.volume import Volume
 from medslicer.export.saving import save_markups
 from medslicer.headless import HeadlessSlicer
 from medslicer.nodes.lookup import nodes_of
 from medslicer.nodes.markups import VOLUME_ROLE, measured
-from medslicer.nodes.rois import box_from_roi
+from medslicer.nodes.rois import add_roi, box_from_roi
 from medslicer.nodes.volumes import add_volume
 from medslicer.pictures.box_pictures import caption_of
 from medslicer.results.results import FindingNodes, add_findings
@@ -40,6 +42,19 @@ def test_a_picture_says_in_which_lung_a_box_lies_where_that_is_known(nodes: Find
         ["Nodule 1", "score 0.91", "7.1 mm, left lung"], ["Nodule 2", "score 0.50", "5.4 mm, right lung"],
         ["Nodule 3", "score 0.33", "1.5 mm"], ["nothing found"],
     ]
+
+
+def test_what_was_measured_of_a_nodule_goes_with_its_box(
+    scene: Any, volume: Volume, findings: Findings, tmp_path: Path
+) -> None:
+    box = replace(findings.boxes[0], measures=NoduleMeasures(512.4, 12.25, 8.55, "part-solid"))
+    roi = add_roi(scene, box, "Nodule 1", add_volume(scene, volume))
+    assert caption_of(roi) == "Nodule 1   score 0.91   12.2 × 8.6 mm, 512 mm³, left lung"
+    save_markups([roi], tmp_path / "nodules.mrk.json")
+    (written,) = json.loads((tmp_path / "nodules.mrk.json").read_text())["markups"]
+    values = {one["name"]: (one.get("value"), one.get("units")) for one in written["measurements"]}
+    assert values["nodule volume"] == (512.4, "mm³")
+    assert values["longest axial"] == (12.25, "mm")
 
 
 def test_an_absent_measurement_is_an_error_that_names_it(nodes: FindingNodes) -> None:

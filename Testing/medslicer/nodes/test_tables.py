@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from medinfer.findings import Findings, Landmark
+from medinfer.findings import Findings, Landmark, NoduleMeasures
 from medinfer.volume import Volume
 from medslicer.export.saving import save_scene
 from medslicer.headless import HeadlessSlicer
@@ -16,6 +18,7 @@ from medslicer.nodes.lookup import nodes_of
 from medslicer.nodes.named_segments import named_segments
 from medslicer.nodes.tables import add_box_table, add_landmark_table, add_segment_table
 
+MEASURES = NoduleMeasures(512.5, 12.25, 8.5, "part-solid")
 NUMBERS = ("score", "diameter_mm", "r_mm", "a_mm", "s_mm")
 
 
@@ -53,7 +56,19 @@ def test_titles_are_the_headers_and_lengths_have_units(scene: Any, findings: Fin
 def test_the_columns_are_those_of_the_csv(scene: Any, findings: Findings) -> None:
     table = add_box_table(scene, findings.boxes, "Nodules")
     names = [table.GetColumnName(number) for number in range(table.GetNumberOfColumns())]
-    assert names == findings.boxes_csv().splitlines()[0].split(",")
+    # The scan's own voxels and name stand in the file alone.
+    assert names == findings.boxes_csv().splitlines()[0].split(",")[:len(names)]
+    assert names[-1] == "kind"
+
+
+def test_measures_stand_in_the_table_where_they_were_taken(scene: Any, findings: Findings) -> None:
+    best, *others = findings.boxes
+    table = add_box_table(scene, (replace(best, measures=MEASURES), *others), "Nodules")
+    first, second, *_ = rows(table)
+    assert [float(first[name]) for name in ("volume_mm3", "longest_mm", "perpendicular_mm")] == [512.5, 12.25, 8.5]
+    assert (first["kind"], second["kind"]) == ("part-solid", "")
+    assert isnan(float(second["volume_mm3"]))
+    assert table.GetColumnUnitLabel("volume_mm3") == "mm³"
 
 
 def test_a_run_that_found_nothing_has_an_empty_table(scene: Any) -> None:

@@ -14,7 +14,8 @@ from medinfer.volume import Grid, Volume
 from medslicer.export.saving import save_scene
 from medslicer.headless import HeadlessSlicer
 from medslicer.nodes.volumes import add_volume
-from medslicer.pictures.findings_sheet import MOST_ROWS, SEAM, TILE
+from medslicer.pictures.box_numbers import numbers_beside, places_beside
+from medslicer.pictures.findings_sheet import LEAST_MM, SEAM, layout_for
 from medslicer.pictures.offscreen import PICTURE_PIXELS
 from medslicer.pictures.picture_text import LINE, MARGIN, broken, text_width, titles
 from medslicer.pictures.pictures import draw_scene
@@ -83,14 +84,59 @@ def test_the_scale_bar_shows_on_white(white: dict[str, NDArray[np.int_]]) -> Non
     assert abs((dark.min() + dark.max()) / 2 - half) < 4
 
 
-def test_the_best_six_have_a_row_each_on_a_sheet(white: dict[str, NDArray[np.int_]]) -> None:
+def test_every_finding_has_a_row_of_three_planes_on_a_sheet(white: dict[str, NDArray[np.int_]]) -> None:
     assert list(white) == ["axial", "coronal", "sagittal", "findings", "view3d"]
-    sheet = white["findings"]
-    assert sheet.shape == (MOST_ROWS * (TILE + SEAM), 3 * (TILE + SEAM), 3)
-    # 60 mm on 300 pixels: the edges of a box of 10 × 10 × 8 mm, in each tile around its middle.
-    for row in range(MOST_ROWS):
-        for column, (wide, high) in enumerate([(50, 50), (50, 40), (50, 40)]):
-            tile = sheet[row * (TILE + SEAM) :, column * (TILE + SEAM) :][:TILE, :TILE]
+    sheet, layout = white["findings"], layout_for(8)
+    wide, high = layout.block
+    assert sheet.shape == (4 * high, layout.columns * wide, 3)
+    pixels_a_mm = layout.tile / LEAST_MM
+    # The edges of a box of 10 × 10 × 8 mm, in each tile around its middle.
+    for number in range(8):
+        row, column = divmod(number, layout.columns)
+        block = sheet[row * high:(row + 1) * high, column * wide:(column + 1) * wide]
+        for plane, (across, along) in enumerate([(10, 10), (10, 8), (10, 8)]):
+            tile = block[:layout.tile, plane * (layout.tile + SEAM):][:, :layout.tile]
             line = np.argwhere(np.ptp(tile, axis=-1) > 60)
-            assert line.max(axis=0) - line.min(axis=0) == pytest.approx([high, wide], abs=3)
-            assert (line.max(axis=0) + line.min(axis=0)) / 2 == pytest.approx([TILE / 2] * 2, abs=3)
+            size = line.max(axis=0) - line.min(axis=0)
+            assert size == pytest.approx([along * pixels_a_mm, across * pixels_a_mm], abs=3)
+            assert (line.max(axis=0) + line.min(axis=0)) / 2 == pytest.approx([layout.tile / 2] * 2, abs=3)
+        # A scale bar of 10 mm on a dark ground below, and dark words above.
+        ground = block[layout.tile - 30:layout.tile, :layout.tile].max(axis=-1) < 140
+        assert ground.sum() > 10 * pixels_a_mm * 10
+        assert (block[5:15, 15:100].max(axis=-1) < 140).mean() > 0.4
+
+
+def test_boxes_in_the_slices_and_in_3d_have_their_numbers(white: dict[str, NDArray[np.int_]]) -> None:
+    """Dark grounds of the numbers: all eight boxes lie in one axial slice, 10 mm apart along A."""
+    axial = white["axial"]
+    pixels_a_mm = PICTURE_PIXELS / 180
+    middle = PICTURE_PIXELS // 2
+    for number in range(8):
+        right, top = middle + round(5 * pixels_a_mm), middle + round((20 * number - 4) * pixels_a_mm)
+        if top < PICTURE_PIXELS - 60:
+            beside = axial[top:top + 16, right + 4:right + 14]
+            assert (beside.max(axis=-1) < 140).mean() > 0.3, number
+    assert (white["view3d"][..., 0] > 0).any()
+
+
+def test_numbers_stand_beside_their_boxes_and_none_on_another() -> None:
+    rng = np.random.default_rng(3)
+    low = rng.uniform(50, 700, (40, 2))
+    rectangles = np.concatenate([low, low + rng.uniform(8, 60, (40, 1))], axis=1)
+    sizes = np.tile([22.0, 20.0], (40, 1))
+    places = places_beside(rectangles, sizes, 900)
+    labels = np.concatenate([places, places + sizes], axis=1)
+    assert labels.min() >= 0
+    assert labels.max() <= 900
+    meets = [
+        (labels[:, None, axis] < labels[None, :, axis + 2]) & (labels[None, :, axis] < labels[:, None, axis + 2])
+        for axis in (0, 1)
+    ]
+    assert (meets[0] & meets[1]).sum() == 40
+    # Not farther from its own box than two lines.
+    gap = np.maximum(rectangles[:, :2] - labels[:, 2:], labels[:, :2] - rectangles[:, 2:])
+    assert gap.max() <= 3 + 2 * 20
+    # A single one stands at the upper right corner, and within the picture's edge.
+    assert places_beside(np.array([[10.0, 10, 50, 50]]), sizes[:1], 900).tolist() == [[53, 30]]
+    assert places_beside(np.array([[850.0, 10, 890, 50]]), sizes[:1], 900).tolist() == [[825, 30]]
+    assert numbers_beside([], np.zeros((0, 8, 2)), 900) == []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from medinfer.scoring.froc import match_all
 from medtrain.datasets.detection_data import (
     FILL,
     Case,
@@ -24,7 +25,6 @@ from medtrain.datasets.detection_data import (
     luminance,
     save_case,
 )
-from medtrain.metrics.froc import match_all
 from medtrain.networks.anchor_net import AnchorNetSpec
 from medtrain.targets.anchor_targets import AnchorTargets
 from medtrain.training.detector_validation import answer, as_scan

@@ -9,11 +9,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from medinfer.scoring.froc import froc, match_all
+from medinfer.scoring.words import sensitivity_text
+
 from ..datasets.detection_data import case_files, load_case
-from ..metrics.froc import froc, match_all
 from ..training.detector_validation import as_scan, find
 from ..training.train_detector import averaged_network
-from .froc_report import sensitivity_text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

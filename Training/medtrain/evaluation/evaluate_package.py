@@ -4,15 +4,12 @@
     python -m medtrain evaluate-package chest-nodules --scans FOLDER --truth nodules.csv
 
 Everything runs through the engine as a user's scan would (`medinfer.run`), with the package's own files.
-The table has the columns case, source, x_lps_mm, y_lps_mm, z_lps_mm, diameter_mm; rows of the source LUNA16 are the
-reference standard, rows of fewer than three readers are excluded findings as in LUNA16: neither hit nor false positive.
+The table is one that `medinfer score` takes (see `medinfer.scoring.truth`).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,17 +21,17 @@ from medinfer.inference.pipeline import PackageSession, open_package, run
 from medinfer.library.library import find_package
 from medinfer.library.package import ModelPackage
 from medinfer.scans.reading import read_volume
+from medinfer.scoring.froc import bootstrap, froc, match_all
+from medinfer.scoring.luna16 import Candidate, Nodule, Scan
+from medinfer.scoring.truth import read_truth
+from medinfer.scoring.words import sensitivity_text
 from medinfer.volume import Volume
 
-from ..datasets.luna16 import Candidate, Nodule, Scan
 from ..datasets.prepare_cases import FIRST_HELD_OUT_SEED
-from ..metrics.froc import bootstrap, froc, match_all
 from ..phantoms.chest import ChestSpec, make_chest
-from .froc_report import sensitivity_text
 
 # Low enough that eight false positives a scan are reached.
 THRESHOLD = 0.02
-REFERENCE_STANDARD = "LUNA16"
 
 
 @dataclass(frozen=True)
@@ -57,26 +54,8 @@ def phantom_trials(count: int, first_seed: int = FIRST_HELD_OUT_SEED) -> Iterato
 
 def scan_trials(folder: Path, table: Path) -> Iterator[Trial]:
     """The scans of `folder` that `table` names. Raises ScanError for one that is missing."""
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for case in dict.fromkeys(row["case"] for row in rows):
-        mine = [row for row in rows if row["case"] == case]
-        yield Trial(
-            case,
-            read_volume(folder / f"{case}.nii.gz"),
-            tuple(_nodule(row) for row in mine if row["source"] == REFERENCE_STANDARD),
-            tuple(_nodule(row) for row in mine if _readers(row["source"]) in (1, 2)),
-        )
-
-
-def _nodule(row: dict[str, str]) -> Nodule:
-    left, posterior, superior = (float(row[f"{axis}_lps_mm"]) for axis in "xyz")
-    return Nodule((-left, -posterior, superior), float(row["diameter_mm"]))
-
-
-def _readers(source: str) -> int | None:
-    found = re.search(r"\((\d) readers\)", source)
-    return int(found.group(1)) if found else None
+    for scan in read_truth(table):
+        yield Trial(scan.name, read_volume(folder / f"{scan.name}.nii.gz"), scan.nodules, scan.excluded)
 
 
 def evaluate(trials: Iterable[Trial], package: ModelPackage, session: PackageSession) -> list[Scan]:

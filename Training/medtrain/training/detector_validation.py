@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from medinfer.decoders.nms import nms_cubes
+from medinfer.scoring.froc import froc, match_all
+from medinfer.scoring.luna16 import Candidate, Nodule, Scan
 
 from ..datasets.detection_data import FILL, Case, coordinate_grid
-from ..datasets.luna16 import Candidate, Nodule, Scan
-from ..metrics.froc import froc, match_all
 from ..networks.anchor_net import MULTIPLE, STRIDE, AnchorNet
 from ..targets.anchor_targets import SISTER_TARGETS, decode
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from medinfer.anatomy.nodule_size import axial_diameters
 from medinfer.volume import Grid, Volume
 
 from ..lattice import Array, Floats, Ints, Lattice, regular, transfer
@@ -63,8 +64,8 @@ def make_chest(seed: int, spec: ChestSpec = ADULT) -> ChestPhantom:
     origin = np.array([*machine.uniform(-60, 60, 2), machine.uniform(-400, 200)])
     volume = Volume(finish(hu, slices, scanner), _grid(slices, origin), f"chest phantom {seed}", "CT")
     nodules = tuple(
-        PhantomNodule((float(x), float(y), float(z)), float(d), p.kind, p.place)
-        for p, (center, d) in zip(planned, truth, strict=True) for x, y, z in [center + origin]
+        PhantomNodule((float(x), float(y), float(z)), d, p.kind, p.place, longest, across)
+        for p, (center, d, longest, across) in zip(planned, truth, strict=True) for x, y, z in [center + origin]
     )
     return ChestPhantom(volume, nodules, _lung_labels(inside, fine.lattice, slices, scanner))
 
@@ -164,8 +165,10 @@ def _minor_sheet(thorax: Thorax) -> Array:
     return result
 
 
-def _draw(hu: Array, inside: Array, lattice: Lattice, plan: Planned, rng: np.random.Generator) -> tuple[Floats, float]:
-    """Blend a nodule in (in place); its centre of mass (x, y, z mm) and equivalent diameter as drawn."""
+def _draw(
+    hu: Array, inside: Array, lattice: Lattice, plan: Planned, rng: np.random.Generator
+) -> tuple[Floats, float, float, float]:
+    """Blend a nodule in (in place); its centre of mass (x, y, z mm), equivalent and axial diameters as drawn."""
     reach = plan.model.reach + 2.5
     box = lattice.box(plan.model.outer.origin - reach, plan.model.outer.origin + reach)
     part = lattice.part(box)
@@ -177,14 +180,16 @@ def _draw(hu: Array, inside: Array, lattice: Lattice, plan: Planned, rng: np.ran
     drawn, cover = blend(before, before, plan.model, place, np.abs(lattice.step), rng)
     lung = inside[box]
     hu[box] = before + lung * (drawn - before)
-    if plan.place != "juxta-pleural":
-        return plan.center, plan.diameter
     seen = (cover * lung).astype(np.float64)
+    pixel = float(abs(lattice.step[2]))
+    longest, across = (pixel * n for n in axial_diameters(seen > 0.5))
+    if plan.place != "juxta-pleural":
+        return plan.center, float(plan.diameter), longest, across
     index = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float64) for n in seen.shape), indexing="ij"), -1).reshape(
         -1, 3
     )
     center = np.average(place(index), axis=0, weights=seen.ravel())
-    return center, float((6 / np.pi * seen.sum() * lattice.voxel_mm3) ** (1 / 3))
+    return center, float((6 / np.pi * seen.sum() * lattice.voxel_mm3) ** (1 / 3)), longest, across
 
 
 def _image(lungs: Array, outside: Array, fine: Lattice, coarse: Lattice, image: Lattice, scanner: Scanner) -> Array:

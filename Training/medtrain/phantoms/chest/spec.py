@@ -24,12 +24,15 @@ class PhantomNodule:
 
     center_ras: centre of mass of what was drawn, RAS mm.
     diameter_mm: diameter of the sphere of the same volume as what was drawn (inside the lung).
+    longest_mm, perpendicular_mm: the longest diameter in an axial plane, and the longest one perpendicular to it there.
     """
 
     center_ras: Vector
     diameter_mm: float
     kind: Kind
     place: Place
+    longest_mm: float
+    perpendicular_mm: float
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,19 @@ matter here, so any one frame will do, as long as nodules and candidates share i
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from medinfer.errors import MedInferError
+from .tables import TableError, numbers_in, table_records, table_rows
 
 Point: TypeAlias = tuple[float, float, float]
 
+PLACE = ("coordX", "coordY", "coordZ")
+
 # The diameter that LUNA16 gives to an excluded finding whose own is unknown (−1 in its table), in mm.
 DIAMETER_OF_UNMEASURED = 10.0
-
-
-class TableError(MedInferError, ValueError):
-    """A table that does not follow LUNA16's rules. Names the file and, if known, the line."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def read_scans(*, annotations: Path, seriesuids: Path, submission: Path, exclude
 def read_seriesuids(path: Path) -> Mapping[str, int]:
     """Scan names, one per row in the first column, in order, with their lines; a header `seriesuid` may come first."""
     names: dict[str, int] = {}
-    for line, row in _rows(path):
+    for line, row in table_rows(path):
         name = row[0].strip()
         if not names and name == "seriesuid":
             continue
@@ -98,7 +94,7 @@ def read_seriesuids(path: Path) -> Mapping[str, int]:
 def _nodules(path: Path, *, unmeasured: float | None = None) -> dict[str, list[Nodule]]:
     """Nodules by scan. `unmeasured` stands in for a negative diameter; without it only positive ones are allowed."""
     scans: dict[str, list[Nodule]] = {}
-    for line, name, (x, y, z, diameter) in _records(path, last="diameter_mm"):
+    for line, name, (x, y, z, diameter) in _records(path, "diameter_mm"):
         if diameter < 0 and unmeasured is not None:
             diameter = unmeasured  # noqa: PLW2901 - the table's way to write "not measured"
         if diameter <= 0 and unmeasured is None:
@@ -110,50 +106,12 @@ def _nodules(path: Path, *, unmeasured: float | None = None) -> dict[str, list[N
 def _candidates(path: Path) -> dict[str, list[tuple[int, Candidate]]]:
     """Candidates by scan, each with its line."""
     scans: dict[str, list[tuple[int, Candidate]]] = {}
-    for line, name, (x, y, z, score) in _records(path, last="probability"):
+    for line, name, (x, y, z, score) in _records(path, "probability"):
         scans.setdefault(name, []).append((line, Candidate((x, y, z), score)))
     return scans
 
 
-def _records(path: Path, *, last: str) -> Iterator[tuple[int, str, list[float]]]:
+def _records(path: Path, last: str) -> Iterator[tuple[int, str, list[float]]]:
     """Line, scan name and the four numbers (x, y, z, `last`) of each row, by the names of the header."""
-    columns = ["seriesuid", "coordX", "coordY", "coordZ", last]
-    rows = _rows(path)
-    header = [name.strip() for name in next(rows, (0, []))[1]]
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise TableError(
-            f"{path} has no column {' or '.join(missing)}; its first line must name {', '.join(columns)}."
-        )
-    places = [header.index(name) for name in columns]
-    for line, row in rows:
-        if len(row) <= max(places):
-            raise TableError(f"{path}, line {line}: {len(row)} values instead of {len(header)}.")
-        yield line, row[places[0]].strip(), _numbers(path, line, columns[1:], [row[place] for place in places[1:]])
-
-
-def _numbers(path: Path, line: int, columns: Sequence[str], texts: Sequence[str]) -> list[float]:
-    numbers = []
-    for column, text in zip(columns, texts, strict=True):
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise TableError(f"{path}, line {line}: {column} is '{text.strip()}', not a finite number.")
-        numbers.append(number)
-    return numbers
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and values of each row that is not blank."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            for row in reader:
-                if any(value.strip() for value in row):
-                    yield reader.line_num, row
-    except OSError as error:
-        raise TableError(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path} is not a CSV text file.") from error
+    for line, record in table_records(path, ["seriesuid", *PLACE, last]):
+        yield line, record["seriesuid"], numbers_in(path, line, record, [*PLACE, last])

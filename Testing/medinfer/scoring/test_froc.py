@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medinfer.errors import MedInferError
-from medtrain.datasets.luna16 import Candidate, Nodule, Scan, TableError, read_scans
+from medinfer.scoring.froc import RATES, Froc, ScanMatch, bootstrap, froc, match, match_all
+from medinfer.scoring.luna16 import Candidate, Nodule, Scan, read_scans
+from medinfer.scoring.tables import TableError
 from medtrain.evaluation.froc_report import difference, main, read_curve
-from medtrain.metrics.froc import RATES, Froc, ScanMatch, bootstrap, froc, match, match_all
 
 ANNOTATIONS = "seriesuid,coordX,coordY,coordZ,diameter_mm\na,0,0,0,10\na,50,0,0,6\nb,0,0,0,8\n"
 EXCLUDED = "seriesuid,coordX,coordY,coordZ,diameter_mm\na,20,0,0,-1\n"

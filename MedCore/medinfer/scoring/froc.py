@@ -3,7 +3,7 @@
     scans -> match (hits, misses, false positives of each scan) -> froc (the curve) and bootstrap (its band)
 
 The rules are those of LUNA16's evaluation script (`noduleCADEvaluationLUNA16.py`; Setio et al., Med Image Anal 2017).
-`python -m medtrain froc` prints the figures of a submission (see `froc_report.py`).
+`medinfer score` prints the figures of results, `python -m medtrain froc` those of a submission.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medinfer.errors import MedInferError
-
-from ..datasets.luna16 import Candidate, Nodule, Scan
+from ..errors import MedInferError
+from .luna16 import Candidate, Nodule, Scan
 
 Floats = NDArray[np.float64]
 
