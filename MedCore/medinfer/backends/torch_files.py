@@ -67,7 +67,7 @@ def open_network(request: Request) -> Session:
         fast = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision == "tf32")
         with torch.no_grad(), fast:
             answer = network(*(tensor.to(device=device, dtype=kind_of_number) for tensor in tensors))
-            return [tensor.float() for tensor in _in_order(answer, request.outputs)]
+            return [_own(tensor.float(), tensors) for tensor in _in_order(answer, request.outputs)]
 
     def run_arrays(arrays: Sequence[Floats32]) -> Sequence[Any]:
         return [tensor.cpu().numpy() for tensor in run([torch.from_numpy(array) for array in arrays])]
@@ -77,6 +77,12 @@ def open_network(request: Request) -> Session:
         inputs=dict.fromkeys(request.inputs, (None,) * request.rank), outputs=request.outputs,
         runner=run_arrays, tensors=lambda: Tensors(device, run),
     )
+
+
+def _own(result: Array, given: Sequence[Array]) -> Array:
+    """The result in memory of its own, where a network returns a part of what it was given."""
+    memory = result.untyped_storage().data_ptr()
+    return result.clone() if any(memory == tensor.untyped_storage().data_ptr() for tensor in given) else result
 
 
 def _cpu_has(feature: str) -> bool:

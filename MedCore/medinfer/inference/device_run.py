@@ -69,26 +69,23 @@ def _run(
         waiting.append(tile)
         while len(waiting) >= most or (waiting and tile is plan.tiles[-1]):
             some = waiting[:most]
-            if _ran(some, one, session, feeds, take):
-                del waiting[: len(some)]
-            else:
+            try:
+                values = answers(some, one, session.run_tensors, feeds)
+            except OutOfMemory:
+                if len(some) == 1:
+                    raise
                 most = len(some) // 2
+                continue
+            except PackageError:
+                if len(some) == 1:
+                    raise
+                most = wanted = 1  # whatever its inputs say, the network takes one alone
+                continue
+            for place, done in enumerate(some):
+                take(done, values[place])
+            del waiting[: len(some)], values
     if most < wanted:
-        watch.notes.append(f"the network saw {most} instead of {wanted} tiles at once: it cannot take more here")
-
-
-def _ran(some: Sequence[Tile], one: Pass, session: Session, feeds: Sequence[Channels], take: Take) -> bool:
-    """Whether the network took these tiles at once: not where memory does not suffice for several, or where it takes
-    one alone, whatever its inputs say. Raises what one tile raises."""
-    try:
-        values = answers(some, one, session.run_tensors, feeds)
-    except (OutOfMemory, PackageError):
-        if len(some) == 1:
-            raise
-        return False
-    for tile, one_s in zip(some, values, strict=True):
-        take(tile, one_s)
-    return True
+        watch.notes.append(f"the network saw {most} instead of {wanted} tiles at once: memory did not suffice for more")
 
 
 def _tiles_at_once(plan: TilePlan, session: Session) -> int:
