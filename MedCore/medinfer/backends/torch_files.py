@@ -53,7 +53,11 @@ def open_network(request: Request) -> Session:
     if kind == "cpu":
         torch.set_num_threads(request.threads)
     try:
-        network = _load(request).to(device=device, dtype=kind_of_number)
+        network = _load(request, device).to(device=device)
+        # What was frozen has its weights as constants, which stay as they are: torch casts them where they are used.
+        frozen = not any(True for _ in network.parameters())
+        if not frozen:
+            network = network.to(dtype=kind_of_number)
     except torch.OutOfMemoryError as error:
         raise DeviceError(
             f"{request.file.path.name} does not fit into the memory of {request.device}; use cpu."
@@ -62,11 +66,15 @@ def open_network(request: Request) -> Session:
         order = torch.channels_last if request.rank == 4 else torch.channels_last_3d
         network = network.to(memory_format=order)  # 1.3 times as fast (facts/speed.md)
 
+    casts = frozen and kind_of_number != torch.float32
+    taken = torch.float32 if casts else kind_of_number
+    casting = torch.autocast(kind, kind_of_number) if casts else contextlib.nullcontext()
+
     def run(tensors: Sequence[Array]) -> Sequence[Array]:
         # All tiles of a pass have one shape, for which cuDNN may well look for its fastest way first (as in nnU-Net).
         fast = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision == "tf32")
-        with torch.no_grad(), fast:
-            answer = network(*(tensor.to(device=device, dtype=kind_of_number) for tensor in tensors))
+        with torch.no_grad(), fast, casting:
+            answer = network(*(tensor.to(device=device, dtype=taken) for tensor in tensors))
             return [_own(tensor.float(), tensors) for tensor in _in_order(answer, request.outputs)]
 
     def run_arrays(arrays: Sequence[Floats32]) -> Sequence[Any]:
@@ -92,8 +100,11 @@ def _cpu_has(feature: str) -> bool:
     return bool(torch.cpu.get_capabilities().get(feature)) if hasattr(torch.cpu, "get_capabilities") else False
 
 
-def loaded(content: bytes, format: Format, path: Path) -> tuple[Any, list[str]]:
-    """A network of these bytes, and the names of its inputs. Raises PackageError for a file it cannot read safely."""
+def loaded(content: bytes, format: Format, path: Path, device: Any = "cpu") -> tuple[Any, list[str]]:
+    """A network of these bytes, and the names of its inputs. Raises PackageError for a file it cannot read safely.
+
+    device: of torch, to which also the constants of TorchScript go, which no `to` moves later.
+    """
     import torch
 
     stream = io.BytesIO(content)
@@ -101,12 +112,14 @@ def loaded(content: bytes, format: Format, path: Path) -> tuple[Any, list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript is deprecated, as torch says at each load
             if format == "torchscript":
-                network = torch.jit.load(stream, map_location="cpu").eval()
+                network = torch.jit.load(stream, map_location=device).eval()
                 taken = [argument.name for argument in network.forward.schema.arguments[1:]]
             else:
                 with _no_pickles():
                     program = torch.export.load(stream)
                 network, taken = program.module(), list(program.graph_signature.user_inputs)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:
         raise unreadable(path, format, error) from error
     return network, taken
@@ -132,8 +145,8 @@ def names_of_outputs(network: Any, tile: Floats32, path: Path) -> tuple[str, ...
     return ("output",)
 
 
-def _load(request: Request) -> Any:
-    network, taken = loaded(request.content, request.file.format, request.file.path)
+def _load(request: Request, device: Any) -> Any:
+    network, taken = loaded(request.content, request.file.format, request.file.path, device)
     if len(taken) != len(request.inputs):
         raise PackageError(
             f"{request.file.path.name} takes {len(taken)} inputs ({', '.join(taken)}), but model.json declares "

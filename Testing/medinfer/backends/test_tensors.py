@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from voxelwise import shifted, voxelwise
 
 from medinfer.arrays import on_host
-from medinfer.backends import NetworkFile, Session, mean_of, onnx_runtime, open_session
+from medinfer.backends import NetworkFile, Session, mean_of, onnx_runtime, open_session, torch_files
 from medinfer.backends.bound_run import BoundRun, OwnMemory, TorchMemory
 from medinfer.backends.session import Request, Tensors
 from medinfer.errors import DeviceError, OutOfMemory, PackageError
@@ -104,6 +104,27 @@ def test_results_belong_to_the_caller(tmp_path: Path, format: str) -> None:
         session.run_tensors(as_tensors(tiles(1, 4, 4, 4)) | {"image": torch.ones(1, 1, 4, 4, 4)})
         assert torch.equal(first, before)
         first += 1
+
+
+@pytest.mark.skipif("bfloat16" not in torch_files.devices()["cpu"], reason="this processor has no bfloat16")
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_frozen_network_is_no_exception_in_low_precision(tmp_path: Path, frozen: bool) -> None:
+    """Its weights are constants of the code, which no cast reaches."""
+    torch.manual_seed(0)
+    layer = torch.jit.script(torch.nn.Sequential(torch.nn.Conv3d(1, 4, 3, padding=1), torch.nn.ReLU()).eval())
+    path = tmp_path / "net.ts"
+    (torch.jit.freeze(layer) if frozen else layer).save(str(path))
+    values = torch.rand(1, 1, 8, 8, 8)
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        with open_session(
+            [NetworkFile(path, "torchscript")], inputs=["image"], outputs=["answer"], backend="torch", device="cpu",
+            precision=precision,
+        ) as session:
+            found[precision] = session.run({"image": values.numpy()})["answer"]
+            assert session.run_tensors({"image": values})["answer"].dtype == torch.float32
+    np.testing.assert_allclose(found["bfloat16"], found["float32"], atol=0.02)
+    assert (found["bfloat16"] != found["float32"]).any()
 
 
 def test_tiles_that_do_not_fit_are_refused_as_arrays_are(tmp_path: Path) -> None:
