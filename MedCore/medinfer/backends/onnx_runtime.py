@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..errors import DeviceError
 from .bound_run import BoundRun, Memory, OwnMemory, Shapes, TorchMemory
+from .onnx_half import can_halve, halved
 from .session import Floats32, Request, Session, Shape, Tensors, check_names, first_line, unreadable
 
 NAME = "onnxruntime"
@@ -47,7 +49,8 @@ def devices() -> dict[str, tuple[str, ...]]:
     import onnxruntime
 
     built_for = onnxruntime.get_available_providers()
-    precisions = {"cpu": ("float32", "int8"), "cuda": ("float32", "tf32")}
+    half = ("float16",) if can_halve() else ()
+    precisions = {"cpu": ("float32", "int8"), "cuda": ("float32", "tf32", *half)}
     return {
         kind: precisions.get(kind, ("float32",)) for kind, provider in PROVIDERS.items()
         # A build for CUDA lists it where driver or cuDNN are missing, and would run on the CPU.
@@ -58,6 +61,8 @@ def devices() -> dict[str, tuple[str, ...]]:
 def open_network(request: Request) -> Session:
     """Raises DeviceError where the session would run elsewhere than asked, PackageError for a bad file."""
     kind = request.device.partition(":")[0]
+    if request.precision == "float16":
+        request = replace(request, content=halved(request.content, request.file.path))
     session, fixed = _opened(request, kind)
     # It falls back to the CPU with no more than a log line, so only the session itself is believed.
     if session.get_providers()[0] != PROVIDERS[kind]:

@@ -17,6 +17,7 @@ from voxelwise import shifted, voxelwise
 from medinfer.arrays import on_host
 from medinfer.backends import NetworkFile, Session, mean_of, onnx_runtime, open_session, torch_files
 from medinfer.backends.bound_run import BoundRun, OwnMemory, TorchMemory
+from medinfer.backends.onnx_half import halved
 from medinfer.backends.session import Request, Tensors
 from medinfer.errors import DeviceError, OutOfMemory, PackageError
 
@@ -240,3 +241,23 @@ def test_only_networks_of_fixed_shapes_are_kept_as_cuda_graphs(tmp_path: Path) -
         "device_id": "1", "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC",
         "arena_extend_strategy": "kSameAsRequested",
     }
+
+
+def test_a_network_in_half_precision_is_nearly_the_same(tmp_path: Path) -> None:
+    """As a card computes it; here on the processor, which does not offer it."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(shifted(KERNEL))
+    half = onnx.load_model_from_string(halved(path.read_bytes(), path))
+    assert {entry.data_type for entry in half.graph.initializer} == {TensorProto.FLOAT16}
+    assert half.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
+    values = {"image": np.random.default_rng(0).random((1, 1, 7, 8, 9)).astype(np.float32)}
+    found = []
+    for precision in ("float32", "float16"):
+        with onnx_runtime.open_network(request(path, precision=precision)) as session:
+            assert session.precision == precision
+            found.append(session.run(values)["answer"])
+            np.testing.assert_array_equal(session.run_tensors(as_tensors(values))["answer"].numpy(), found[-1])
+    np.testing.assert_allclose(*found, atol=2e-3)
+    assert (found[0] != found[1]).any()
+    with pytest.raises(DeviceError, match=r"net\.onnx cannot be brought to float16 .*; use --precision tf32"):
+        halved(b"no network", path)
