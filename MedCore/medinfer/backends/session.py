@@ -104,11 +104,12 @@ class Session:
         self.runtime, self.device, self.precision = runtime, device, precision
         self._name, self._inputs, self._outputs = name, dict(inputs), tuple(outputs)
         self._runner: Runner | None = runner
-        # None where torch does not reach the network's device; for what is made of several sessions.
-        self.open_tensors = cache(tensors)
+        # Gives None where torch does not reach the network's device; for what is made of several sessions.
+        self.open_tensors: Callable[[], Tensors | None] = cache(tensors)
         self._lock = threading.Lock()
-        # On the processor tiles are cut, joined and decided faster with numpy; to compare, that may be changed.
-        self.joins_on_device = device != "cpu"
+        # On the processor numpy cuts, joins and decides tiles faster, and other cards lack some of what that takes; to
+        # compare, it may be changed.
+        self.joins_on_device = device.startswith("cuda")
 
     @property
     def tensors(self) -> Tensors | None:
@@ -142,10 +143,8 @@ class Session:
 
     def run_tensors(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """As `run`, of float32 tensors on the device of `tensors`, where the results are, too."""
-        there = self.open_tensors()
-        assert there is not None
         tensors = [self._fed(name, feeds).contiguous() for name in self._inputs]
-        return self._called(lambda: self._runner and there.run, tensors)
+        return self._called(lambda: (there := self.open_tensors()) and there.run, tensors)
 
     def _called(self, runner: Callable[[], Any], arrays: Sequence[Array]) -> dict[str, Array]:
         """The outputs by name. runner: asked for behind the lock; gives None where the session is closed."""
@@ -171,6 +170,7 @@ class Session:
         """Free the network's memory. Closing twice is harmless."""
         with self._lock:
             self._runner = None
+            self.open_tensors = lambda: None
 
     def __enter__(self) -> Session:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,24 @@ def test_a_frozen_network_is_no_exception_in_low_precision(tmp_path: Path, froze
             assert session.run_tensors({"image": values})["answer"].dtype == torch.float32
     np.testing.assert_allclose(found["bfloat16"], found["float32"], atol=0.02)
     assert (found["bfloat16"] != found["float32"]).any()
+
+
+def test_a_closed_session_lets_go_of_its_network() -> None:
+    def opened_over(network: torch.nn.Module) -> Session:
+        return Session(
+            runtime="torch", device="cuda:0", precision="float32", name="net.ts", inputs={"image": (None,) * 5},
+            outputs=["out"], runner=lambda arrays: arrays,
+            tensors=lambda: Tensors(torch.device("cpu"), lambda tensors: [network(tensors[0])]),
+        )
+
+    network = torch.nn.Conv3d(1, 1, 3)
+    held, session = weakref.ref(network), opened_over(network)
+    session.run_tensors({"image": torch.zeros(1, 1, 4, 4, 4)})
+    del network
+    assert held() is not None
+    session.close()
+    assert held() is None
+    assert session.tensors is None
 
 
 def test_tiles_that_do_not_fit_are_refused_as_arrays_are(tmp_path: Path) -> None:

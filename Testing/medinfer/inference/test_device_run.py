@@ -360,11 +360,11 @@ def test_a_network_that_takes_one_tile_alone_gets_one(
 
 def test_the_device_holds_what_is_stated(tmp_path: Path) -> None:
     """However long the scan is; on this device the scan itself takes nothing, since the host's memory is its own."""
-    patch, overlap, plane, channels, at_once = 16, 4, 40, 4, 16
+    patch, overlap, plane, channels, at_once = 16, 4, 28, 4, 16
     tiling = {"join": "blend", "patch": [patch] * 3, "overlap": overlap / patch}
     folder = packaged(tmp_path / "package", [convolution(channels, 0)], {**SCORES, "decide": "logits"}, tiling)
     most = []
-    for length in (96, 192):
+    for length in (124, 196):
         volume = Volume(np.zeros((length, plane, plane), np.float32), Grid((length, plane, plane), np.eye(4)), "long")
         with HeldTensors() as held:
             found_by(folder, volume, session_of(Narrow(1 << 30)))
