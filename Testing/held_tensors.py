@@ -1,13 +1,16 @@
-"""How much memory tensors of torch take while something runs, on whatever device they are."""
+"""The device that tests of tensors use, a card where there is one; and how much memory tensors take there."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class HeldTensors(TorchDispatchMode):

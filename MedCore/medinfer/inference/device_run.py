@@ -7,6 +7,7 @@ outputs of the tiles that run at once; what the joiner and the decoding state.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 
 from ..arrays import Array
@@ -68,18 +69,19 @@ def _run(
     for tile in watch.over(plan.tiles):
         waiting.append(tile)
         while len(waiting) >= most or (waiting and tile is plan.tiles[-1]):
-            some = waiting[:most]
+            some, values = waiting[:most], None
             try:
                 values = answers(some, one, session.run_tensors, feeds)
             except OutOfMemory:
                 if len(some) == 1:
                     raise
                 most = len(some) // 2
-                continue
             except PackageError:
                 if len(some) == 1:
                     raise
                 most = wanted = 1  # whatever its inputs say, the network takes one alone
+            if values is None:
+                give_back_memory()
                 continue
             for place, done in enumerate(some):
                 take(done, values[place])
@@ -92,3 +94,10 @@ def _tiles_at_once(plan: TilePlan, session: Session) -> int:
     if not session.takes_batches:
         return 1
     return max(1, min(_MOST, _AT_ONCE // math.prod(plan.patch), len(plan.tiles)))
+
+
+def give_back_memory() -> None:
+    """What torch keeps for later on a card, which ONNX Runtime, another scan or another program may need now."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

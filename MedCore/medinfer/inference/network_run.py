@@ -11,7 +11,7 @@ from ..manifest import Pass
 from ..preparation.prepare import Prepared
 from ..tiles.joining import open_joiner
 from ..tiles.tiling import TilePlan, plan_blend, plan_crop, plan_slabs
-from .device_run import decode_on_device, runs_on_device
+from .device_run import decode_on_device, give_back_memory, runs_on_device
 from .feeds import feeds_of
 from .found import Earlier
 from .network_answer import answer
@@ -43,6 +43,7 @@ def decode_tiles(
             else:
                 watch.notes += _what_did(plan, declared, on_host=way is not ways[0])
                 return found
+            give_back_memory()
         plan = smaller(plan, one)
     raise OutOfMemory(refusal)
 

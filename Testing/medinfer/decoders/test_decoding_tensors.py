@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from held_tensors import DEVICE
 from scipy import ndimage
 from scipy.special import softmax
 
@@ -44,7 +45,7 @@ def blocks(values: Any, along: int) -> Iterator[tuple[tuple[int, int, int], Any]
 def both(make: Callable[[], Decoding], values: np.ndarray, along: int = 0) -> list[Any]:
     """What is decoded of arrays, and of tensors."""
     found = []
-    for given in (values, torch.from_numpy(values)):
+    for given in (values, torch.from_numpy(values).to(DEVICE)):
         decoding = make()
         for start, block in blocks(given, along):
             decoding.feed(start, block)
@@ -114,4 +115,4 @@ def test_boxes_of_labels(channels: int, activation: str) -> None:
 def test_what_are_no_probabilities_is_reported() -> None:
     decoding = SegmentsDecoding(SegmentsDecoder(kind="segments"), LABELS[:2], SHAPE, 1, (1, 1, 1))
     with pytest.raises(PackageError, match="declare sigmoid or softmax"):
-        decoding.feed((0, 0, 0), torch.from_numpy(output(3)))
+        decoding.feed((0, 0, 0), torch.from_numpy(output(3)).to(DEVICE))

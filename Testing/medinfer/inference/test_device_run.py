@@ -1,6 +1,6 @@
 """Whole runs whose tiles are cut, joined and decided on the network's device: the labels of a run on the host.
 
-The device is torch's processor here; a graphics card takes the same code (`make gpu-check` compares on one).
+ONNX Runtime's device is torch's processor here; a graphics card takes the same code (`make gpu-check` compares on one).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import two_images
-from held_tensors import HeldTensors
+from held_tensors import DEVICE, HeldTensors
 from onnx import TensorProto, helper, numpy_helper
 from scipy import ndimage
 from voxelwise import one_pass, voxelwise, write_package
@@ -31,7 +31,6 @@ from medinfer.volume import Grid, Volume
 
 NAMES = ["liver", "tumour", "vessel"]
 SCORES = {"kind": "segments", "activation": "softmax"}
-CPU = torch.device("cpu")
 
 
 def convolution(channels: int, seed: int, dimensions: int = 3, stride: int = 1, batch: Any = "n") -> bytes:
@@ -227,10 +226,11 @@ class Narrow(torch.nn.Module):
 
 
 def session_of(network: torch.nn.Module) -> Session:
+    network.to(DEVICE)
     return Session(
         runtime="torch", device="cuda:0", precision="float32", name="narrow.ts", inputs={"image": (None,) * 5},
-        outputs=["answer"], runner=lambda arrays: [network(torch.from_numpy(arrays[0])).numpy()],
-        tensors=lambda: Tensors(CPU, lambda tensors: [network(tensors[0])]),
+        outputs=["answer"], runner=lambda arrays: [network(torch.from_numpy(arrays[0]).to(DEVICE)).cpu().numpy()],
+        tensors=lambda: Tensors(DEVICE, lambda tensors: [network(tensors[0])]),
     )
 
 
@@ -359,7 +359,7 @@ def test_a_network_that_takes_one_tile_alone_gets_one(
 
 
 def test_the_device_holds_what_is_stated(tmp_path: Path) -> None:
-    """However long the scan is; on this device the scan itself takes nothing, since the host's memory is its own."""
+    """However long the scan is, beside the scan itself, which takes nothing where the device is the host."""
     patch, overlap, plane, channels, at_once = 16, 4, 28, 4, 16
     tiling = {"join": "blend", "patch": [patch] * 3, "overlap": overlap / patch}
     folder = packaged(tmp_path / "package", [convolution(channels, 0)], {**SCORES, "decide": "logits"}, tiling)

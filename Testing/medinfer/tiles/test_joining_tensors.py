@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from held_tensors import HeldTensors
+from held_tensors import DEVICE, HeldTensors
 
 from medinfer.arrays import on_host
 from medinfer.tiles.highest import labels_of
 from medinfer.tiles.joining import TensorBlendJoiner, open_joiner
 from medinfer.tiles.tiling import TilePlan, cut_tile, plan_blend, plan_crop, plan_slabs
 
-CPU = torch.device("cpu")
 PLANS = [
     plan_blend((40, 24, 56), patch=16, overlap=0.5),
     plan_blend((61, 20, 17), patch=(16, 8, 12), overlap=0.25, weights="nnunet"),
@@ -42,7 +41,7 @@ def test_tensors_are_joined_to_the_same_numbers(plan: TilePlan) -> None:
     rng = np.random.default_rng(0)
     size = [3, *(n // s for n, s in zip(plan.patch, plan.stride, strict=True))]
     results = [rng.normal(size=size).astype(np.float32) for _ in plan.tiles]
-    expected, found = joined(plan, results, None), joined(plan, results, CPU)
+    expected, found = joined(plan, results, None), joined(plan, results, DEVICE)
     assert len(plan.tiles) > 1 or plan.volume_shape == (7, 9, 5)
     assert [start for start, _ in found] == [start for start, _ in expected]
     for (_, here), (_, there) in zip(found, expected, strict=True):
@@ -54,16 +53,16 @@ def test_tensors_are_joined_to_the_same_numbers(plan: TilePlan) -> None:
 def test_a_tile_is_cut_alike(plan: TilePlan, pad: dict[str, Any]) -> None:
     voxels = np.random.default_rng(0).normal(size=plan.volume_shape).astype(np.float32)
     for tile in (plan.tiles[0], plan.tiles[len(plan.tiles) // 2], plan.tiles[-1]):
-        here = cut_tile(torch.from_numpy(voxels), tile, **pad)
-        np.testing.assert_array_equal(here.numpy(), cut_tile(voxels, tile, **pad))
+        here = cut_tile(torch.from_numpy(voxels).to(DEVICE), tile, **pad)
+        np.testing.assert_array_equal(on_host(here), cut_tile(voxels, tile, **pad))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5, 300])
 def test_labels_are_the_first_of_the_highest(channels: int) -> None:
     values = np.random.default_rng(0).integers(0, 4, (channels, 9, 13, 14)).astype(np.float32)
-    found = labels_of(torch.from_numpy(values))
+    found = labels_of(torch.from_numpy(values).to(DEVICE))
     assert found.dtype == (torch.uint8 if channels <= 256 else torch.int16)
-    np.testing.assert_array_equal(found.numpy(), values.argmax(axis=0))
+    np.testing.assert_array_equal(on_host(found), values.argmax(axis=0))
 
 
 @pytest.mark.parametrize("length", [80, 240])
@@ -72,7 +71,7 @@ def test_the_device_holds_what_is_stated_however_long_the_scan_is(length: int) -
     plan = plan_blend((length, plane, plane), patch=patch, overlap=overlap / patch)
     open_blocks = overlap * plane * plane + patch * overlap * plane + patch**3
     stated = 4 * (channels + 1) * open_blocks + 4 * channels * patch**3
-    joiner, result = TensorBlendJoiner(plan, CPU), torch.ones(channels, patch, patch, patch)
+    joiner, result = TensorBlendJoiner(plan, DEVICE), torch.ones(channels, patch, patch, patch, device=DEVICE)
     with HeldTensors() as held:
         for tile in plan.tiles:
             joiner.add(tile, result)
