@@ -28,11 +28,17 @@ from .watch import Watch
 Take = Callable[[Tile, Array], None]
 # Voxels that keep a card busy, and the most tiles that they are brought together from.
 _AT_ONCE, _MOST = 1 << 22, 16
+# Numbers that the processor joins in about the time that torch takes to load, one to two seconds.
+_WORTH_TORCH = 1 << 28
 
 
-def runs_on_device(one: Pass, session: Session) -> bool:
-    """Whether the pass asks for labels alone, and torch reaches the network's device and is to be used there."""
-    return one.decoder.kind in ("segments", "labels") and session.tensors is not None
+def runs_on_device(one: Pass, session: Session, shape: Sequence[int]) -> bool:
+    """Whether the pass asks for labels alone, and torch reaches the network's device and is to be used there.
+
+    shape: of the prepared volume. Where another runtime has the network, torch is loaded for a large output alone.
+    """
+    worth = "torch" in sys.modules or one.network.channels * math.prod(shape) >= _WORTH_TORCH
+    return one.decoder.kind in ("segments", "labels") and worth and session.tensors is not None
 
 
 def decode_on_device(

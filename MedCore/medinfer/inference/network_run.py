@@ -31,7 +31,8 @@ def decode_tiles(
     """
     declared = plan_tiles(prepared.voxels.shape, one)
     plan: TilePlan | None = declared
-    ways = [decode_on_device, _decode_on_host] if runs_on_device(one, session) else [_decode_on_host]
+    on_device = runs_on_device(one, session, declared.volume_shape)
+    ways = [decode_on_device, _decode_on_host] if on_device else [_decode_on_host]
     refusal = ""
     while plan is not None:
         for way in ways:

@@ -5,6 +5,7 @@ ONNX Runtime's device is torch's processor here; a graphics card takes the same 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,11 @@ from medinfer.backends import Session
 from medinfer.backends.session import Tensors
 from medinfer.errors import OutOfMemory, PackageError
 from medinfer.findings import Findings
+from medinfer.inference.device_run import runs_on_device
 from medinfer.inference.package_session import PackageSession, open_package
 from medinfer.inference.pipeline import run
 from medinfer.library.package import load_package, sha256_of
+from medinfer.manifest import HeatmapDecoder
 from medinfer.preparation.images import with_further
 from medinfer.volume import Grid, Volume
 
@@ -299,6 +302,16 @@ def test_what_was_trained_on_one_patch_keeps_it(blended: Path, scan: Volume) -> 
 def test_what_no_tile_is_small_enough_for_is_an_error(cropped: Path, scan: Volume) -> None:
     with pytest.raises(OutOfMemory, match=r"a tile of 1×1×7×8×7"):
         found_by(cropped, scan, session_of(Narrow(100)))
+
+
+def test_torch_is_loaded_for_a_large_output_alone(blended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (one,), session = load_package(blended).manifest.passes, session_of(Narrow(1))
+    assert runs_on_device(one, session, (40, 40, 40))
+    monkeypatch.delitem(sys.modules, "torch")
+    assert not runs_on_device(one, session, (40, 40, 40))
+    assert runs_on_device(one, session, (300, 512, 512))
+    heatmaps = one.model_copy(update={"decoder": HeatmapDecoder(kind="heatmap")})
+    assert not runs_on_device(heatmaps, session, (300, 512, 512))
 
 
 def test_where_joining_does_not_fit_the_processor_does_it(
