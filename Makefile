@@ -27,9 +27,10 @@ types: $(VENV)/.dev
 schema: $(VENV)/.dev
 	$(BIN)/python -m medinfer.manifest > MedCore/medinfer/model.schema.json
 
-# The bundled models on an NVIDIA card: the same findings as on the processor, scans a minute, seconds of a tile.
-gpu-check: $(VENV)/.dev
-	$(BIN)/python Testing/benchmarks/gpu_check.py
+# The bundled models on an NVIDIA card: the same findings as on the processor, scans a minute, MONAI and nnU-Net beside.
+# With a Python that has its own torch for CUDA: make gpu-check GPU_PYTHON=python3
+gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.dev)
+	PYTHONPATH=MedCore:Training:Testing $(or $(GPU_PYTHON),$(BIN)/python) Testing/benchmarks/gpu_check.py
 
 # Each panel and its views after a real run, for the README.
 screenshots: $(VENV)/.dev

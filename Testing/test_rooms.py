@@ -16,9 +16,9 @@ HOMES = {"medinfer": "MedCore/medinfer", "medslicer": "MedCore/medslicer", "medt
 # root that know nothing of each other's rooms.
 ORDER = {
     "medinfer": (
-        "version", "spelling", "errors", "png", "volume", "label_map", "findings", "orientation", "living_lock",
-        "atomic_files", "manifest", "scans", "anatomy", "preparation", "tiles", "backends", "decoders", "library",
-        "inference", "importers", "scoring", "command", "__init__", "__main__",
+        "version", "spelling", "errors", "arrays", "png", "volume", "label_map", "findings", "orientation",
+        "living_lock", "atomic_files", "manifest", "scans", "anatomy", "preparation", "tiles", "backends", "decoders",
+        "library", "inference", "importers", "scoring", "command", "__init__", "__main__",
     ),
     "medslicer": (
         "__init__", "address", "quiet", "profiles", "headless", "sample_scans", "nodes", "views", "models", "results",

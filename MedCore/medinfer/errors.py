@@ -21,6 +21,10 @@ class DeviceError(MedInferError):
     """A requested backend, device or precision that is not available, or that ran out of memory."""
 
 
+class OutOfMemory(DeviceError):  # noqa: N818 (the field's word for it)
+    """Memory that does not suffice for a tile; smaller tiles, or fewer at once, may do."""
+
+
 class OutputError(MedInferError):
     """A result that could not be written."""
 

@@ -1,14 +1,23 @@
-"""ONNX Runtime: the CPU everywhere; CUDA, DirectML or CoreML if such a build is installed."""
+"""ONNX Runtime: the CPU everywhere; CUDA, DirectML or CoreML if such a build is installed.
+
+On CUDA it runs on bound memory (see `bound_run`), as a CUDA graph where the network's shapes are fixed, and where torch
+reaches the card, too, on tensors that are there already.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import DeviceError
-from .session import Floats32, Request, Session, Shape, check_names, first_line, unreadable
+from .bound_run import BoundRun, Memory, OwnMemory, Shapes, TorchMemory
+from .onnx_half import can_halve, halved
+from .session import Floats32, Request, Session, Shape, Tensors, check_names, first_line, unreadable
 
 NAME = "onnxruntime"
 PROVIDERS = {
@@ -17,6 +26,8 @@ PROVIDERS = {
     "directml": "DmlExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
 }
+# Of the CUDA graphs that a session may keep: by memory, whose addresses are part of them.
+_TRIED, _FOR_ARRAYS, _FOR_TENSORS = 1, 2, 3
 _FATAL = 4  # log level: its errors reach the user as exceptions, once
 
 # The smallest network there is (b = a, one number), to see whether a device starts at all.
@@ -38,7 +49,8 @@ def devices() -> dict[str, tuple[str, ...]]:
     import onnxruntime
 
     built_for = onnxruntime.get_available_providers()
-    precisions = {"cpu": ("float32", "int8"), "cuda": ("float32", "tf32")}
+    half = ("float16",) if can_halve() else ()
+    precisions = {"cpu": ("float32", "int8"), "cuda": ("float32", "tf32", *half)}
     return {
         kind: precisions.get(kind, ("float32",)) for kind, provider in PROVIDERS.items()
         # A build for CUDA lists it where driver or cuDNN are missing, and would run on the CPU.
@@ -49,13 +61,9 @@ def devices() -> dict[str, tuple[str, ...]]:
 def open_network(request: Request) -> Session:
     """Raises DeviceError where the session would run elsewhere than asked, PackageError for a bad file."""
     kind = request.device.partition(":")[0]
-    try:
-        session = _session(request.content, kind, _provider_options(kind, request), request.threads)
-    except Exception as error:
-        if kind != "cpu":
-            why = first_line(error)
-            raise DeviceError(f"onnxruntime cannot use {request.device} ({why}); use --device cpu.") from error
-        raise unreadable(request.file.path, "onnx", error) from error
+    if request.precision == "float16":
+        request = replace(request, content=halved(request.content, request.file.path))
+    session, fixed = _opened(request, kind)
     # It falls back to the CPU with no more than a log line, so only the session itself is believed.
     if session.get_providers()[0] != PROVIDERS[kind]:
         raise DeviceError(
@@ -69,13 +77,80 @@ def open_network(request: Request) -> Session:
         results: Sequence[Any] = session.run(list(request.outputs), dict(zip(request.inputs, arrays, strict=True)))
         return results
 
+    def bound(memory: Memory, graph: int) -> BoundRun:
+        graph_or_none = None if fixed is None else graph
+        return BoundRun(session, request.inputs, request.outputs, memory, fixed=fixed, graph=graph_or_none)
+
+    def tensors() -> Tensors | None:
+        memory = TorchMemory(kind, request.device_index)
+        return Tensors(memory.device, bound(memory, _FOR_TENSORS)) if binds and _torch_reaches(kind) else None
+
+    # Bound memory is of float32.
+    binds = kind in ("cpu", "cuda") and {*_types(session, request)} == {"tensor(float)"}
     return Session(
         runtime=NAME, device=kind if kind in ("cpu", "coreml") else f"{kind}:{request.device_index}",
         precision="tf32" if kind == "cuda" and request.precision == "auto" else
         "float32" if request.precision == "auto" else request.precision,
         name=request.file.path.name, inputs={name: inputs[name] for name in request.inputs},
-        outputs=request.outputs, runner=run,
+        outputs=request.outputs, tensors=tensors,
+        runner=bound(OwnMemory(kind, request.device_index), _FOR_ARRAYS) if binds and kind == "cuda" else run,
     )
+
+
+def _opened(request: Request, kind: str) -> tuple[Any, Shapes | None]:
+    """A session; and the shapes of its outputs, if it keeps its runs as CUDA graphs. Raises DeviceError or
+    PackageError."""
+    options = _provider_options(kind, request)
+    try:
+        session = _session(request.content, kind, options, request.threads)
+        fixed = _fixed_outputs(session, request) if kind == "cuda" else None
+        if fixed is None:
+            return session, None
+        del session
+        try:
+            return _with_graph(request, kind, options, fixed), fixed
+        except Exception:
+            # It keeps none of a network of which some part runs on the processor.
+            return _session(request.content, kind, options, request.threads), None
+    except Exception as error:
+        if kind != "cpu":
+            why = first_line(error)
+            raise DeviceError(f"onnxruntime cannot use {request.device} ({why}); use --device cpu.") from error
+        raise unreadable(request.file.path, "onnx", error) from error
+
+
+def _with_graph(request: Request, kind: str, options: dict[str, str], fixed: Shapes) -> Any:
+    """A session that keeps its runs as CUDA graphs, after a run on zeros that shows that it can."""
+    session = _session(request.content, kind, {**options, "enable_cuda_graph": "1"}, request.threads)
+    memory = OwnMemory(kind, request.device_index)
+    tried = BoundRun(session, request.inputs, request.outputs, memory, fixed=fixed, graph=_TRIED)
+    declared = {entry.name: _shape(entry.shape) for entry in session.get_inputs()}
+    tried([np.zeros([size or 1 for size in declared[name]], np.float32) for name in request.inputs])
+    return session
+
+
+def _fixed_outputs(session: Any, request: Request) -> Shapes | None:
+    """The shapes of the outputs, where those of all inputs and outputs are declared, and all are of float32."""
+    declared = {entry.name: _shape(entry.shape) for entry in (*session.get_inputs(), *session.get_outputs())}
+    wanted = [declared.get(name, (None,)) for name in (*request.inputs, *request.outputs)]
+    if {*_types(session, request)} != {"tensor(float)"} or any(None in shape for shape in wanted):
+        return None
+    return tuple(tuple(size for size in declared[name] if size is not None) for name in request.outputs)
+
+
+def _types(session: Any, request: Request) -> list[str]:
+    """Of the inputs and outputs that are used."""
+    used = (*request.inputs, *request.outputs)
+    return [str(entry.type) for entry in (*session.get_inputs(), *session.get_outputs()) if entry.name in used]
+
+
+def _torch_reaches(kind: str) -> bool:
+    """Whether torch is here and can use the same device."""
+    try:
+        import torch
+    except ImportError:
+        return False
+    return kind == "cpu" or torch.cuda.is_available()
 
 
 def ports(content: bytes, path: Path) -> tuple[dict[str, Shape], tuple[str, ...]]:
@@ -123,6 +198,7 @@ def _provider_options(kind: str, request: Request) -> dict[str, str]:
             # Tensor cores round inputs to 10 bits of mantissa; who asks for float32 gets float32.
             "use_tf32": "1" if request.precision in ("auto", "tf32") else "0",
             "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE measures anew for every tile shape
+            "arena_extend_strategy": "kSameAsRequested",  # by default it doubles, and torch gets what it leaves
         }
     return {"device_id": str(request.device_index)} if kind == "directml" else {}
 

@@ -1,10 +1,14 @@
-"""An opened network: arrays in, arrays out, on a device and in a precision that it reports truthfully."""
+"""An opened network: arrays in, arrays out, on a device and in a precision that it reports truthfully.
+
+Where torch reaches its device, tensors in and tensors out, which stay there.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -12,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DeviceError, MedInferError, PackageError
+from ..arrays import Array
+from ..errors import DeviceError, MedInferError, OutOfMemory, PackageError
 
 Floats32 = NDArray[np.float32]
 Format = Literal["onnx", "torchscript", "pt2"]
@@ -73,22 +78,48 @@ class Request:
         return int(index or 0)
 
 
+@dataclass(frozen=True, eq=False)
+class Tensors:
+    """A network for tensors. device: of torch, where they are. run: compact float32 tensors in, float32 tensors out,
+    which belong to the caller."""
+
+    device: Any
+    run: Callable[[Sequence[Array]], Sequence[Array]]
+
+
 class Session:
     """A network held open by one runtime. Use it as a context manager, or `close` it.
 
     runtime: "onnxruntime", "openvino" or "torch". device: where it really runs ("cpu", "cuda:0", …).
     precision: in what it really computes ("float32", "tf32", "bfloat16", "float16", "int8").
+    tensors: the same network for tensors, asked for when first needed; None where torch does not reach its device.
     `run` and `close` may be called from any thread; `close` waits for a run that is under way.
     """
 
     def __init__(
         self, *, runtime: str, device: str, precision: str, name: str,
         inputs: Mapping[str, Shape], outputs: Sequence[str], runner: Runner,
+        tensors: Callable[[], Tensors | None] = lambda: None,
     ) -> None:
         self.runtime, self.device, self.precision = runtime, device, precision
         self._name, self._inputs, self._outputs = name, dict(inputs), tuple(outputs)
         self._runner: Runner | None = runner
+        # Gives None where torch does not reach the network's device; for what is made of several sessions.
+        self.open_tensors: Callable[[], Tensors | None] = cache(tensors)
         self._lock = threading.Lock()
+        # On the processor numpy cuts, joins and decides tiles faster, and other cards lack some of what that takes; to
+        # compare, it may be changed.
+        self.joins_on_device = device.startswith("cuda")
+
+    @property
+    def tensors(self) -> Tensors | None:
+        """The network for tensors, where tiles are to be cut, joined and decided on its device."""
+        return self.open_tensors() if self.joins_on_device else None
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether it takes several tiles at once, as far as its inputs say."""
+        return all(shape[0] is None for shape in self._inputs.values())
 
     @property
     def inputs(self) -> dict[str, Shape]:
@@ -106,12 +137,25 @@ class Session:
         Sizes may differ from call to call where the network allows it. The results belong to the caller.
         Raises PackageError where an array does not fit the network, DeviceError where memory runs out.
         """
-        arrays = [self._checked(name, feeds) for name in self._inputs]
+        arrays = [np.ascontiguousarray(self._fed(name, feeds), dtype=np.float32) for name in self._inputs]
+        results = self._called(lambda: self._runner, arrays)
+        return {name: np.ascontiguousarray(result, dtype=np.float32) for name, result in results.items()}
+
+    def run_tensors(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """As `run`, of float32 tensors on the device of `tensors`, where the results are, too."""
+        tensors = [self._fed(name, feeds).contiguous() for name in self._inputs]
+        return self._called(lambda: (there := self.open_tensors()) and there.run, tensors)
+
+    def _called(self, runner: Callable[[], Any], arrays: Sequence[Array]) -> dict[str, Array]:
+        """The outputs by name. runner: asked for behind the lock; gives None where the session is closed."""
+        for name, array in zip(self._inputs, arrays, strict=True):
+            self._check(name, array)
         with self._lock:
-            if self._runner is None:
+            run = runner()
+            if run is None:
                 raise DeviceError(f"The session of {self._name} is closed; open it again to run it.")
             try:
-                results = [np.ascontiguousarray(result, dtype=np.float32) for result in self._runner(arrays)]
+                results = list(run(arrays))
             except Exception as error:
                 sizes = ", ".join("×".join(map(str, array.shape)) for array in arrays)
                 raise failure(error, self.runtime, self.device, self._name, sizes) from error
@@ -126,6 +170,7 @@ class Session:
         """Free the network's memory. Closing twice is harmless."""
         with self._lock:
             self._runner = None
+            self.open_tensors = lambda: None
 
     def __enter__(self) -> Session:
         return self
@@ -135,17 +180,18 @@ class Session:
     ) -> None:
         self.close()
 
-    def _checked(self, name: str, feeds: Mapping[str, Floats32]) -> Floats32:
+    def _fed(self, name: str, feeds: Mapping[str, Array]) -> Array:
         if name not in feeds:
             raise PackageError(f"{self._name} needs the input “{name}”, which model.json does not declare; add it.")
-        array = np.ascontiguousarray(feeds[name], dtype=np.float32)
+        return feeds[name]
+
+    def _check(self, name: str, array: Array) -> None:
         shape = self._inputs[name]
         if len(shape) != array.ndim or any(n is not None and n != m for n, m in zip(shape, array.shape, strict=True)):
             raise PackageError(
                 f"{self._name} takes {spoken(shape)} for its input “{name}”, but the tile is {spoken(array.shape)}; "
                 "correct tiling.patch or network.inputs in model.json."
             )
-        return array
 
 
 def is_int8(content: bytes) -> bool:
@@ -193,11 +239,11 @@ def failure(error: Exception, runtime: str, device: str, name: str, sizes: str) 
             f"{name} cannot run on a tile of {sizes} ({first_line(error)}); check tiling in model.json."
         )
     if device == "cpu":
-        return DeviceError(
+        return OutOfMemory(
             f"This computer ran out of memory ({runtime} on cpu, a tile of {sizes}): close other programs, choose a "
             "smaller tiling.patch in model.json, or use a computer with more memory."
         )
-    return DeviceError(
+    return OutOfMemory(
         f"The graphics card ran out of memory ({runtime} on {device}, a tile of {sizes}): close other programs that "
         "use it, or choose the device cpu."
     )

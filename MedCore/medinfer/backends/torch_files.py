@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..arrays import Array
 from ..errors import DeviceError, PackageError
-from .session import Floats32, Format, Request, Session, failure, unreadable
+from .session import Floats32, Format, Request, Session, Tensors, failure, unreadable
 
 NAME = "torch"
 
@@ -52,7 +53,11 @@ def open_network(request: Request) -> Session:
     if kind == "cpu":
         torch.set_num_threads(request.threads)
     try:
-        network = _load(request).to(device=device, dtype=kind_of_number)
+        network = _load(request, device).to(device=device)
+        # What was frozen has its weights as constants, which stay as they are: torch casts them where they are used.
+        frozen = not any(True for _ in network.parameters())
+        if not frozen:
+            network = network.to(dtype=kind_of_number)
     except torch.OutOfMemoryError as error:
         raise DeviceError(
             f"{request.file.path.name} does not fit into the memory of {request.device}; use cpu."
@@ -61,16 +66,31 @@ def open_network(request: Request) -> Session:
         order = torch.channels_last if request.rank == 4 else torch.channels_last_3d
         network = network.to(memory_format=order)  # 1.3 times as fast (facts/speed.md)
 
-    def run(arrays: Sequence[Floats32]) -> Sequence[Any]:
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=precision == "tf32"):
-            tensors = [torch.from_numpy(array).to(device=device, dtype=kind_of_number) for array in arrays]
-            answer = network(*tensors)
-            return [tensor.float().cpu().numpy() for tensor in _in_order(answer, request.outputs)]
+    casts = frozen and kind_of_number != torch.float32
+    taken = torch.float32 if casts else kind_of_number
+    casting = torch.autocast(kind, kind_of_number) if casts else contextlib.nullcontext()
+
+    def run(tensors: Sequence[Array]) -> Sequence[Array]:
+        # All tiles of a pass have one shape, for which cuDNN may well look for its fastest way first (as in nnU-Net).
+        fast = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision == "tf32")
+        with torch.no_grad(), fast, casting:
+            answer = network(*(tensor.to(device=device, dtype=taken) for tensor in tensors))
+            return [_own(tensor.float(), tensors) for tensor in _in_order(answer, request.outputs)]
+
+    def run_arrays(arrays: Sequence[Floats32]) -> Sequence[Any]:
+        return [tensor.cpu().numpy() for tensor in run([torch.from_numpy(array) for array in arrays])]
 
     return Session(
         runtime=NAME, device=str(device), precision=precision, name=request.file.path.name,
-        inputs=dict.fromkeys(request.inputs, (None,) * request.rank), outputs=request.outputs, runner=run,
+        inputs=dict.fromkeys(request.inputs, (None,) * request.rank), outputs=request.outputs,
+        runner=run_arrays, tensors=lambda: Tensors(device, run),
     )
+
+
+def _own(result: Array, given: Sequence[Array]) -> Array:
+    """The result in memory of its own, where a network returns a part of what it was given."""
+    memory = result.untyped_storage().data_ptr()
+    return result.clone() if any(memory == tensor.untyped_storage().data_ptr() for tensor in given) else result
 
 
 def _cpu_has(feature: str) -> bool:
@@ -80,8 +100,11 @@ def _cpu_has(feature: str) -> bool:
     return bool(torch.cpu.get_capabilities().get(feature)) if hasattr(torch.cpu, "get_capabilities") else False
 
 
-def loaded(content: bytes, format: Format, path: Path) -> tuple[Any, list[str]]:
-    """A network of these bytes, and the names of its inputs. Raises PackageError for a file it cannot read safely."""
+def loaded(content: bytes, format: Format, path: Path, device: Any = "cpu") -> tuple[Any, list[str]]:
+    """A network of these bytes, and the names of its inputs. Raises PackageError for a file it cannot read safely.
+
+    device: of torch, to which also the constants of TorchScript go, which no `to` moves later.
+    """
     import torch
 
     stream = io.BytesIO(content)
@@ -89,12 +112,14 @@ def loaded(content: bytes, format: Format, path: Path) -> tuple[Any, list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript is deprecated, as torch says at each load
             if format == "torchscript":
-                network = torch.jit.load(stream, map_location="cpu").eval()
+                network = torch.jit.load(stream, map_location=device).eval()
                 taken = [argument.name for argument in network.forward.schema.arguments[1:]]
             else:
                 with _no_pickles():
                     program = torch.export.load(stream)
                 network, taken = program.module(), list(program.graph_signature.user_inputs)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:
         raise unreadable(path, format, error) from error
     return network, taken
@@ -120,8 +145,8 @@ def names_of_outputs(network: Any, tile: Floats32, path: Path) -> tuple[str, ...
     return ("output",)
 
 
-def _load(request: Request) -> Any:
-    network, taken = loaded(request.content, request.file.format, request.file.path)
+def _load(request: Request, device: Any) -> Any:
+    network, taken = loaded(request.content, request.file.format, request.file.path, device)
     if len(taken) != len(request.inputs):
         raise PackageError(
             f"{request.file.path.name} takes {len(taken)} inputs ({', '.join(taken)}), but model.json declares "

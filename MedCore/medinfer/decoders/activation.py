@@ -1,4 +1,7 @@
-"""From a network's output to a label and a probability of foreground per voxel, by the activation that it declares."""
+"""From a network's output to a label and a probability of foreground per voxel, by the activation that it declares.
+
+The output is an array on the host or a tensor on a device, and so is the answer.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Array, library_of
 from ..errors import PackageError
 from ..manifest import Label
 from ..tiles.highest import labels_of
 from .border import around_half
 
-Floats32 = NDArray[np.float32]
 Activation = Literal["none", "sigmoid", "softmax"]
 
 # What rounding in low precision may add to a probability.
 _BEYOND = 0.01
 # exp(88) is about the largest that float32 holds.
-_LARGEST_EXPONENT = np.float32(80)
+_LARGEST_EXPONENT = 80.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +33,13 @@ class Decided:
     score: 0…1, how probably the voxel is not background. inside: the same, remapped so that the border lies at 0.5.
     """
 
-    labels: NDArray[np.uint8] | NDArray[np.uint16]
-    score: Floats32
-    inside: Floats32
+    labels: Array
+    score: Array
+    inside: Array
 
 
 def decided(
-    values: Floats32, activation: Activation, threshold: float, order: Sequence[int] = ()
+    values: Array, activation: Activation, threshold: float, order: Sequence[int] = ()
 ) -> Decided:
     """The label and the probability of foreground of each voxel of a block.
 
@@ -48,22 +50,24 @@ def decided(
     Raises PackageError where values that are declared as probabilities lie outside 0…1.
     """
     if len(values) == 1 or activation == "sigmoid":
-        labels = np.zeros(values.shape[1:], np.uint8)
+        library = library_of(values)
+        labels = library.zeros_like(values[0], dtype=library.uint8)
         for channel in order or range(len(values)):
             # NaN compares false: a broken network finds nothing rather than everything.
             labels[probability(values[channel], activation) > threshold] = channel + 1
-        score = probability(values.max(axis=0), activation)
+        score = probability(library.amax(values, 0), activation)
         return Decided(labels, score, around_half(score, threshold))
     score = _not_background(values, activation)
     return Decided(labels_of(values), score, score)
 
 
-def probabilities(values: Floats32, activation: Activation) -> Floats32:
+def probabilities(values: Array, activation: Activation) -> Array:
     """All channels `[c, k, j, i]` as probabilities: a sigmoid of each, a softmax over them, or as they are."""
     if activation != "softmax":
         return probability(values, activation)
-    raised: Floats32 = np.exp(values - values.max(axis=0))
-    raised /= raised.sum(axis=0)
+    library = library_of(values)
+    raised = library.exp(values - library.amax(values, 0))
+    raised /= raised.sum(0)
     return raised
 
 
@@ -73,35 +77,33 @@ def channels_in_order(names: Sequence[str], labels: Sequence[Label]) -> list[int
     return [known.index(name) for name in names]
 
 
-def probability(values: Floats32, activation: Activation) -> Floats32:
+def probability(values: Array, activation: Activation) -> Array:
     """One channel as a probability, `[k, j, i]`. Raises PackageError, as `decided`."""
     if activation == "sigmoid":
         # Written so that it overflows nowhere.
-        result: Floats32 = np.float32(0.5) * (np.tanh(np.float32(0.5) * values) + 1)
-        return result
+        return 0.5 * (library_of(values).tanh(0.5 * values) + 1)
     _check_probabilities(values)
     return values
 
 
-def _not_background(values: Floats32, activation: Activation) -> Floats32:
+def _not_background(values: Array, activation: Activation) -> Array:
     """By channels of which the first is the background."""
     if activation == "none":
         _check_probabilities(values[0])
-        plain: Floats32 = 1 - values[0]
-        return plain
+        return 1 - values[0]
     # Softmax of channel 0 is 1 / Σ exp(v − v₀): no array of all probabilities is needed.
-    total = np.ones(values.shape[1:], np.float32)
+    library = library_of(values)
+    total = library.ones_like(values[0])
     for channel in values[1:]:
-        total += np.exp(np.minimum(channel - values[0], _LARGEST_EXPONENT))
-    result: Floats32 = np.float32(1) - np.float32(1) / total
-    return result
+        total += library.exp(library.clip(channel - values[0], None, _LARGEST_EXPONENT))
+    return 1 - 1 / total
 
 
-def _check_probabilities(values: Floats32) -> None:
+def _check_probabilities(values: Array) -> None:
     low, high = _extremes(values)
     if not np.isfinite((low, high)).all():
         # No numbers at all are another fault: they find nothing.
-        low, high = _extremes(values[np.isfinite(values)])
+        low, high = _extremes(values[library_of(values).isfinite(values)])
     if low < -_BEYOND or high > 1 + _BEYOND:
         raise PackageError(
             f"The network returns values from {low:.3g} to {high:.3g}, but with decoder.activation = none they must be "
@@ -109,5 +111,7 @@ def _check_probabilities(values: Floats32) -> None:
         )
 
 
-def _extremes(values: Floats32) -> tuple[float, float]:
-    return float(np.nanmin(values, initial=0)), float(np.nanmax(values, initial=0))
+def _extremes(values: Array) -> tuple[float, float]:
+    """The lowest and the highest value: no numbers where one of them is none, 0 and 0 of nothing."""
+    library = library_of(values)
+    return (float(library.amin(values)), float(library.amax(values))) if 0 not in values.shape else (0.0, 0.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Array, as_bytes, on_host
 from ..manifest import Label, LabelsDecoder
 from ..tiles.highest import labels_of
 from .activation import channels_in_order, decided
@@ -29,18 +29,18 @@ class LabelsDecoding:
         self._labels = np.zeros(output, np.uint8 if max(self._names) < 256 else np.uint16)
         self._scores = np.zeros(output, np.uint8)
 
-    def feed(self, start: tuple[int, int, int], values: NDArray[np.float32]) -> None:
+    def feed(self, start: tuple[int, int, int], values: Array) -> None:
         """`values`: [1, k, j, i], or [classes, k, j, i] scores of which class 0 is background, or [labels, k, j, i]
         with a sigmoid each. Raises PackageError where they are declared as probabilities and are not."""
         where = tuple(slice(a, a + n) for a, n in zip(start, values.shape[1:], strict=True))
         scores = len(values) == 1 or self._decoder.activation != "none"
         if not scores:
             # Of scores on no known scale the highest wins, and nothing says how sure it is.
-            self._labels[where], self._scores[where] = labels_of(values), 255
+            self._labels[where], self._scores[where] = on_host(labels_of(values)), 255
             return
         found = decided(values, self._decoder.activation, self._decoder.threshold, self._order)
-        self._labels[where] = found.labels
-        self._scores[where] = np.rint(np.clip(np.nan_to_num(found.score), 0, 1) * 255)
+        self._labels[where] = on_host(found.labels)
+        self._scores[where] = on_host(as_bytes(found.score))
 
     def finish(self) -> list[IndexBox]:
         """One box per component of a named label with at least `min_voxels`, best (then largest) first."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array, as_bytes, library_of, on_host
 from ..manifest import Label, SegmentsDecoder
 from ..tiles.tiling import Shape
 from .activation import probability
@@ -90,13 +91,12 @@ class OverlappingDecoding:
         self._shape = k, j, i
         self._own = [OwnVoxels() for _ in labels]
 
-    def feed(self, start: Shape, values: NDArray[np.float32]) -> None:
+    def feed(self, start: Shape, values: Array) -> None:
         """`values`: [labels, k, j, i]. Raises PackageError where they are declared as probabilities and are not."""
-        threshold = np.float32(self._decoder.threshold)
+        threshold = self._decoder.threshold
         for channel, own in zip(values, self._own, strict=True):
-            chance = np.nan_to_num(probability(channel, self._decoder.activation))
-            inside = chance > threshold
-            own.add(start, agreeing(np.rint(np.clip(around_half(chance, float(threshold)), 0, 1) * 255), inside))
+            chance = library_of(channel).nan_to_num(probability(channel, self._decoder.activation))
+            own.add(start, on_host(agreeing(as_bytes(around_half(chance, threshold)), chance > threshold)))
 
     def finish(self) -> IndexSegments:
         """One segment for each label that occurs, with the label's value, in the order of the labels."""

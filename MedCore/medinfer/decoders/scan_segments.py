@@ -12,11 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array, compact, copied, empty_beside, is_tensor, library_of, on_host
 from ..errors import PackageError
 from ..manifest import Label, SegmentsDecoder
 from ..preparation.zoom import nearest_slices
 from ..volume import Grid
 from .activation import channels_in_order, decided, probabilities, probability
+from .at_once import highest_of, last_above
 from .index_segment import IndexSegments
 from .overlapping import OwnVoxels, in_layers
 from .segments import cleaned, index_segments
@@ -40,7 +42,8 @@ class ScanSegmentsDecoding:
 
     Memory: one byte per voxel of `scan` (of labels that overlap a bit around each, and in the end two bytes a layer);
     of the output four bytes per channel and voxel for the planes across `along` that are not finished: those of one row
-    of blocks, and one before; nine bytes per voxel of `scan` decided at once.
+    of blocks, and one before; nine bytes per voxel of `scan` decided at once. Of tensors, all of that but the labels
+    is on their device, and more is in use while voxels are decided: see `at_once`.
     """
 
     def __init__(
@@ -54,20 +57,20 @@ class ScanSegmentsDecoding:
         self._labels = np.zeros(scan.shape, np.uint8)
         self._own = [OwnVoxels() for _ in labels] if decoder.overlap else []
         self._open: dict[int, _Rows] = {}
-        self._before: Floats32 | None = None
+        self._before: Array | None = None
         # Planes of the output that are finished, of all; planes of the scan that are decided.
         self._planes, self._last, self._decided = 0, grid.shape[along], 0
         self._sums, self._counts = np.zeros(256), np.zeros(256, np.int64)
         self._every = 1 if np.prod(grid.shape) <= _ENOUGH else 2
 
-    def feed(self, start: Shape, values: Floats32) -> None:
+    def feed(self, start: Shape, values: Array) -> None:
         """`values`: channels [c, k, j, i] as `SegmentsDecoding` takes them; blocks of one row along k are equally
         thick. Raises PackageError where they are declared as probabilities and are not."""
         first = start[self._along]
         rows = self._open.get(first)
         if rows is None:
             shape = _with(self._grid.shape, self._along, values.shape[1 + self._along])
-            rows = self._open[first] = _Rows(len(values), shape, self._along)
+            rows = self._open[first] = _Rows(values, shape, self._along)
         rows.put(_with(start, self._along, 0), values)
         while (ready := self._open.get(self._planes)) is not None and not ready.missing:
             del self._open[self._planes]
@@ -80,7 +83,7 @@ class ScanSegmentsDecoding:
             rows.values[...] = probabilities(rows.values, self._decoder.activation)
         first, axis = self._planes, 1 + self._along
         self._planes += rows.values.shape[axis]
-        last = rows.values[_cut(axis, -1, None)].copy()
+        last = copied(rows.values[_cut(axis, -1, None)])
         values = rows.values
         if self._before is not None:
             values, first = rows.behind(self._before), first - 1
@@ -92,7 +95,8 @@ class ScanSegmentsDecoding:
             if self._own:
                 self._keep_each(values, first, low, high)
                 continue
-            self._labels[_cut(self._along, low, high)] = self._classes(values, first, low, high)
+            classes = self._classes_at_once if is_tensor(values) else self._classes
+            self._labels[_cut(self._along, low, high)] = classes(values, first, low, high)
         self._decided = end
 
     def _classes(self, values: Floats32, first: int, low: int, high: int) -> NDArray[np.uint8]:
@@ -100,8 +104,7 @@ class ScanSegmentsDecoding:
 
         One plane across k at a time is brought to the scan and compared, so that it stays in the processor's cache.
         """
-        alone = len(values) == 1 or self._decoder.activation == "sigmoid"
-        level = self._level() if alone else 0.0
+        alone, level = self._alone(values), self._level()
         labels = np.zeros(_with(self._scan.shape, self._along, high - low), np.uint8)
         best = np.empty(labels.shape if not alone else (0,), np.float32)
         buffer, above = np.empty(labels.shape[1:], np.float32), np.empty(labels.shape[1:], bool)
@@ -121,8 +124,30 @@ class ScanSegmentsDecoding:
                     np.maximum(labels[k], np.multiply(above, np.uint8(channel), dtype=np.uint8), out=labels[k])
         return labels
 
-    def _keep_each(self, values: Floats32, first: int, low: int, high: int) -> None:
+    def _alone(self, values: Array) -> bool:
+        """Whether each channel is compared with the threshold, and not with the others."""
+        return len(values) == 1 or self._decoder.activation == "sigmoid"
+
+    def _classes_at_once(self, values: Array, first: int, low: int, high: int) -> NDArray[np.uint8]:
+        """As `_classes`, of tensors: all planes of a channel together."""
+        channels = ((n, self._channel(values[n], first, low, high)) for n in self._order or range(len(values)))
+        found: NDArray[np.uint8] = on_host(
+            last_above(channels, self._level()) if self._alone(values) else highest_of(channels)
+        )
+        return found
+
+    def _channel(self, values: Array, first: int, low: int, high: int) -> Array:
+        """One channel `values` [k, j, i] in the scan's planes [low, high)."""
+        planes, place = self._sampling.in_plane(values, first, low, high)
+        return along_axis(planes, place, 0)
+
+    def _keep_each(self, values: Array, first: int, low: int, high: int) -> None:
         """As `_classes`, of labels that overlap: the voxels of each."""
+        if is_tensor(values):
+            for channel, own in zip(values, self._own, strict=True):
+                here = self._channel(channel, first, low, high) > self._level()
+                own.add(_with((0, 0, 0), self._along, low), on_host(here))
+            return
         level, inside = self._level(), np.empty(_with(self._scan.shape, self._along, high - low), bool)
         buffer = np.empty(inside.shape[1:], np.float32)
         for channel, own in zip(values, self._own, strict=True):
@@ -137,21 +162,23 @@ class ScanSegmentsDecoding:
         logits = self._decoder.activation == "sigmoid" and self._decoder.decide != "probabilities"
         return float(np.log(threshold / (1 - threshold))) if logits else threshold
 
-    def _count_confidence(self, values: Floats32) -> None:
+    def _count_confidence(self, values: Array) -> None:
         every = self._every
         # Every second plane of all, however the rows are cut.
         begins = _with((0, 0, 0), self._along, -self._planes % every)
-        some = np.ascontiguousarray(values[(slice(None), *(slice(begin, None, every) for begin in begins))])
+        some = compact(values[(slice(None), *(slice(begin, None, every) for begin in begins))])
         if self._own:
             for number, channel in enumerate(some, start=1):
                 chance = probability(channel, self._decoder.activation)
                 above = chance[chance > self._decoder.threshold]
-                self._sums[number] += above.sum()
-                self._counts[number] += above.size
+                self._sums[number] += float(above.sum())
+                self._counts[number] += len(above)
             return
+        library = library_of(some)
         found = decided(some, self._decoder.activation, self._decoder.threshold, self._order)
-        self._sums += np.bincount(found.labels.ravel(), np.nan_to_num(found.score).ravel(), minlength=256)
-        self._counts += np.bincount(found.labels.ravel(), minlength=256)
+        labels, score = found.labels.ravel(), library.nan_to_num(found.score).ravel()
+        self._sums += on_host(library.bincount(labels, library.asarray(score, dtype=library.float64), 256))
+        self._counts += on_host(library.bincount(labels, None, 256))
 
     def finish(self) -> IndexSegments:
         """One segment for each label that occurs, on `scan`, in the order of the labels."""
@@ -182,21 +209,21 @@ def _cut(axis: int, low: int, high: int | None) -> tuple[slice, ...]:
 class _Rows:
     """The planes of one row of blocks, while blocks are missing, with room for one before them. missing: voxels."""
 
-    def __init__(self, channels: int, shape: Shape, along: int) -> None:
-        self._whole = np.empty((channels, *_with(shape, along, shape[along] + 1)), np.float32)
+    def __init__(self, block: Array, shape: Shape, along: int) -> None:
+        self._whole = empty_beside(block, (len(block), *_with(shape, along, shape[along] + 1)))
         self._axis = 1 + along
         self.values = self._whole[_cut(self._axis, 1, None)]
         self.missing = math.prod(shape)
 
-    def behind(self, before: Floats32) -> Floats32:
+    def behind(self, before: Array) -> Array:
         """The planes, with the one before them."""
         self._whole[_cut(self._axis, 0, 1)] = before
         return self._whole
 
-    def put(self, start: Shape, values: Floats32) -> None:
+    def put(self, start: Shape, values: Array) -> None:
         where = (slice(first, first + size) for first, size in zip(start, values.shape[1:], strict=True))
         self.values[(slice(None), *where)] = values
-        self.missing -= values[0].size
+        self.missing -= math.prod(values.shape[1:])
 
 
 class _Sampling:
@@ -221,7 +248,7 @@ class _Sampling:
                 self._places.append(Between.at(places, size))
         self.needed = self._places[along].high
 
-    def in_plane(self, values: Floats32, first: int, low: int, high: int) -> tuple[Floats32, Between]:
+    def in_plane(self, values: Array, first: int, low: int, high: int) -> tuple[Array, Between]:
         """One channel `values` [k, j, i], from plane `first` of the output on, at the scan's planes [low, high) across
         `along`: brought to the scan along j and i, and where the scan's planes lie along k."""
         places = list(self._places)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array, as_bytes, on_host
 from ..manifest import Label, SegmentsDecoder
 from ..tiles.tiling import Shape
 from .activation import channels_in_order, decided
@@ -30,13 +31,13 @@ class SegmentsDecoding:
         output = [-(-n // stride) for n in shape]
         self._labels, self._foreground = np.zeros(output, np.uint8), np.zeros(output, np.uint8)
 
-    def feed(self, start: Shape, values: NDArray[np.float32]) -> None:
+    def feed(self, start: Shape, values: Array) -> None:
         """`values`: [1, k, j, i], or [1 + labels, k, j, i] of which 0 is background, or [labels, k, j, i] with a
         sigmoid each. Raises PackageError where they are declared as probabilities and are not."""
         where = tuple(slice(a, a + n) for a, n in zip(start, values.shape[1:], strict=True))
         found = decided(values, self._decoder.activation, self._decoder.threshold, self._order)
-        self._labels[where] = found.labels
-        self._foreground[where] = np.rint(np.clip(np.nan_to_num(found.inside), 0, 1) * 255)
+        self._labels[where] = on_host(found.labels)
+        self._foreground[where] = on_host(as_bytes(found.inside))
 
     def finish(self) -> IndexSegments:
         """One segment for each label that occurs, with the label's value, in the order of the labels."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array, beside, taken
+
 Floats32 = NDArray[np.float32]
 
 
@@ -47,14 +49,14 @@ class Between:
         return Between(self.low[begin:end] - first, self.share[begin:end])
 
 
-def along_axis(values: Floats32, place: Between, axis: int) -> Floats32:
+def along_axis(values: Array, place: Between, axis: int) -> Array:
     """`values` `[k, j, i]` on the new grid along one axis."""
-    lower = values.take(place.low, axis)
+    lower = taken(values, place.low, axis)
     if not place.share.any():
         return lower
-    upper = values.take(place.high, axis)
+    upper = taken(values, place.high, axis)
     upper -= lower
-    upper *= place.share.reshape([-1 if n == axis else 1 for n in range(values.ndim)])
+    upper *= beside(values, place.share.reshape([-1 if n == axis else 1 for n in range(values.ndim)]))
     upper += lower
     return upper
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array, is_tensor
 from ..manifest import ImageInput, LabelsInput, LandmarksInput, NetworkInput, Pass
 from ..preparation.prepare import Prepared
 from ..preparation.zoom import resized, thick_axis
@@ -19,16 +21,17 @@ from .found import Earlier, Objects, as_points
 # Rounding must not take what lies right between two labels from both.
 _HALF = 0.5 - 1e-6
 
-Channels = Callable[[Tile], NDArray[np.float32]]
-"""The channels [c, k, j, i] of an input for a tile of the prepared volume."""
+Channels = Callable[[Tile], Array]
+"""The channels [c, k, j, i] of an input for a tile of the prepared volume; of an image, good until the next call."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Sources:
-    """What inputs are made of. plan: of the tiles; None for patches."""
+    """What inputs are made of. images: their voxels, as arrays or tensors. plan: of the tiles; None for patches."""
 
     one: Pass
     prepared: Prepared
+    images: Sequence[Array]
     earlier: Earlier
     plan: TilePlan | None
 
@@ -38,23 +41,45 @@ def feeds_of(one: Pass, prepared: Prepared, earlier: Earlier, plan: TilePlan | N
 
     Memory: the image's buffer of one tile; one byte per voxel of the prepared volume for each input of labels.
     """
-    sources = _Sources(one, prepared, earlier, plan)
-    return [_FEEDS[entry.role](entry, sources) for entry in one.network.inputs]
+    return _feeds(_Sources(one, prepared, prepared.images, earlier, plan))
+
+
+def feeds_on_device(one: Pass, prepared: Prepared, earlier: Earlier, plan: TilePlan, device: Any) -> list[Channels]:
+    """The same as tensors on a device of torch. Images are cut there, each tile in memory of its own; what earlier
+    passes found is drawn on the host, tile by tile.
+
+    Memory on the device: four bytes per voxel of the prepared volume and image.
+    """
+    import torch
+
+    images = [torch.as_tensor(voxels, device=device) for voxels in prepared.images]
+    feeds = _feeds(_Sources(one, prepared, images, earlier, plan))
+
+    def moved(channels: Channels, tile: Tile) -> Array:
+        return torch.as_tensor(channels(tile), device=device)
+
+    return [partial(moved, channels) for channels in feeds]
+
+
+def _feeds(sources: _Sources) -> list[Channels]:
+    return [_FEEDS[entry.role](entry, sources) for entry in sources.one.network.inputs]
 
 
 def _image(entry: NetworkInput, sources: _Sources) -> Channels:
     assert isinstance(entry, ImageInput)
     images = sources.one.network.images
     place = next(n for n, image in enumerate(images) if image is entry)
-    pad, voxels = sources.one.tiling.pad, (sources.prepared.voxels, *sources.prepared.further)[place]
+    pad, voxels = sources.one.tiling.pad, sources.images[place]
+    # On the host one for all tiles: touching fresh memory costs more than the copy.
     buffer: list[NDArray[np.float32]] = []
 
-    def channels(tile: Tile) -> NDArray[np.float32]:
-        if not buffer:
+    def channels(tile: Tile) -> Array:
+        if not buffer and not is_tensor(voxels):
             buffer.append(np.empty(tile.shape, np.float32))
+        out = buffer[0] if buffer else None
         if isinstance(pad, str):
-            return cut_tile(voxels, tile, pad_mode=pad, out=buffer[0])[None]
-        return cut_tile(voxels, tile, pad_value=pad, out=buffer[0])[None]
+            return cut_tile(voxels, tile, pad_mode=pad, out=out)[None]
+        return cut_tile(voxels, tile, pad_value=pad, out=out)[None]
 
     return channels
 

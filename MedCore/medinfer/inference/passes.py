@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..backends import Session
-from ..decoders import IndexBox, IndexPoint, IndexSegments, decoding_for
+from ..decoders import Decoding, IndexBox, IndexPoint, IndexSegments, decoding_for
 from ..findings import Landmark
 from ..manifest import Label, Manifest, Pass
 from ..preparation.focus import boxes_in_focus, landmarks_in_focus
 from ..preparation.prepare import Around, Prepared, prepare
+from ..tiles.tiling import TilePlan
 from ..volume import Floats, Volume
 from .found import (
     Boxes,
@@ -27,7 +28,7 @@ from .found import (
     places_of,
 )
 from .naming import named
-from .network_run import decode_tiles, plan_tiles
+from .network_run import decode_tiles
 from .object_patches import objects_in_patches
 from .patches import landmarks_in_patches, reach_mm
 from .watch import Watch
@@ -131,11 +132,13 @@ class _Work:
         self, prepared: Prepared, there: Found | None = None
     ) -> Sequence[IndexBox | IndexPoint] | IndexSegments:
         seeds: Floats | None = prepared.grid.to_index(places_of(there)) if there is not None else None
-        plan = plan_tiles(prepared.voxels.shape, self.one)
-        decoding = decoding_for(
-            self.one, self.labels, prepared.grid, self.threshold, seeds, prepared.scan, plan.outer
-        )
-        return decode_tiles(prepared, self.one, self.session, plan, decoding, self.earlier, self.watch)
+
+        def decoding_of(plan: TilePlan) -> Decoding:
+            return decoding_for(
+                self.one, self.labels, prepared.grid, self.threshold, seeds, prepared.scan, plan.outer
+            )
+
+        return decode_tiles(prepared, self.one, self.session, decoding_of, self.earlier, self.watch)
 
     def _look_upside_down(self, prepared: Prepared, found: Sequence[IndexBox | IndexPoint] | IndexSegments) -> None:
         """Also search the scan turned upside down if the chain asks for it, and report where that is more confident."""

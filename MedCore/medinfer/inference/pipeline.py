@@ -47,7 +47,8 @@ def run(
     Memory: the prepared region (4 bytes per voxel) of one pass, one tile through the network, and the decoders' state
     (two bytes per output voxel for labels, the candidates for anchors, a few kilobytes per landmark for heatmaps, for
     segments two bytes per output voxel, 120 per foreground voxel and one byte per voxel of the scan around them);
-    it does not grow with the classes. Raises ScanError, PackageError, DeviceError, Cancelled.
+    it does not grow with the classes. What is on a graphics card besides the network: see `device_run`.
+    Raises ScanError, PackageError, DeviceError, Cancelled.
     """
     manifest, score = package.manifest, package.threshold(threshold)
     for image in manifest.images[1:]:
@@ -86,7 +87,7 @@ def run(
             "seconds": {stage: round(s, 3) for stage, s in watch.seconds.items()},
         },
         notes=(
-            *volume.notes, *focus_note(volume), *_thickness(manifest, volume),
+            *volume.notes, *focus_note(volume), *_thickness(manifest, volume), *dict.fromkeys(watch.notes),
             *_notes(manifest, landmarks, answer, volume, watch.upside_down),
         ),
     )

@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 @dataclass
 class Watch:
-    """Reports a run's progress and what its passes see, times each stage, and stops the run on request."""
+    """Reports a run's progress and what its passes see, times each stage, and stops the run on request.
+
+    notes: what a user should know of how the run went.
+    """
 
     progress: Progress
     cancel: Cancel
@@ -30,6 +33,7 @@ class Watch:
         self.seconds: dict[str, float] = {}
         self.tiles = 0
         self.upside_down = False
+        self.notes: list[str] = []
         self._pass = ""
 
     @contextmanager

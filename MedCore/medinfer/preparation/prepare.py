@@ -44,9 +44,14 @@ class Prepared:
     scan: Grid | None = None
     further: tuple[NDArray[np.float32], ...] = ()
 
+    @property
+    def images(self) -> tuple[NDArray[np.float32], ...]:
+        """All that the network sees, in their order."""
+        return (self.voxels, *self.further)
+
     def upside_down(self) -> Prepared:
         """The same with its first axis turned round, on the same grid."""
-        turned, *others = (np.ascontiguousarray(image[::-1]) for image in (self.voxels, *self.further))
+        turned, *others = (np.ascontiguousarray(image[::-1]) for image in self.images)
         return replace(self, voxels=turned, further=tuple(others))
 
 

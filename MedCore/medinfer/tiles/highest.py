@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from ..arrays import Array, is_tensor, library_of
 
 # Voxels that stay in a core's second-level cache while they are worked on, with what they are compared to.
 _CACHED = 1 << 16
 
 
-def labels_of(values: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def labels_of(values: Array) -> Array:
     """The channel with the highest value, `[c, k, j, i]` to `[k, j, i]`; the first of equal ones, as numpy.argmax.
 
-    A running maximum over a few slices at a time, which stay in the processor's cache.
+    One byte per voxel, two for more than 256 channels. On the host a running maximum over a few slices at a time, which
+    stay in the processor's cache; of a tensor torch's argmax, whose indices have eight bytes per voxel.
     """
+    if is_tensor(values):
+        torch = library_of(values)
+        return values.argmax(0).to(torch.uint8 if len(values) <= 256 else torch.int16)
+    return _on_host(values)
+
+
+def _on_host(values: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.uint16]:
     channels, slices, rows, columns = values.shape
     kind = np.uint8 if channels <= 256 else np.uint16
     labels = np.zeros((slices, rows, columns), dtype=kind)

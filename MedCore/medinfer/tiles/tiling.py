@@ -27,6 +27,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array, empty_beside, taken
 from ..errors import PackageError
 
 Shape = tuple[int, int, int]
@@ -199,17 +200,16 @@ def split_comb(shape: Shape, *, side: int = 144, max_stride: int = 16, stride: i
 
 
 def cut_tile(
-    voxels: NDArray[Any], tile: Tile, *, pad_mode: PadMode = "constant", pad_value: float = 0.0,
-    out: NDArray[Any] | None = None,
-) -> NDArray[Any]:
-    """The tile's patch of `voxels`, `[k, j, i]` or `[c, k, j, i]`, padded where it leaves the volume.
+    voxels: Array, tile: Tile, *, pad_mode: PadMode = "constant", pad_value: float = 0.0, out: Array | None = None,
+) -> Array:
+    """The tile's patch of an array or tensor, `[k, j, i]` or `[c, k, j, i]`, padded where it leaves the volume.
 
     pad_mode: "constant" with `pad_value`, "edge" (nearest voxel) or "reflect" (border not repeated), as numpy.pad.
     out: an array `tile.shape` (after `c`) to fill and return; its dtype may differ. Reuse one for all
     tiles: touching fresh memory costs more than the copy.
     """
     if out is None:
-        out = np.empty(voxels.shape[:-3] + tile.shape, dtype=voxels.dtype)
+        out = empty_beside(voxels, (*voxels.shape[:-3], *tile.shape))
     starts, lengths = tile.start, voxels.shape[-3:]
     stops = [start + size for start, size in zip(starts, tile.shape, strict=True)]
     low = [max(start, 0) for start in starts]
@@ -226,7 +226,7 @@ def cut_tile(
     part = voxels[..., k, j, i]
     for axis in (a for a in range(3) if padded[a]):
         index = _padding_source(np.arange(starts[axis], stops[axis]), lengths[axis], pad_mode)
-        part = np.take(part, index, axis=axis - 3)
+        part = taken(part, index, axis - 3)
     out[...] = part
     return out
 
