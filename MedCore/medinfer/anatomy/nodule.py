@@ -78,8 +78,7 @@ class _Search:
         near = self.block.from_middle
         middle = self.quiet[(near < 0.45 * self.radius + 0.3) & self.bounds]
         density = float(np.clip(np.median(middle), self.lung + 100, _SOLID_MOST)) if middle.size else self.lung
-        # Of a small one blur lowers the mean.
-        if self.core <= _SOLID or (density < _SOLID and self.radius >= _GLASS_RADIUS_MM):
+        if self.core <= _SOLID or density < _SOLID:
             return self._of_glass(density)
         mask = self._grown(self.block.values, self._between(self.core, _BORDER), _OPENED)
         if not mask.any():

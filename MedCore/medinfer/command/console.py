@@ -168,8 +168,7 @@ def _weaker_lines(candidates: Sequence[Box]) -> list[str]:
     if not candidates:
         return []
     scores = [box.score for box in candidates]
-    range_of_scores = f"with scores from {max(scores):.2f} to {min(scores):.2f}"
-    return [f"  weaker candidates in findings.json: {len(scores)}, {range_of_scores}"]
+    return [f"  weaker candidates kept beside: {len(scores)}, with scores from {max(scores):.2f} to {min(scores):.2f}"]
 
 
 def _landmark_lines(findings: Findings) -> list[str]:

@@ -103,19 +103,29 @@ def _parted(found: Found, manifest: Manifest, threshold: float) -> tuple[Found, 
 
 
 def _measured(
-    volume: Volume, manifest: Manifest, parts: Sequence[tuple[Box, ...]], watch: Watch
-) -> list[tuple[Box, ...]]:
-    """Boxes with the measures that the result declares."""
-    if not any(entry.measure for entry in manifest.result) or not any(parts):
-        return [*parts]
+    volume: Volume, manifest: Manifest, parts: tuple[tuple[Box, ...], tuple[Box, ...]], watch: Watch
+) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+    """Boxes and candidates with the measures that the result declares."""
+    measuring = [entry for entry in manifest.result if entry.measure]
+    labels = {name for entry in measuring for name in entry.labels or _names(manifest, entry.of)}
+    if not any(box.label in labels for boxes in parts for box in boxes):
+        return parts
     from ..anatomy.nodule_size import measure_nodule
 
-    def measured(box: Box) -> Box:
-        watch.step("measures", 0, 1)
-        return replace(box, measures=measure_nodule(volume, box))
-
+    measured: list[Box] = []
     with watch.stage("measures"):
-        return [tuple(measured(box) for box in boxes) for boxes in parts]
+        for boxes in parts:
+            for box in boxes:
+                watch.step("measures", len(measured), sum(map(len, parts)))
+                measures = measure_nodule(volume, box) if box.label in labels else None
+                measured.append(replace(box, measures=measures))
+    first = len(parts[0])
+    return tuple(measured[:first]), tuple(measured[first:])
+
+
+def _names(manifest: Manifest, name: str) -> tuple[str, ...]:
+    """What a pass can call its findings."""
+    return (*(label.name for label in manifest.labels_of(manifest.pass_named(name))), manifest.unnamed)
 
 
 def _answer(

@@ -64,7 +64,7 @@ def test_candidates_survive_the_file_and_are_told(lamps_run: Run) -> None:
     assert Findings.from_json(findings.to_json()) == findings
     count = len(findings.candidates)
     weakest = min(box.score for box in findings.candidates)
-    assert findings_table(findings)[-1].startswith(f"  weaker candidates in findings.json: {count}, with scores from ")
+    assert findings_table(findings)[-1].startswith(f"  weaker candidates kept beside: {count}, with scores from ")
     assert findings_table(replace(findings, boxes=()))[0] == "  nothing found"
     assert f"to {weakest:.2f}" in findings_table(replace(findings, boxes=()))[-1]
 
