@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import DeviceError
 from .bound_run import BoundRun, Memory, OwnMemory, Shapes, TorchMemory
+from .number_types import in_type, type_of
 from .onnx_half import can_halve, halved
 from .session import Floats32, Request, Session, Shape, Tensors, check_names, first_line, unreadable
 
@@ -73,8 +74,11 @@ def open_network(request: Request) -> Session:
     inputs = {entry.name: _shape(entry.shape) for entry in session.get_inputs()}
     check_names(request, inputs, [entry.name for entry in session.get_outputs()])
 
+    types = {entry.name: type_of(entry.type) for entry in session.get_inputs()}
+
     def run(arrays: Sequence[Floats32]) -> Sequence[Any]:
-        results: Sequence[Any] = session.run(list(request.outputs), dict(zip(request.inputs, arrays, strict=True)))
+        fed = {name: in_type(array, types[name]) for name, array in zip(request.inputs, arrays, strict=True)}
+        results: Sequence[Any] = session.run(list(request.outputs), fed)
         return results
 
     def bound(memory: Memory, graph: int) -> BoundRun:

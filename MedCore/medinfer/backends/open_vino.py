@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import DeviceError
+from .number_types import in_type
 from .session import Floats32, Request, Session, Shape, check_names, first_line, unreadable
 
 NAME = "openvino"
@@ -93,11 +94,13 @@ def open_network(request: Request) -> Session:
         )
     call = compiled.create_infer_request()
     places = [_place(compiled.inputs, name) for name in request.inputs]
+    types = [compiled.inputs[place].get_element_type().to_dtype() for place in places]
     results = [_place(compiled.outputs, name) for name in request.outputs]
 
     def run(arrays: Sequence[Floats32]) -> Sequence[Any]:
         # Not `infer`: where memory runs out it returns the last tile's result instead of an error (2026.4).
-        call.start_async(dict(zip(places, arrays, strict=True)), share_inputs=True)
+        fed = [in_type(array, kind) for array, kind in zip(arrays, types, strict=True)]
+        call.start_async(dict(zip(places, fed, strict=True)), share_inputs=True)
         call.wait()
         return [call.get_output_tensor(place).data.copy() for place in results]
 

@@ -49,7 +49,7 @@ class Scores(torch.nn.Module):
 def labels_of(package: ModelPackage, volume: Volume, **further: Volume) -> np.ndarray:
     """The label map on the scan's own voxels."""
     scan = with_further(volume, package.manifest.images, further)
-    with open_package(package, threads=1) as session:
+    with open_package(package, threads=1, precision="float32") as session:
         findings = run(scan, package, session)
     assert findings.label_map is not None
     return findings.label_map.whole(volume).voxels
