@@ -58,7 +58,7 @@ def import_keras_slab(h5_path: Path | str, folder: Path | str) -> Path:
         "output": OUTPUT,
     }
     description = {
-        **identity, "labels": _LABELS, "passes": [{**_PASS, "network": entry}],
+        **identity, "labels": NODULE_LABELS, "passes": [{**_PASS, "network": entry}],
         "result": [{"of": _PASS["name"], "as": "boxes", "measure": "nodule"}],
     }
     manifest = json.dumps(description, indent=2, ensure_ascii=False)
@@ -181,7 +181,7 @@ _PASS: dict[str, Any] = {
     "decoder": {"kind": "labels", "threshold": 0.5, "min_voxels": 10, "connectivity": 26},
 }
 
-_LABELS: list[dict[str, Any]] = [{
+NODULE_LABELS: list[dict[str, Any]] = [{
     "value": 1, "name": "Nodule", "color": [0.95, 0.62, 0.13],
     "terminology": {
         "category": {"scheme": "SCT", "value": "49755003", "meaning": "Morphologically Altered Structure"},

@@ -21,12 +21,12 @@ from ..errors import PackageError
 from ..library.package import sha256_of
 from ..manifest import SCHEMA_VERSION
 from ..manifest.reading import parse_manifest
+from .detector_signs import DUAL_PATH, RESIDUAL
+from .keras_slab import NODULE_LABELS
 from .safe_checkpoint import open_safely
 
 # Beside the weights their training's options are in the checkpoints: plain values with names.
 _OPTIONS = (argparse.Namespace,)
-# By which each network is known.
-_RESIDUAL, _DUAL_PATH = "preBlock.0.weight", "layer6.0.conv1.weight"
 _STRIDE, _ALIKE = 4, 1e-3
 
 
@@ -108,9 +108,9 @@ def _network(source: Path, weights: Mapping[str, Any], format: str) -> tuple[Any
     from .anchor_net import GRT123, AnchorNet
     from .dual_path_net import DualPathNet
 
-    if _RESIDUAL in weights:
+    if RESIDUAL in weights:
         return AnchorNet(GRT123), "residual"
-    if _DUAL_PATH in weights and format == "deeplung":
+    if DUAL_PATH in weights and format == "deeplung":
         return DualPathNet(), "dual-path"
     first = ", ".join(list(weights)[:3])
     raise PackageError(f"{source} is no detector of {format}: its tensors are {first}, …; give another checkpoint.")
@@ -154,7 +154,7 @@ def _manifest(recipe: _Recipe, kind: str, network: Path) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION, "id": f"{recipe.id}-nodules", "version": "1.0.0", "title": recipe.title,
         "task": "detect", "card": _card(recipe, kind),
-        "labels": [{"value": 1, "name": "Nodule", "color": [0.95, 0.62, 0.13]}],
+        "labels": NODULE_LABELS,
         "passes": [{
             "name": "nodules",
             "prepare": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,17 @@ def open_safely(path: Path, named: str, advice: str, known: Sequence[Any] = ()) 
     import torch
 
     try:
-        with torch.serialization.safe_globals(list(known)):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(known)), warnings.catch_warnings():
+            # It says that `encoding` has no effect here, but it has.
+            warnings.filterwarnings("ignore", "pickle_load_args only works")
+            # Python 2 saved texts as bytes, of any code page; in this one every byte is a letter.
+            return torch.load(path, map_location="cpu", weights_only=True, encoding="latin-1")
     except OSError:
         raise
     except Exception as error:
-        why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        # Around its reason torch says how the file might be opened without care.
+        _, _, reason = str(error).rpartition("WeightsUnpickler error: ")
+        why = reason.strip().splitlines()[0].partition(". ")[0][:160] if reason.strip() else type(error).__name__
         raise PackageError(f"{named} cannot be opened safely ({why}): nothing in it was run; {advice}.") from None
 
 

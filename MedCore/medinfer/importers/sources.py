@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import PackageError
+from .detector_signs import detector_format
 
 _HDF5, _PICKLE = b"\x89HDF\r\n\x1a\n", b"\x80"
 _TORCH = (".pt", ".pth", ".ckpt", ".pt2")
@@ -72,12 +73,15 @@ def nothing_in(path: Path) -> str:
 
 
 def kind_of_file(path: Path) -> str:
-    """The importer that reads a file: "package" for a .zip that one may be in, "onnx" or "torchscript". Raises
-    PackageError that says what the file is and what to do with it."""
+    """The importer that reads a file: "package" for a .zip that one may be in, "onnx", "torchscript", or a published
+    detector's. Raises PackageError that says what the file is and what to do with it."""
     network = _network_kind(path)
     if network is not None:
         return network
     try:
+        detector = detector_format(path)
+        if detector is not None:
+            return detector
         other = _what_it_is(path)
     except OSError as error:
         raise PackageError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -108,10 +112,7 @@ def _what_it_is(path: Path) -> str | None:
     elif start == _HDF5 or suffix in (".h5", ".hdf5"):
         kind = f"a Keras network (HDF5): add it with --format keras-slab if it is a public slab network; else {_EXPORT}"
     elif suffix in _TORCH or start[:1] == _PICKLE:
-        kind = (
-            f"a checkpoint of PyTorch in its old format, which may run code when it is opened: {_EXPORT}, or add it "
-            "with --format grt123 or deeplung if it is one of these published nodule detectors"
-        )
+        kind = f"a checkpoint of PyTorch in its old format, which may run code when it is opened: {_EXPORT}"
     elif path.name == "model.json":
         kind = "a model.json alone: add the folder that it lies in, with its networks"
     else:

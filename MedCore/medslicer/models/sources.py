@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medinfer.errors import MedInferError
+from medinfer.importers.detector_signs import detector_format
 from medinfer.importers.sources import foreign_format, kind_of_file, network_in
 from medinfer.library.places import is_package
 
 # What makes a package of another program's model, by its importer, or runs a network.
 _CONVERTERS: Mapping[str | None, tuple[str, ...]] = {
     "nnunet": ("torch", "onnx", "dynamic_network_architectures"), "monai": ("torch", "onnx", "monai"),
-    "torchscript": ("torch",),
+    "torchscript": ("torch",), "deeplung": ("torch", "onnx"),
 }
+# The importers of other programs' networks of labels.
+_LABELS = ("nnunet", "monai")
 
 
 def is_bare_network(source: Path | str) -> bool:
@@ -33,8 +36,8 @@ def gives_labels(source: Path, words: Mapping[str, str]) -> bool:
     if is_bare_network(source):
         return words.get("task", "segment") == "segment"
     try:
-        return _foreign(source) is not None
-    except (OSError, zipfile.BadZipFile):
+        return _foreign(source) in _LABELS
+    except (MedInferError, OSError, zipfile.BadZipFile):
         return False
 
 
@@ -47,10 +50,11 @@ def converters(path: Path) -> tuple[str, ...]:
 
 
 def _foreign(path: Path) -> str | None:
-    """The importer of another program's folder or archive. Raises OSError, BadZipFile."""
-    if is_package(path) or not (path.is_dir() or zipfile.is_zipfile(path)):
+    """The importer of another program's folder, archive or checkpoint. Raises PackageError, OSError, BadZipFile."""
+    if is_package(path):
         return None
-    return foreign_format(path)
+    detector = detector_format(path) if path.is_file() else None
+    return detector or (foreign_format(path) if path.is_dir() or zipfile.is_zipfile(path) else None)
 
 
 def _bare(path: Path) -> str | None:
