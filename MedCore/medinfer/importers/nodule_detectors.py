@@ -178,7 +178,7 @@ def _manifest(recipe: _Recipe, kind: str, network: Path) -> dict[str, Any]:
             },
             "decoder": {"kind": "anchors", "anchors": list(recipe.anchors), "threshold": 0.5, "nms_iou": 0.05},
         }],
-        "result": [{"of": "nodules", "as": "boxes"}],
+        "result": [{"of": "nodules", "as": "boxes", "measure": "nodule"}],
     }
 
 
