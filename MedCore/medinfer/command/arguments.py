@@ -160,7 +160,7 @@ def _parser() -> _Parser:
     )
     _add_images(check)
     check.add_argument("--picture", type=Path, metavar="FILE", help="the picture (PNG); default: MODEL-ID.png, here")
-    lock = add("lock", "write a copy of a model that only who has its key can run", " Its networks are encrypted "
+    lock = add("lock", "write a copy of a model that runs only with its key", " Its networks are encrypted "
                "(AES-256 in GCM) and decrypted in memory only. Whoever runs the model has the key, and could take the "
                "networks out with it: they are protected on the way, and where the key is not.")
     lock.add_argument("model", metavar="MODEL", help="a model's folder, or the id of an installed or bundled model")

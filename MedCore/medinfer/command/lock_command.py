@@ -1,4 +1,4 @@
-"""`medinfer lock`: a copy of a model that only who has its key can run."""
+"""`medinfer lock`: a copy of a model that runs only with its key."""
 
 from __future__ import annotations
 

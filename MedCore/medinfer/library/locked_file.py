@@ -1,4 +1,4 @@
-"""A network file that only who has its key can read: AES-256 in Galois/counter mode, by `cryptography`.
+"""A network file that can be read only with its key: AES-256 in Galois/counter mode, by `cryptography`.
 
 The file: eight bytes that say what it is, eight that tell the key (of its SHA-256), twelve that are used once, sixteen
 that show any change, and the network. What is not the network is covered by those sixteen as well, as is the file's

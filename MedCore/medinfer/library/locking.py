@@ -1,4 +1,4 @@
-"""Locking a model: a package whose networks only who has its key can run."""
+"""Locking a model: a package that runs only with its key."""
 
 from __future__ import annotations
 

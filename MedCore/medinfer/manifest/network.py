@@ -41,7 +41,7 @@ class File(Strict):
     format: Literal["onnx", "torchscript", "pt2"] = Field(description="Which runtimes can read it.")
     sha256: Sha256 = Field(description="Lower-case hexadecimal digest; a file with another digest is refused.")
     locked: bool = Field(
-        default=False, description="Only who has its key can read it and its data (`medinfer lock`)."
+        default=False, description="Encrypted, as are its data: it can be read only with its key (`medinfer lock`)."
     )
     data: tuple[DataFile, ...] = Field(
         default=(), description="Files beside an ONNX graph that contain its weights; one that is not listed here is "

@@ -36,7 +36,7 @@ class ShelfModel:
     download. threshold: the declared score from which it reports. join: how its leading pass is cut ("crop", "blend",
     "slabs", "patches"). mirrors: whether a pass declares mirrored tiles. images: name and title of each image that it
     looks at, where they are several; the first is the scan. names: the schemes in which its labels have names; labels:
-    all labels' names, in order. locked: only who has its key can run it. needs: packages that turn the download into a
+    all labels' names, in order. locked: it runs only with its key. needs: packages that turn the download into a
     model.
     """
 
