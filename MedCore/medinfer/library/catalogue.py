@@ -17,8 +17,10 @@ from ..errors import PackageError
 _KINDS = {"size": int}
 _PATTERNS = {
     "gives": r"(points|boxes)?", "sha256": r"([0-9a-f]{64})?",
-    "checksum": r"(sha1:[0-9a-f]{40}|md5:[0-9a-f]{32})?",
+    "checksum": r"((sha1|git):[0-9a-f]{40}|md5:[0-9a-f]{32})?",
 }
+
+_SPOKEN = {"git": "git's SHA-1"}
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class Download:
     """One entry.
 
     url: its public address; empty: it has none, see `how`. sha256: empty where its publisher states none; checksum:
-    what is stated in its place, “sha1:…” or “md5:…”. size: bytes; 0: not known. format: "package" (a .zip of a package
-    folder, of nnU-Net's results or of a MONAI bundle) or the importer that makes a package of it. needs: what converts
-    it.
+    what is stated in its place, “sha1:…”, “md5:…”, or “git:…”, the name that git gives that content. size: bytes; 0:
+    not known. format: "package" (a .zip of a package folder, of nnU-Net's results or of a MONAI bundle) or the importer
+    that makes a package of it. needs: what converts it.
     purpose: what it finds, a sentence. how: why it cannot be fetched, and what to do; empty: it can. gives, only: as in
     `give_as`. orientation: of the scans that it was trained on, where its own files do not say. checked: what of this
     entry was verified, and what was not.
@@ -59,8 +61,8 @@ class Download:
         if self.sha256:
             return ""
         if self.checksum:
-            kind = self.checksum.partition(":")[0].upper()
-            stated = f"{kind} only, which shows damage but no forgery"
+            kind = self.checksum.partition(":")[0]
+            stated = f"{_SPOKEN.get(kind, kind.upper())} only, which shows damage but no forgery"
         else:
             stated = "no checksum, so its content cannot be verified this first time"
         return f"Its publisher states {stated}; its sha256 will be kept and checked from then on."

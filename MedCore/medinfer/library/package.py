@@ -109,8 +109,11 @@ def sha256_of(path: Path) -> str:
 
 
 def digest_of(path: Path, kind: str) -> str:
-    """Hexadecimal digest of a file, read in pieces. kind: "sha256", or the weak "sha1" or "md5"."""
-    digest = hashlib.new(kind, usedforsecurity=kind == "sha256")
+    """Hexadecimal digest of a file. kind: "sha256", or one of the weak "sha1", "md5" and "git", the name
+    that git gives that content."""
+    digest = hashlib.new("sha1" if kind == "git" else kind, usedforsecurity=kind == "sha256")
+    if kind == "git":
+        digest.update(f"blob {path.stat().st_size}\0".encode())
     with path.open("rb") as stream:
         while piece := stream.read(1 << 20):
             digest.update(piece)

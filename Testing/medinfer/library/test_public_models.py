@@ -109,14 +109,24 @@ def test_later_the_same_content_needs_no_agreement_and_another_is_refused(offer:
     assert find_package("afar").verified_files()
 
 
-@pytest.mark.parametrize("kind", ["md5", "sha1"])
-def test_a_weak_checksum_is_checked_and_called_weak(offer: Offer, kind: str) -> None:
+def of_git(body: bytes) -> str:
+    """What `git hash-object` prints."""
+    return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+
+
+@pytest.mark.parametrize(("kind", "called", "digest"), [
+    ("md5", "MD5", lambda body: hashlib.md5(body).hexdigest()),
+    ("sha1", "SHA1", lambda body: hashlib.sha1(body).hexdigest()), ("git", "git's SHA-1", of_git),
+])
+def test_a_weak_checksum_is_checked_and_called_weak(
+    offer: Offer, kind: str, called: str, digest: Callable[[bytes], str]
+) -> None:
     body = offer()
-    offer(checksum=f"{kind}:{hashlib.new(kind, body).hexdigest()}")
+    offer(checksum=f"{kind}:{digest(body)}")
     asked: list[str] = []
     fetch("afar", agree=lambda question: not asked.append(question))
-    assert f"states {kind.upper()} only" in asked[0]
-    offer(checksum=f"{kind}:{hashlib.new(kind, b'').hexdigest()}", id="other")
+    assert f"states {called} only" in asked[0]
+    offer(checksum=f"{kind}:{digest(b'')}", id="other")
     (user_folder() / "trusted.json").unlink()
     with pytest.raises(DownloadError, match=f"{kind} differs"):
         fetch("other", agree=yes)
