@@ -81,7 +81,8 @@ def _blocks(channels_in: int, channels_out: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(a, b) for a, b in pairwise(widths)))
 
 
-def _upsampling(channels: int) -> nn.Sequential:
+def upsampling(channels: int) -> nn.Sequential:
+    """Twice the sides, by a transposed convolution."""
     return nn.Sequential(
         nn.ConvTranspose3d(channels, channels, kernel_size=2, stride=2),
         nn.BatchNorm3d(channels),
@@ -113,8 +114,8 @@ class AnchorNet(nn.Module):
         self.forw4 = _blocks(w3, w4, spec.depths[3])
         self.back2 = _blocks(b3 + w2 + 3, b2, spec.back_depths[1])
         self.back3 = _blocks(w4 + w3, b3, spec.back_depths[0])
-        self.path1 = _upsampling(w4)
-        self.path2 = _upsampling(b3)
+        self.path1 = upsampling(w4)
+        self.path2 = upsampling(b3)
         self.pool = nn.MaxPool3d(kernel_size=2, stride=2)
         self.drop = nn.Dropout3d(p=0.2)
         self.output = nn.Sequential(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..atomic_files import write_text
 from ..backends.choose import whole_content
 from ..errors import PackageError
-from ..library.package import sha256_of
+from ..library.package import sha256_of, write_manifest
 from ..manifest import SCHEMA_VERSION
 from ..manifest.network import is_package_path
-from ..manifest.reading import parse_manifest
 from .bare_fields import IGNORED, read_field
 from .bare_network import BareNetwork, Facts, read_network
 from .image_names import image_names
@@ -42,9 +39,7 @@ def import_bare(path: Path, format: str, folder: Path, given: Given) -> Path:
         raise PackageError(found.sentence)
     folder.mkdir()
     description = _description(network, told, _copied(network, folder))
-    text = json.dumps(description, indent=2, ensure_ascii=False)
-    parse_manifest(text, str(folder / "model.json"))
-    write_text(folder / "model.json", text + "\n")
+    write_manifest(folder, description)
     return folder
 
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from .anchor_net import upsampling
+
 # Of the four layers on the way down: channels that are added up, as many as inside their blocks.
 _WIDTHS = (24, 48, 72, 96)
 # Blocks of each layer, and channels that each block appends.
@@ -60,12 +62,6 @@ def _given(width: int) -> int:
     return width + (_BLOCKS + 1) * _DENSE
 
 
-def _upsampling(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose3d(channels, channels, kernel_size=2, stride=2), nn.BatchNorm3d(channels), nn.ReLU(inplace=True)
-    )
-
-
 class DualPathNet(nn.Module):
     """image [B, 1, z, y, x] and coordinates [B, 3, z/4, y/4, x/4] to [B, z/4, y/4, x/4, anchors, 5], as `AnchorNet`."""
 
@@ -82,8 +78,8 @@ class DualPathNet(nn.Module):
         self.layer5 = _layer(_given(w4) + _given(w3), _UP[0], 1)
         self.layer6 = _layer(_given(_UP[0]) + _given(w2) + _COORDINATES, _UP[1], 1)
         self.linear = nn.Linear(_given(w4), 2)
-        self.path1 = _upsampling(_given(w4))
-        self.path2 = _upsampling(_given(_UP[0]))
+        self.path1 = upsampling(_given(w4))
+        self.path2 = upsampling(_given(_UP[0]))
         self.output = nn.Sequential(
             nn.Conv3d(_given(_UP[1]), _HEAD, kernel_size=1), nn.ReLU(), nn.Conv3d(_HEAD, 5 * anchors, kernel_size=1)
         )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..atomic_files import write_text
 from ..errors import PackageError
 from ..library.catalogue import Download
 from ..library.download import Progress, download
 from ..library.library import downloads, public_models
-from ..library.package import ModelPackage, load_package, sha256_of
+from ..library.package import ModelPackage, load_package, sha256_of, write_manifest
 from ..library.places import user_folder
 from ..library.trusted import trust, trusted_sha256
-from ..manifest.reading import parse_manifest
 from ..spelling import suggestion
 from .adding import add
 from .given_as import give_as
@@ -92,13 +89,10 @@ def _finish(folder: Path, offer: Download) -> None:
         give_as(folder, offer.gives, [name for name in offer.only.split(", ") if name])
     if not offer.purpose:
         return  # of MedInfer's own catalogue: its importer says everything
-    path = folder / "model.json"
     data = load_package(folder).manifest.data()
     data.update(id=offer.id, title=offer.title)
     data["card"].update(summary=offer.purpose, licence=offer.licence, homepage=offer.homepage)
     if offer.orientation:
         for one in data["passes"]:
             one["prepare"]["orientation"] = offer.orientation
-    text = json.dumps(data, indent=2, ensure_ascii=False)
-    parse_manifest(text, str(path))
-    write_text(path, text + "\n")
+    write_manifest(folder, data)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from ..atomic_files import write_text
 from ..errors import PackageError
-from ..library.package import load_package
+from ..library.package import load_package, write_manifest
 from ..manifest import Manifest
-from ..manifest.reading import parse_manifest
 
 Gives = Literal["points", "boxes"]
 
@@ -47,9 +44,7 @@ def give_as(folder: Path, gives: Gives, only: Sequence[str] = ()) -> None:
     data["result"] = [
         {**entry, "as": gives, **({"labels": labels} if only else {})} for entry in data["result"]
     ]
-    text = json.dumps(_renamed(data, labels) if gives == "points" else data, indent=2, ensure_ascii=False)
-    parse_manifest(text, str(folder / "model.json"))
-    write_text(folder / "model.json", text + "\n")
+    write_manifest(folder, _renamed(data, labels) if gives == "points" else data)
 
 
 def _chosen(manifest: Manifest, only: Sequence[str]) -> list[str]:

@@ -5,18 +5,16 @@ Only numbers are read from the file: HDF5 data sets of known names, shapes and t
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..atomic_files import atomic_path, write_text
+from ..atomic_files import atomic_path
 from ..errors import PackageError
-from ..library.package import sha256_of
+from ..library.package import sha256_of, write_manifest
 from ..manifest import SCHEMA_VERSION
-from ..manifest.reading import parse_manifest
 from .slab_network import INPUT, KERNELS, OUTPUT, WINDOW, Layer, slab_network
 
 # The public file; what is measured below is measured on it and on no other weights of the same shapes.
@@ -61,9 +59,7 @@ def import_keras_slab(h5_path: Path | str, folder: Path | str) -> Path:
         **identity, "labels": NODULE_LABELS, "passes": [{**_PASS, "network": entry}],
         "result": [{"of": _PASS["name"], "as": "boxes", "measure": "nodule"}],
     }
-    manifest = json.dumps(description, indent=2, ensure_ascii=False)
-    parse_manifest(manifest, str(target / "model.json"))
-    write_text(target / "model.json", manifest + "\n")
+    write_manifest(target, description)
     return target
 
 

@@ -6,17 +6,14 @@ Its configuration is read as data; the network becomes ONNX once, or stays Torch
 from __future__ import annotations
 
 import colorsys
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..atomic_files import write_text
 from ..errors import PackageError
-from ..library.package import sha256_of
+from ..library.package import sha256_of, write_manifest
 from ..manifest import SCHEMA_VERSION
-from ..manifest.reading import parse_manifest
 from .image_names import image_names
 from .monai_config import read_config
 from .monai_decoding import Answer, answer, decoder, inferer
@@ -70,9 +67,7 @@ def import_bundle(source: Path, folder: Path) -> Path:
         }],
         "result": [{"of": "segments", "as": "objects"}],
     }
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    parse_manifest(text, str(folder / "model.json"))
-    write_text(folder / "model.json", text + "\n")
+    write_manifest(folder, manifest)
     return folder
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import PackageError
+from .exported import ALIKE, difference
 from .monai_config import Component, Config, listed
 from .monai_dints import build_dints
 from .safe_checkpoint import open_safely
@@ -35,8 +36,6 @@ _AXES = ("spatial_dims", "dimensions")
 _NO_LONGER: Mapping[str, tuple[str, ...]] = {"SwinUNETR": ("img_size",)}
 # Where checkpoints keep the weights.
 _WRAPPINGS = ("model", "state_dict", "network", "net")
-# Largest difference between the exported network and torch's own, as a share of the largest answer.
-_ALIKE = 1e-3
 # Images of one patient; more than these is a mistake.
 _MOST = 32
 
@@ -177,7 +176,6 @@ def _example(patch: Sequence[int], channels: int) -> Any:
 
 def _write_onnx(network: Any, patch: Sequence[int], path: Path, channels: int) -> int:
     """Export the network for its patch, and compare its answer with torch's. Returns the number of channels."""
-    import onnxruntime
     import torch
 
     example = _example(patch, channels)
@@ -193,11 +191,8 @@ def _write_onnx(network: Any, patch: Sequence[int], path: Path, channels: int) -
     except (RuntimeError, ValueError, torch.onnx.OnnxExporterError) as error:
         why = " ".join(str(error).split())[:200]
         raise PackageError(f"The network cannot be run or exported for tiles of {list(patch)} ({why}).") from None
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    (found,) = session.run([OUTPUT], {INPUT: example.numpy()})
-    expected = answer.numpy()
-    off = float(np.abs(found - expected).max() / np.abs(expected).max())
-    if not off <= _ALIKE:
+    off = difference(path, {INPUT: example.numpy()}, answer.numpy())
+    if not off <= ALIKE:
         raise PackageError(f"The exported network differs from MONAI's own answer by {off:.2g}: it was not added.")
     return given
 

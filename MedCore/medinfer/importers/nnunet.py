@@ -6,18 +6,15 @@ The network becomes ONNX once; after that neither nnU-Net nor torch is needed.
 from __future__ import annotations
 
 import colorsys
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..atomic_files import write_text
 from ..errors import PackageError
-from ..library.package import sha256_of
+from ..library.package import sha256_of, write_manifest
 from ..manifest import SCHEMA_VERSION
-from ..manifest.reading import parse_manifest
 from .image_names import image_names
 from .nnunet_network import INPUT, OUTPUT, build, fill, read_checkpoint, write_onnx
 from .nnunet_plans import Channel, Plan, check_version, read_plan
@@ -45,9 +42,7 @@ def import_nnunet(source: Path, folder: Path) -> Path:
         stages.insert(0, _read(_stage_before(stages[0], previous)))
     folder.mkdir(parents=True)
     passes = [_pass(stage, folder, alone=len(stages) == 1) for stage in stages]
-    manifest = json.dumps(_manifest(stages[-1].plan, passes), indent=2, ensure_ascii=False)
-    parse_manifest(manifest, str(folder / "model.json"))
-    write_text(folder / "model.json", manifest + "\n")
+    write_manifest(folder, _manifest(stages[-1].plan, passes))
     return folder
 
 

@@ -7,27 +7,23 @@ Apache-2.0), each by its own recipe. The network becomes ONNX once; after that t
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..atomic_files import write_text
 from ..errors import PackageError
-from ..library.package import sha256_of
+from ..library.package import sha256_of, write_manifest
 from ..manifest import SCHEMA_VERSION
-from ..manifest.reading import parse_manifest
 from .detector_signs import DUAL_PATH, RESIDUAL
+from .exported import ALIKE, difference
 from .keras_slab import NODULE_LABELS
 from .safe_checkpoint import open_safely
 
 # Beside the weights their training's options are in the checkpoints: plain values with names.
 _OPTIONS = (argparse.Namespace,)
-_STRIDE, _ALIKE = 4, 1e-3
+_STRIDE = 4
 
 
 @dataclass(frozen=True)
@@ -79,9 +75,7 @@ def import_detector(source: Path, folder: Path, format: str) -> Path:
         raise PackageError(f"{source} does not fit the network of {recipe.id} ({why}).") from None
     folder.mkdir(parents=True)
     _write_onnx(network.eval().requires_grad_(False), folder / "network.onnx")
-    text = json.dumps(_manifest(recipe, kind, folder / "network.onnx"), indent=2, ensure_ascii=False)
-    parse_manifest(text, str(folder / "model.json"))
-    write_text(folder / "model.json", text + "\n")
+    write_manifest(folder, _manifest(recipe, kind, folder / "network.onnx"))
     return folder
 
 
@@ -118,7 +112,6 @@ def _network(source: Path, weights: Mapping[str, Any], format: str) -> tuple[Any
 
 def _write_onnx(network: Any, path: Path) -> None:
     """Export the network for tiles of any size, and compare its answer with torch's for another size."""
-    import onnxruntime
     import torch
 
     axes = {
@@ -134,10 +127,8 @@ def _write_onnx(network: Any, path: Path) -> None:
         )
         image, coordinates = _example((32, 48, 64))
         expected = network(image, coordinates).numpy()
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"image": image.numpy(), "coordinates": coordinates.numpy()})
-    off = float(np.abs(found - expected).max() / np.abs(expected).max())
-    if not off <= _ALIKE:
+    off = difference(path, {"image": image.numpy(), "coordinates": coordinates.numpy()}, expected)
+    if not off <= ALIKE:
         raise PackageError(f"The exported network differs from torch's own answer by {off:.2g}: it was not added.")
 
 

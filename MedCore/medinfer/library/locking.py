@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..atomic_files import ASIDE, output_error, staging, take_place, write_text
+from ..atomic_files import ASIDE, output_error, staging, take_place
 from ..errors import OutputError, PackageError
-from ..manifest.reading import parse_manifest
 from .locked_file import is_locked, locked, new_key
-from .package import ModelPackage, load_package, sha256_of
+from .package import ModelPackage, load_package, sha256_of, write_manifest
 
 _DOCUMENTS = (".md", ".txt", ".pdf", ".png", ".jpg", ".jpeg", ".svg")
 _TEXTS = ("LICENSE", "LICENCE", "NOTICE", "README")
@@ -45,9 +43,7 @@ def lock_package(package: ModelPackage, key: bytes, folder: Path) -> ModelPackag
         for entry in _entries(description):
             _lock(entry, package.folder, made, key)
         _copy_documents(package.folder, made)
-        text = json.dumps(description, indent=2, ensure_ascii=False)
-        parse_manifest(text, str(made / "model.json"))
-        write_text(made / "model.json", text + "\n")
+        write_manifest(made, description)
         take_place(made, folder, place / ASIDE)
     return load_package(folder)
 

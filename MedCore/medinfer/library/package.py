@@ -6,10 +6,13 @@ Nothing of a package is executed or parsed by a runtime before its sha256 was ch
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ..atomic_files import write_text
 from ..backends import NetworkFile
 from ..backends.onnx_weights import undeclared, weight_files
 from ..errors import PackageError
@@ -101,6 +104,15 @@ def load_package(folder: Path | str) -> ModelPackage:
     except OSError as error:
         raise PackageError(f"{path} cannot be read ({error.strerror or error}); copy the package again.") from None
     return ModelPackage(path.parent, parse_manifest(text, str(path)))
+
+
+def write_manifest(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write the `model.json` of a package whose files are there. Raises PackageError for one that is not valid,
+    and OutputError; nothing is written then."""
+    path = folder / "model.json"
+    text = json.dumps(description, indent=2, ensure_ascii=False)
+    parse_manifest(text, str(path))
+    write_text(path, text + "\n")
 
 
 def sha256_of(path: Path) -> str:
